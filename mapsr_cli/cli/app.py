@@ -1,0 +1,43 @@
+"""`mapsr`: the commands, and nothing that takes time to import."""
+
+from typing import Annotated
+
+import typer
+
+from mapsr_cli import __version__
+from mapsr_cli.cli import downscale, upscale, verify
+
+app = typer.Typer(
+    name="mapsr",
+    help="Upscale images 4× and never contradict them.",
+    epilog="Example: mapsr upscale photo.png",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mapsr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("upscale", epilog="Example: mapsr upscale photo.png -o big.png")(upscale.upscale)
+app.command("verify", epilog="Example: mapsr verify photo.png photo_x4.png")(verify.verify)
+app.command("downscale", epilog="Example: mapsr downscale big.png -o small.png --scale 4")(downscale.downscale)
+
+
+def main() -> None:
+    """The console script."""
+    app()

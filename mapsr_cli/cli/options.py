@@ -1,0 +1,32 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; everything else on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+KernelName = Annotated[
+    str | None,
+    typer.Option(
+        "--kernel", metavar="NAME", help="bicubic, gaussian9, gaussianN, lanczos3 or box.", show_default=False
+    ),
+]
+Sigma = Annotated[
+    float | None,
+    typer.Option("--sigma", help="Standard deviation of a Gaussian kernel in HR pixels (1.6).", show_default=False),
+]
+Scale = Annotated[int | None, typer.Option("--scale", help="2, 3, 4 or 8.", show_default=False)]
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", metavar="NAME|FILE", help="A bundled model or a .safetensors file.", show_default=False
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Quality = Annotated[
+    int | None,
+    typer.Option("--quality", min=1, max=100, help="Of JPEG and lossy WebP (JPEG: 95).", show_default=False),
+]
+InputFile = Annotated[Path, typer.Argument(show_default=False)]

@@ -1,0 +1,76 @@
+"""How commands speak: results on stdout, the rest on stderr; errors in one line, what to do in another."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mapsr_cli.errors import MapsrError
+
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(line: str) -> None:
+    """A remark, on stderr."""
+    stderr.print(line, markup=False)
+
+
+def result(line: str) -> None:
+    """A result for people, on stdout."""
+    typer.echo(line)
+
+
+def document(content: dict[str, Any]) -> None:
+    """A result for programs, on stdout."""
+    typer.echo(json.dumps(content, indent=2, allow_nan=False))
+
+
+def complain(error: MapsrError) -> None:
+    """One line that says what is wrong, one that says what to do."""
+    stderr.print(f"[bold red]error:[/] {_escape(str(error))}")
+    if error.hint:
+        stderr.print(f"  {_escape(error.hint)}")
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.split()).replace("[", r"\[")
+
+
+@contextmanager
+def failures(debug: bool) -> Iterator[None]:
+    """Turn a MapsrError into two lines and its exit code."""
+    try:
+        yield
+    except MapsrError as error:
+        if debug:
+            raise
+        complain(error)
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(130) from error
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, str, int, int], None]]:
+    """Yields a callback (file, stage, done, total). On a terminal it draws a bar; elsewhere it is silent."""
+    if not (sys.stderr.isatty() and stderr.is_terminal):
+        yield lambda name, stage, done, total: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr, transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def update(name: str, stage: str, done: int, total: int) -> None:
+            progress.update(task, description=f"{_escape(name)}  {stage}", completed=done, total=total)
+
+        yield update

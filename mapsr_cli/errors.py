@@ -1,0 +1,36 @@
+"""What went wrong, where, and what to do: every error a user can cause is one of these."""
+
+
+class MapsrError(Exception):
+    """An expected failure: one line that says what, and one (`hint`) that says what to do next.
+
+    The command line prints both and exits with `exit_code`; a traceback is for bugs alone.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(MapsrError):
+    """The call itself makes no sense (an unknown kernel, a flag out of range)."""
+
+    exit_code = 2
+
+
+class KernelError(MapsrError):
+    """A kernel that cannot be inverted well enough to make a promise about it."""
+
+
+class ImageError(MapsrError):
+    """A file that cannot be read, is not a picture we can keep our promise for, or cannot be written."""
+
+
+class CheckpointError(MapsrError):
+    """Weights that are missing, damaged, or not what they say they are."""
+
+
+class ConsistencyError(MapsrError):
+    """A picture that does not give its low-resolution original back."""

@@ -1,0 +1,58 @@
+"""Where an upscaled file comes from: what it carries so that anyone can check it against its original."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Self
+
+from mapsr_cli.operators import Kernel, make_kernel
+
+PREFIX = "mapsr-"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Stored as text chunks in a PNG, and as one JSON description in a TIFF or WebP."""
+
+    model: str
+    """Name of the model, with its version or hash."""
+    kernel: str
+    """Name of the kernel that takes the picture back to its original."""
+    scale: int
+    """HR pixels per LR pixel."""
+    sigma: float | None
+    """Standard deviation of a Gaussian kernel in HR pixels."""
+    input_sha256: str
+    """SHA-256 of the original file's bytes."""
+    version: str
+    """mapsr's version."""
+
+    def make_kernel(self) -> Kernel:
+        """The kernel it names."""
+        return make_kernel(self.kernel, self.scale, self.sigma)
+
+    def to_text(self) -> dict[str, str]:
+        """Text chunks: `mapsr-model`, `mapsr-kernel`, …"""
+        values = {k: v for k, v in asdict(self).items() if v is not None}
+        return {PREFIX + k.replace("_", "-"): str(v) for k, v in values.items()}
+
+    def to_json(self) -> str:
+        """One JSON object of the same text."""
+        return json.dumps(self.to_text())
+
+    @classmethod
+    def from_text(cls, text: dict[str, str]) -> Self | None:
+        """Read back what `to_text` wrote; None where it is missing or damaged."""
+        found = {f.name: text.get(PREFIX + f.name.replace("_", "-")) for f in fields(cls)}
+        if any(value is None for name, value in found.items() if name != "sigma"):
+            return None
+        try:
+            return cls(
+                model=str(found["model"]),
+                kernel=str(found["kernel"]),
+                scale=int(str(found["scale"])),
+                sigma=None if found["sigma"] is None else float(found["sigma"]),
+                input_sha256=str(found["input_sha256"]),
+                version=str(found["version"]),
+            )
+        except ValueError:
+            return None

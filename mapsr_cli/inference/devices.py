@@ -1,0 +1,35 @@
+"""Where to compute, and in what."""
+
+import torch
+
+from mapsr_cli.errors import UsageError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_device(name: str) -> str:
+    """`auto` takes CUDA, then MPS, then the CPU. Raises UsageError for a device that is not there."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device '{name}'", "auto, cpu, cuda, cuda:N or mps") from error
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    known = present.get(device.type)
+    if known is None:
+        raise UsageError(f"unknown device '{name}'", "auto, cpu, cuda, cuda:N or mps")
+    if not known or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        raise UsageError(f"device '{name}' is not there", "--device auto takes what is")
+    return str(device)
+
+
+def choose_dtype(precision: str, device: str) -> torch.dtype:
+    """`auto`: bf16 where convolutions in it are fast (CUDA from Ampere on, CPUs with AMX), float32 elsewhere."""
+    if precision != "auto":
+        return DTYPES[precision]
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+    return torch.bfloat16 if device == "cpu" and torch.cpu._is_amx_tile_supported() else torch.float32

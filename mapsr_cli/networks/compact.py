@@ -1,0 +1,66 @@
+"""The zoo's generator: a residual network in LR space, plain 3×3 convolutions, no normalisation."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class CompactConfig:
+    """What a Compact network is made of."""
+
+    scale: int = 4
+    """HR pixels per LR pixel."""
+    channels: int = 64
+    """Feature maps."""
+    blocks: int = 6
+    """Residual blocks of two convolutions."""
+    colours: int = 3
+    """Image channels."""
+
+
+class ResidualBlock(nn.Module):
+    """h + conv(relu(conv(h)))."""
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        for conv in (self.first, self.second):
+            nn.init.kaiming_normal_(conv.weight)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+        with torch.no_grad():  # so that the sum of `depth` blocks starts with the variance of the head alone
+            self.second.weight.mul_(0.5 * depth**-0.5)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """[N, channels, h, w] → the same."""
+        change: Tensor = self.second(functional.relu(self.first(h), inplace=True))
+        return h + change
+
+
+class Compact(nn.Module):
+    """f(x): LR [N, colours, h, w] in [0, 1] → the detail to add to A⁺x, [N, colours, s·h, s·w].
+
+    The last layer starts at zero, so an untrained network estimates A⁺x.
+    """
+
+    def __init__(self, config: CompactConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.head = nn.Conv2d(config.colours, config.channels, 3, padding=1)
+        self.body = nn.Sequential(*(ResidualBlock(config.channels, config.blocks) for _ in range(config.blocks)))
+        self.tail = nn.Conv2d(config.channels, config.colours * config.scale**2, 3, padding=1)
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+
+    @property
+    def reach(self) -> int:
+        """LR pixels on each side that an output pixel depends on."""
+        return 2 * self.config.blocks + 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, colours, h, w] → [N, colours, s·h, s·w]."""
+        h = self.head(x - 0.5)
+        return functional.pixel_shuffle(self.tail(self.body(h)), self.config.scale)

@@ -1,0 +1,178 @@
+"""Long banded matrices whose rows repeat, applied along an image axis at a cost linear in pixels.
+
+Away from the borders every operator here (A, Aᵀ, (AAᵀ)⁻¹ along one axis) is a strided convolution: one block of rows,
+shifted. Near the two borders its rows differ. So a matrix of any size is three small dense blocks:
+
+    head   the first rows, borders included
+    core   a block of interior rows, read again and again at a fixed step
+    tail   the last rows, borders included
+
+Products with the core are batched matrix products on overlapping views of the image: no copy, no unfolding.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[np.float64]
+
+BLOCK = 8
+"""Row periods in one core block: enough for matrix products to be efficient, few enough to waste little on zeros."""
+
+
+@dataclass(frozen=True, eq=False)
+class Banded:
+    """One [rows, cols] matrix in head–core–tail form. `blocks` may be 0: then `head` (and `tail`) hold every row."""
+
+    rows: int
+    cols: int
+    head: Tensor  # [head rows, leading columns]
+    core: Tensor  # [P, W]
+    tail: Tensor  # [tail rows, trailing columns]
+    offset: int
+    """First column that core block 0 reads."""
+    step: int
+    """Columns from one core block to the next."""
+    blocks: int
+    """How often the core repeats."""
+
+    def matmul(self, x: Tensor, base: Tensor | None = None) -> Tensor:
+        """M x (+ base) over the second-to-last axis: [..., cols, W] → [..., rows, W]. No autograd: see AxisMap."""
+        if self.blocks == 0:
+            y = torch.matmul(self.head, x)
+            return y if base is None else y.add_(base)
+        lead, width = x.shape[:-2], x.shape[-1]
+        planes = x.reshape(-1, self.cols, width)
+        bases = [None] * len(planes) if base is None else base.reshape(-1, self.rows, width).unbind()
+        out = x.new_empty(len(planes), self.rows, width)
+        for plane, target, onto in zip(planes.unbind(), out.unbind(), bases, strict=True):
+            self._plane(plane, target, onto)
+        return out.reshape(*lead, self.rows, width)
+
+    def _plane(self, x: Tensor, out: Tensor, base: Tensor | None) -> None:
+        """One plane [cols, W] into `out` [rows, W]."""
+        window, width = self.core.shape[1], x.shape[1]
+        sizes = [len(self.head), self.blocks * len(self.core), len(self.tail)]
+        span = (self.blocks - 1) * self.step + window
+        inputs = (
+            x.narrow(0, 0, self.head.shape[1]),
+            x.narrow(0, self.offset, span)
+            .unfold(0, window, self.step)
+            .transpose(-1, -2),  # [blocks, window, W], overlapping
+            x.narrow(0, self.cols - self.tail.shape[1], self.tail.shape[1]),
+        )
+        first, interior, last = torch.split(out, sizes)
+        interior = interior.view(self.blocks, -1, width)
+        core = self.core.expand(self.blocks, -1, -1)
+        if base is None:
+            torch.mm(self.head, inputs[0], out=first)
+            torch.bmm(core, inputs[1], out=interior)
+            torch.mm(self.tail, inputs[2], out=last)
+        else:
+            to_first, to_interior, to_last = torch.split(base, sizes)
+            torch.addmm(to_first, self.head, inputs[0], out=first)
+            torch.baddbmm(to_interior.reshape(interior.shape), core, inputs[1], out=interior)
+            torch.addmm(to_last, self.tail, inputs[2], out=last)
+
+    def to_dense(self) -> Tensor:
+        """The matrix itself, [rows, cols]."""
+        return self.matmul(torch.eye(self.cols, dtype=self.head.dtype, device=self.head.device))
+
+
+class _Apply(torch.autograd.Function):
+    """y = M x + base, whose gradient is Mᵀ: the adjoint is known, so autograd need not find it (eqns 24–25)."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(matrix: "AxisMap", x: Tensor, base: Tensor | None) -> Tensor:
+        return matrix.forward.matmul(x, base)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple["AxisMap", Tensor, Tensor | None], output: Tensor) -> None:
+        ctx.matrix = inputs[0]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, Tensor | None]:
+        return None, ctx.matrix.T(grads[0]), grads[0] if ctx.needs_input_grad[2] else None
+
+
+@dataclass(frozen=True, eq=False)
+class AxisMap:
+    """A banded matrix together with its exact adjoint, differentiable."""
+
+    forward: Banded
+    adjoint: Banded
+
+    @property
+    def T(self) -> "AxisMap":  # noqa: N802 (the field's name, as in numpy and torch)
+        """The adjoint."""
+        return AxisMap(self.adjoint, self.forward)
+
+    def __call__(self, x: Tensor, base: Tensor | None = None) -> Tensor:
+        """M x (+ base) over the second-to-last axis: [..., cols, W] → [..., rows, W]."""
+        return cast(Tensor, _Apply.apply(self, x, base))  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A small dense instance that a longer matrix of the same rule continues: each `up` rows advance `per` columns."""
+
+    matrix: Array
+    up: int
+    per: int
+    edge: int
+    """Row periods at each end that feel a border."""
+
+    @property
+    def transposed(self) -> "Sample":
+        """The adjoint's sample."""
+        return Sample(self.matrix.T, self.per, self.up, self.edge)
+
+    @staticmethod
+    def periods_needed(edge: int) -> int:
+        """How many row periods a sample must have, so that head, one core block and the longest tail fit in it."""
+        return 2 * edge + 2 * BLOCK
+
+
+def extend(sample: Sample, periods: int, dtype: torch.dtype, device: torch.device) -> Banded:
+    """The matrix that continues a sample by `periods` more row periods, as a Banded.
+
+    The sample must have `Sample.periods_needed` periods, or, for `periods` = 0, may be any whole matrix.
+    """
+    small, up, per = sample.matrix, sample.up, sample.per
+    rows, cols = small.shape[0] + periods * up, small.shape[1] + periods * per
+
+    def tensor(block: Array) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(block)).to(device, dtype)
+
+    if periods == 0:
+        return Banded(rows, cols, tensor(small), tensor(small[:0]), tensor(small[:0]), 0, 1, 0)
+    head_rows, block_rows = sample.edge * up, BLOCK * up
+    blocks = (rows - 2 * head_rows) // block_rows
+    tail_rows = rows - head_rows - blocks * block_rows
+    head, tail = small[:head_rows], small[small.shape[0] - tail_rows :]
+    core = small[head_rows : head_rows + block_rows]
+    used = np.flatnonzero(core.any(axis=0))
+    first, last = int(used[0]), int(used[-1]) + 1
+    head_cols = int(np.flatnonzero(head.any(axis=0))[-1]) + 1
+    tail_from = int(np.flatnonzero(tail.any(axis=0))[0])
+    return Banded(
+        rows=rows,
+        cols=cols,
+        head=tensor(head[:, :head_cols]),
+        core=tensor(core[:, first:last]),
+        tail=tensor(tail[:, tail_from:]),
+        offset=first,
+        step=BLOCK * per,
+        blocks=blocks,
+    )
+
+
+def axis_map(sample: Sample, periods: int, dtype: torch.dtype, device: torch.device) -> AxisMap:
+    """`extend` for a matrix and its adjoint."""
+    return AxisMap(extend(sample, periods, dtype, device), extend(sample.transposed, periods, dtype, device))

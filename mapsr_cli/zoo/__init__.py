@@ -1,0 +1,14 @@
+"""The checkpoint format and the models that come with the package."""
+
+from mapsr_cli.zoo.bundled import DEFAULT_MODEL, bundled_models, find_model
+from mapsr_cli.zoo.checkpoint import Card, Model, load_model, save_model
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "Card",
+    "Model",
+    "bundled_models",
+    "find_model",
+    "load_model",
+    "save_model",
+]

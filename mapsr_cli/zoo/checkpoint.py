@@ -1,0 +1,140 @@
+"""One checkpoint: safetensors, with a JSON header that says what the tensors are and how they came to be."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from mapsr_cli.errors import CheckpointError, UsageError
+from mapsr_cli.networks import Compact, CompactConfig
+from mapsr_cli.operators import Kernel, make_kernel
+
+FORMAT_VERSION = 1
+HEADER = "mapsr"
+ARCHITECTURES = {"compact": (Compact, CompactConfig)}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint says about itself."""
+
+    name: str
+    """`natural-x4-affmse`."""
+    architecture: str
+    """A key of ARCHITECTURES."""
+    config: dict[str, Any]
+    """Fields of the architecture's config."""
+    kernel: dict[str, Any]
+    """`name`, `scale`, `sigma` of A; `phase` and `border` for whoever builds A elsewhere."""
+    constraint: str
+    """`affine`: the estimate is Π f."""
+    method: str
+    """A row of the method table: `affmse`, …"""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Data and terms, steps, minutes."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """Measured figures, with their protocol."""
+    version: str = ""
+    """mapsr's version that wrote it."""
+
+    def make_kernel(self) -> Kernel:
+        """A."""
+        return make_kernel(self.kernel["name"], self.kernel["scale"], self.kernel["sigma"])
+
+
+def describe_kernel(kernel: Kernel) -> dict[str, Any]:
+    """The `kernel` field of a card."""
+    return {
+        "name": kernel.name,
+        "scale": kernel.scale,
+        "sigma": kernel.sigma,
+        "phase": kernel.phase,
+        "border": "symmetric",
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network ready for inference, with its card."""
+
+    card: Card
+    network: nn.Module
+    kernel: Kernel
+
+    @property
+    def reach(self) -> int:
+        """LR pixels on each side that an output pixel depends on."""
+        return int(self.network.reach)  # type: ignore[arg-type]
+
+
+def save_model(path: Path, network: nn.Module, card: Card, dtype: torch.dtype = torch.float32) -> None:
+    """Write weights in `dtype` and the card; to a temporary file first."""
+    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
+    data = save(tensors, {HEADER: json.dumps({"format": FORMAT_VERSION, **asdict(card)}, sort_keys=True)})
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def load_model(path: Path) -> Model:
+    """Read a checkpoint into a float32 network in eval mode.
+
+    Raises CheckpointError, in one line, for a file that is damaged, of an unknown format, or whose tensors are not
+    exactly the network's that its header describes, all finite.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+    card = _read_card(metadata, path)
+    network = _build(card, path)
+    _check(network.state_dict(), tensors, path)
+    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return Model(card, network.eval().requires_grad_(False), card.make_kernel())
+
+
+def _read_card(metadata: dict[str, str], path: Path) -> Card:
+    try:
+        header = json.loads(metadata[HEADER])
+        version = header.pop("format")
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: a safetensors file, but not a mapsr checkpoint (no '{HEADER}' header)"
+        ) from error
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: checkpoint format {version}; this mapsr reads {FORMAT_VERSION}", "update mapsr")
+    try:
+        return Card(**header)
+    except TypeError as error:
+        raise CheckpointError(f"{path}: the header's fields are not a card's ({error})") from error
+
+
+def _build(card: Card, path: Path) -> nn.Module:
+    if card.architecture not in ARCHITECTURES:
+        raise CheckpointError(f"{path}: unknown architecture '{card.architecture}'", "update mapsr")
+    module, config = ARCHITECTURES[card.architecture]
+    try:
+        network = module(config(**card.config))
+        kernel = card.make_kernel()
+    except (TypeError, ValueError, KeyError, RuntimeError, UsageError) as error:
+        raise CheckpointError(f"{path}: the header describes no network ({error})") from error
+    if kernel.scale != network.config.scale:
+        raise CheckpointError(f"{path}: the network is ×{network.config.scale} but its kernel ×{kernel.scale}")
+    return network
+
+
+def _check(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor], path: Path) -> None:
+    if odd := sorted(wanted.keys() ^ found.keys()):
+        raise CheckpointError(f"{path}: missing or unexpected tensor '{odd[0]}' ({len(odd)} in all)")
+    for name, tensor in found.items():
+        if tensor.shape != wanted[name].shape:
+            raise CheckpointError(f"{path}: '{name}' is {list(tensor.shape)}, not {list(wanted[name].shape)}")
+        if not (tensor.is_floating_point() and bool(tensor.isfinite().all())):
+            raise CheckpointError(f"{path}: '{name}' holds something other than finite numbers")

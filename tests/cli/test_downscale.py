@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from mapsr_cli.imaging import read_picture
+from mapsr_cli.operators import make_kernel
+from tests.cli.conftest import Mapsr
+from tests.pictures import lr_of, save, scene
+
+
+@pytest.mark.parametrize(("kernel", "scale"), [("bicubic", 4), ("gaussian9", 3), ("box", 8), ("lanczos3", 2)])
+@pytest.mark.parametrize("size", [(64, 48), (61, 1)])
+def test_is_a(mapsr: Mapsr, tmp_path: Path, kernel: str, scale: int, size: tuple[int, int]) -> None:
+    hr = scene(*size)
+    source, target = save(hr, tmp_path / "hr.png"), tmp_path / "lr.png"
+    done = mapsr("downscale", source, "-o", target, "--kernel", kernel, "--scale", scale, "--json")
+    assert done.code == 0
+    expected = lr_of(hr, make_kernel(kernel, scale))
+    assert torch.equal(read_picture(target).levels, expected.byte())
+    assert done.json["size"] == [expected.shape[2], expected.shape[1]]
+
+
+def test_keeps_what_exists(mapsr: Mapsr, tmp_path: Path) -> None:
+    source = save(scene(8, 8), tmp_path / "hr.png")
+    assert mapsr("downscale", source, "-o", source).code == 1
+    assert mapsr("downscale", source, "-o", tmp_path / "lr.gif").code == 2
+    assert mapsr("downscale", tmp_path / "none.png", "-o", tmp_path / "lr.png").code == 1

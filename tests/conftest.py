@@ -1,0 +1,34 @@
+"""A tiny checkpoint that all rooms can use, and a quiet processor."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mapsr_cli.networks import Compact, CompactConfig
+from mapsr_cli.operators import make_kernel
+from mapsr_cli.zoo import Card, save_model
+from mapsr_cli.zoo.checkpoint import describe_kernel
+
+
+@pytest.fixture(scope="session")
+def tiny_card() -> Card:
+    return Card(
+        name="tiny",
+        architecture="compact",
+        config={"scale": 4, "channels": 8, "blocks": 2, "colours": 3},
+        kernel=describe_kernel(make_kernel("bicubic", 4)),
+        constraint="affine",
+        method="affmse",
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_card: Card, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of an untrained network that nevertheless adds something."""
+    torch.manual_seed(0)
+    network = Compact(CompactConfig(**tiny_card.config))
+    torch.nn.init.normal_(network.tail.weight, std=0.05)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_model(path, network, tiny_card)
+    return path

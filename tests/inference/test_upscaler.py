@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from mapsr_cli.errors import UsageError
+from mapsr_cli.inference import Settings, Upscaler
+from mapsr_cli.inference.devices import choose_device, choose_dtype
+from mapsr_cli.operators import consistency, downsampling, make_kernel
+from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
+from tests.pictures import lr_of, scene
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_saved_gives_the_original_back(tiny_model: Path, channels: int) -> None:
+    model = load_model(tiny_model)
+    x = lr_of(scene(160, 120, contrast=1.5), model.kernel)[:channels].byte()
+    up = Upscaler(model)(x)
+    assert up.levels.shape == (channels, 160, 120)
+    assert up.levels.dtype == torch.uint8
+    assert up.consistency.holds
+    assert up.mse_float < 1e-13
+    assert up.max_abs_float < 1e-5
+    op = downsampling(model.kernel, (160, 120), torch.float64)
+    assert consistency(up.levels.double(), x.double(), op, 255).holds
+
+
+def test_another_kernel_of_the_same_scale(tiny_model: Path) -> None:
+    kernel = make_kernel("gaussian9", 4)
+    x = lr_of(scene(80, 80), kernel)
+    up = Upscaler(load_model(tiny_model), kernel=kernel)(x.byte())
+    assert consistency(up.levels.double(), x.double(), downsampling(kernel, (80, 80), torch.float64), 255).holds
+    with pytest.raises(UsageError):
+        Upscaler(load_model(tiny_model), kernel=make_kernel("bicubic", 2))
+
+
+def test_the_promise_can_be_turned_down(tiny_model: Path) -> None:
+    model = load_model(tiny_model)
+    x = lr_of(scene(160, 160, contrast=3.0), model.kernel).byte()
+    exact = {
+        level: Upscaler(model, Settings(consistency=level))(x).consistency.bit_exact
+        for level in ("bits", "float", "none")
+    }
+    assert exact["bits"] == 1.0
+    assert exact["none"] < exact["float"] < 1.0
+
+
+@pytest.mark.parametrize("tile", [7, 16, 33])
+def test_tiles_do_not_show(tiny_model: Path, tile: int) -> None:
+    model = load_model(tiny_model)
+    x = scene(40, 50)
+    whole = Upscaler(model, Settings(tile=0)).estimate(x / 255)
+    assert (Upscaler(model, Settings(tile=tile)).estimate(x / 255) - whole).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (13, 2)])
+def test_tiny_pictures(tiny_model: Path, size: tuple[int, int]) -> None:
+    x = scene(16, 16)[:, : size[0], : size[1]].byte()
+    assert Upscaler(load_model(tiny_model))(x).levels.shape == (3, 4 * size[0], 4 * size[1])
+
+
+def test_progress_is_told(tiny_model: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    Upscaler(load_model(tiny_model), Settings(tile=16))(
+        scene(32, 32).byte(), progress=lambda stage, done, total: seen.append((stage, done, total))
+    )
+    assert seen == [("network", i, 4) for i in (1, 2, 3, 4)] + [("project", 0, 1), ("project", 1, 1)]
+
+
+def test_bundled_model_is_nearer_the_truth_projected_than_not() -> None:
+    """On LR = A(HR) unrounded, projecting can only help: here with the network's own estimate."""
+    model = load_model(find_model(DEFAULT_MODEL))
+    hr = scene(160, 160, seed=4) / 255
+    op = downsampling(model.kernel, (160, 160))
+    x = op.down(hr)
+    f = Upscaler(model).estimate(x) + op.pinv(x)
+    assert (op.project(f, x) - hr).square().mean() <= (f - hr).square().mean()
+
+
+def test_devices() -> None:
+    assert choose_device("cpu") == "cpu"
+    assert choose_dtype("bf16", "cpu") == torch.bfloat16
+    for name in ("tpu9", "cuda:99", "meta"):
+        with pytest.raises(UsageError):
+            choose_device(name)

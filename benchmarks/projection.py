@@ -43,7 +43,11 @@ def main() -> None:
         projection = seconds(lambda: op.project(f, x), 9)
         share = projection / network
         print(f"512×512 → 2048×2048: network {network:.3f} s, projection {projection:.4f} s, {share:.1%} of it")
-        for name, scale, size in (("bicubic", 2, (1080, 1920)), ("bicubic", 4, (540, 960)), ("gaussian9", 4, (540, 960))):
+        for name, scale, size in (
+            ("bicubic", 2, (1080, 1920)),
+            ("bicubic", 4, (540, 960)),
+            ("gaussian9", 4, (540, 960)),
+        ):
             op = downsampling(make_kernel(name, scale), (2160, 3840))
             x, f = torch.rand(3, *size), torch.rand(3, 2160, 3840)
             mse = (op.down(op.project(f, x)).double() - x.double()).square().mean().item()

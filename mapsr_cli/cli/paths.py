@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mapsr_cli.errors import ImageError, UsageError
+from mapsr_cli.imaging import output_format
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 PIPE = Path("-")
@@ -41,7 +42,7 @@ def plan(inputs: list[Path], output: Path | None, recursive: bool, suffix: str, 
 
     Beside its source as `<name><suffix>.<extension>` by default; into `output` if that is a folder (folder inputs keep
     their structure there); to `output` itself if there is one input and it names a file. Raises UsageError where two
-    inputs would write one file, or a folder holds no image.
+    inputs would write one file, a folder holds no image, or an output's suffix is none that can be written.
     """
     jobs = []
     for source in inputs:
@@ -67,4 +68,6 @@ def plan(inputs: list[Path], output: Path | None, recursive: bool, suffix: str, 
         if job.target in targets and job.target != PIPE:
             raise UsageError(f"{targets[job.target]} and {job.source} would both be written to {job.target}")
         targets[job.target] = job.source
+        if extension is None and job.target != PIPE:
+            output_format(job.target.name)  # better refused now than after the work
     return jobs

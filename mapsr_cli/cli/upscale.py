@@ -60,11 +60,14 @@ def upscale(
     with failures(debug):
         from mapsr_cli.cli import paths
         from mapsr_cli.cli.batch import Batch, make_upscaler
+        from mapsr_cli.imaging import output_format
 
         if overwrite and skip_existing:
             raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
         if json and output == paths.PIPE:
             raise typer.BadParameter("--json and -o - would both use standard output")
+        if file_format is not None:
+            output_format(file_format)
         upscaler = make_upscaler(model, kernel, sigma, consistency.value, tile, device, precision.value)
         jobs = paths.plan(inputs, output, recursive, suffix or f"_x{upscaler.kernel.scale}", file_format)
         batch = Batch(upscaler, file_format, quality, overwrite, skip_existing, debug, quiet=json)

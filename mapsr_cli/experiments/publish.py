@@ -1,6 +1,6 @@
 """Turn a finished run into a zoo checkpoint: average weights, measured figures, and a card for people.
 
-    python -m mapsr_cli.experiments.publish --run runs/natural-x4-affmse --valid DIR
+python -m mapsr_cli.experiments.publish --run runs/natural-x4-affmse --valid DIR
 """
 
 import argparse

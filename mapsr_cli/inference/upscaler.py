@@ -1,5 +1,6 @@
 """The whole way from LR levels to HR levels: network in tiles, projection, round trip."""
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Upscaler:
         self.kernel = kernel or model.kernel
         if self.kernel.scale != model.kernel.scale:
             raise UsageError(f"the model is ×{model.kernel.scale}, the kernel ×{self.kernel.scale}")
-        self.network = model.network.to(self.settings.device, self.settings.dtype).eval()
+        self.network = copy.deepcopy(model.network).to(self.settings.device, self.settings.dtype)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def operator(self, height: int, width: int) -> Downsampling:
@@ -102,7 +103,7 @@ class Upscaler:
         error = (x - op.down(y)).double() / peak
         levels, passes = to_levels(y, peak), 0
         if self.settings.consistency == "bits":
-            result = round_trip(y, x, op, peak)
+            result = round_trip(y, x, op, peak, lambda done, total: progress("round trip", done, total))
             levels, passes = result.image, result.passes
         held = consistency(levels, x, op, peak)
         progress("project", 1, 1)

@@ -5,6 +5,7 @@ fraction of a level; it is clipping that breaks the promise, near white and blac
 only where that leaves an LR sample wrong is a window around it solved again (see `windows`), until nothing is left.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.operators.downsampling import Downsampling
-from mapsr_cli.operators.windows import Effort, Windows, place
+from mapsr_cli.operators.window_solver import Effort
+from mapsr_cli.operators.windows import Windows
 
 MARGIN = 0.01
 """Levels by which A y must stay clear of a rounding boundary, so that any other implementation of A rounds alike."""
@@ -23,8 +25,16 @@ EFFORTS = (
     Effort(window=48, passes=800, slack=0.45),
 )
 """Tried in turn: the next only where the one before it left something wrong."""
-ROUNDS = 12
-"""Rounds of disjoint windows per effort: neighbours in a large clipped area take turns."""
+HOPELESS = 0.02
+"""Share of samples. Where so many are still wrong after each was tried once, the original is no picture that A makes
+(rendered text, say, sharper than any downscaled image): nothing could mend it, and no more time goes into it."""
+TRIES = 3
+"""Windows that a sample may stand in the middle of, per effort."""
+ROUNDS = 60
+"""Turns of disjoint windows per effort, at most."""
+
+Progress = Callable[[int, int], None]
+"""Called with (samples mended, samples that were wrong)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class RoundTrip:
     image: Tensor
     """[C, H, W], whole levels 0 … peak, in the dtype of f."""
     passes: int
-    """Most dual passes that any window took; 0 where rounding alone was enough."""
+    """Dual passes allowed to the last windows needed; 0 where rounding alone was enough."""
     windows: int
     """Windows solved."""
     remaining: int
@@ -86,7 +96,7 @@ def bounds(x: Tensor, peak: int) -> tuple[Tensor, Tensor]:
     return torch.where(x <= 0, -infinite, -half), torch.where(x >= peak, infinite, half)
 
 
-def round_trip(f: Tensor, x: Tensor, op: Downsampling, peak: int, efforts: tuple[Effort, ...] = EFFORTS) -> RoundTrip:
+def round_trip(f: Tensor, x: Tensor, op: Downsampling, peak: int, progress: Progress | None = None) -> RoundTrip:
     """Round f [C, H, W] to whole levels 0 … peak such that A, rounded, gives x [C, h, w] back, moving f little.
 
     f should already satisfy A f = x. x must hold whole levels 0 … peak. float32 serves 8 bits, float64 16 bits.
@@ -96,19 +106,48 @@ def round_trip(f: Tensor, x: Tensor, op: Downsampling, peak: int, efforts: tuple
         raise UsageError(f"sizes disagree: f {tuple(f.shape)}, x {tuple(x.shape)}, A {op.hr_size} → {op.lr_size}")
     if op.hr_size != (op.kernel.scale * op.lr_size[0], op.kernel.scale * op.lr_size[1]):
         raise UsageError(f"an HR size of {op.hr_size} is not a multiple of the scale, {op.kernel.scale}")
-    y = to_levels(f, peak)
-    low, high = bounds(x, peak)
-    solved = passes = 0
-    for effort in efforts:
-        windows = Windows(op.kernel, effort, op.lr_size, peak, f.dtype, f.device)
-        for turn in range(ROUNDS):
-            residual = op.down(y) - x
-            wrong = (residual < low) | (residual > high)
-            if not wrong.any():
-                return RoundTrip(y, passes, solved, 0)
-            spots = place(wrong, windows.size, turn)
-            solved, passes = solved + len(spots), max(passes, effort.passes)
-            improved = windows.solve(spots, f, y, residual, low, high, peak)
-            if not improved:
-                break
-    return RoundTrip(y, passes, solved, round((1 - consistency(y, x, op, peak).bit_exact) * x.numel()))
+    repair = _Repair(f, x, op, peak, progress)
+    repair.make(EFFORTS[0], tries=1)
+    for effort in EFFORTS:
+        if repair.hopeless:
+            break
+        repair.make(effort, TRIES)
+    return RoundTrip(repair.y, repair.passes, repair.solved, int(repair.wrong.sum()))
+
+
+class _Repair:
+    """The state of one round trip: the integer image y and what is wrong with it."""
+
+    def __init__(self, f: Tensor, x: Tensor, op: Downsampling, peak: int, progress: Progress | None) -> None:
+        self.f, self.x, self.op, self.peak, self.progress = f, x, op, peak, progress
+        self.low, self.high = bounds(x, peak)
+        self.y = to_levels(f, peak)
+        self.passes = self.solved = 0
+        self._look()
+        self.at_first = int(self.wrong.sum())
+
+    def _look(self) -> None:
+        self.residual = self.op.down(self.y) - self.x
+        self.wrong = (self.residual < self.low) | (self.residual > self.high)
+
+    @property
+    def hopeless(self) -> bool:
+        return float(self.wrong.float().mean()) > HOPELESS
+
+    def make(self, effort: Effort, tries: int) -> None:
+        """Turns of disjoint windows around what is wrong, until nothing is, or all of it has been tried so often."""
+        if not self.wrong.any():
+            return
+        windows = Windows(self.op.kernel, effort, self.op.lr_size, self.peak, self.f.dtype, self.f.device)
+        tried = torch.zeros_like(self.wrong, dtype=torch.uint8)
+        for _ in range(ROUNDS):
+            spots = windows.place(self.wrong & (tried < tries))
+            if not spots:
+                return
+            windows.solve(spots, self.f, self.y, self.residual, self.low, self.high)
+            for spot in spots:
+                windows.core(tried, spot).add_(1)
+            self.passes, self.solved = max(self.passes, effort.passes), self.solved + len(spots)
+            self._look()
+            if self.progress is not None:
+                self.progress(max(self.at_first - int(self.wrong.sum()), 0), self.at_first)

@@ -126,8 +126,9 @@ def test_pipes(mapsr: Mapsr, photo: Path, tmp_path: Path, tiny_model: Path) -> N
         (["--tile", "some"], 2, "--tile"),
         (["--device", "cuda:7"], 2, "not there"),
         (["--overwrite", "--skip-existing"], 2, "exclude"),
-        (["--format", "gif"], 1, "gif"),
+        (["--format", "gif"], 2, "gif"),
         (["--json", "-o", "-"], 2, "standard"),
+        (["-o", "out.gif"], 2, "gif"),
     ],
 )
 def test_wrong_usage(mapsr: Mapsr, photo: Path, tiny_model: Path, words: list[str], code: int, says: str) -> None:

@@ -105,7 +105,9 @@ class Upscaler:
         if self.settings.consistency == "bits":
             result = round_trip(y, x, op, peak, lambda done, total: progress("round trip", done, total))
             levels, passes = result.image, result.passes
-        held = consistency(levels, x, op, peak)
+        # Told in double precision, as `verify` will.
+        exact = downsampling(self.kernel, op.hr_size, torch.float64)
+        held = consistency(levels.cpu().double(), lr.double(), exact, peak)
         progress("project", 1, 1)
         return Upscaled(
             levels=levels.to("cpu", torch.uint8),

@@ -112,7 +112,8 @@ def round_trip(f: Tensor, x: Tensor, op: Downsampling, peak: int, progress: Prog
         if repair.hopeless:
             break
         repair.make(effort, TRIES)
-    return RoundTrip(repair.y, repair.passes, repair.solved, int(repair.wrong.sum()))
+    remaining = int((to_levels(op.down(repair.y), peak) != x).sum())  # fewer than `wrong`, which keeps a margin
+    return RoundTrip(repair.y, repair.passes, repair.solved, remaining)
 
 
 class _Repair:

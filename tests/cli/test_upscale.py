@@ -150,6 +150,15 @@ def test_debug_shows_the_cause(mapsr: Mapsr, tmp_path: Path, tiny_model: Path) -
         mapsr("upscale", tmp_path / "none.png", "-m", tiny_model, "--debug")
 
 
+def test_interrupted(mapsr: Mapsr, photo: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mapsr_cli.cli.batch.upscale_file", interrupt)
+    assert mapsr("upscale", photo, "-m", tiny_model).code == 130
+    assert not photo.with_name("photo_x4.png").exists()
+
+
 def test_two_inputs_for_one_output(mapsr: Mapsr, photo: Path, tmp_path: Path, tiny_model: Path) -> None:
     twin = save(LR, tmp_path / "photo.tif")
     done = mapsr("upscale", photo, twin, "-m", tiny_model)

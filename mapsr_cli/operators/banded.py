@@ -58,25 +58,24 @@ class Banded:
         window, width = self.core.shape[1], x.shape[1]
         sizes = [len(self.head), self.blocks * len(self.core), len(self.tail)]
         span = (self.blocks - 1) * self.step + window
+        overlapping = x.narrow(0, self.offset, span).unfold(0, window, self.step)  # [blocks, W, window]
         inputs = (
             x.narrow(0, 0, self.head.shape[1]),
-            x.narrow(0, self.offset, span)
-            .unfold(0, window, self.step)
-            .transpose(-1, -2),  # [blocks, window, W], overlapping
+            overlapping.transpose(-1, -2),
             x.narrow(0, self.cols - self.tail.shape[1], self.tail.shape[1]),
         )
         first, interior, last = torch.split(out, sizes)
         interior = interior.view(self.blocks, -1, width)
         core = self.core.expand(self.blocks, -1, -1)
+        torch.mm(self.head, inputs[0], out=first)
+        torch.mm(self.tail, inputs[2], out=last)
         if base is None:
-            torch.mm(self.head, inputs[0], out=first)
             torch.bmm(core, inputs[1], out=interior)
-            torch.mm(self.tail, inputs[2], out=last)
         else:
             to_first, to_interior, to_last = torch.split(base, sizes)
-            torch.addmm(to_first, self.head, inputs[0], out=first)
             torch.baddbmm(to_interior.reshape(interior.shape), core, inputs[1], out=interior)
-            torch.addmm(to_last, self.tail, inputs[2], out=last)
+            first.add_(to_first)
+            last.add_(to_last)
 
     def to_dense(self) -> Tensor:
         """The matrix itself, [rows, cols]."""
@@ -115,6 +114,9 @@ class AxisMap:
 
     def __call__(self, x: Tensor, base: Tensor | None = None) -> Tensor:
         """M x (+ base) over the second-to-last axis: [..., cols, W] → [..., rows, W]."""
+        if torch.is_autocast_enabled(x.device.type):  # the promise does not survive bf16
+            with torch.autocast(x.device.type, enabled=False):
+                return self(x, base)
         return cast(Tensor, _Apply.apply(self, x, base))  # type: ignore[no-untyped-call]
 
 

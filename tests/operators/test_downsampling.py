@@ -98,6 +98,18 @@ def test_float32_at_4k_is_a_thousand_times_nearer_than_the_paper() -> None:
     assert (op.down(op.project(y, x)) - x).square().mean() <= 1e-13
 
 
+@pytest.mark.parametrize("size", [(280, 280), (40, 40)])
+def test_autocast_does_not_reach_the_projection(size: tuple[int, int]) -> None:
+    op = downsampling(make_kernel("bicubic", 4), size)
+    f, x = torch.rand(3, *size, requires_grad=True), torch.rand(3, *op.lr_size)
+    with torch.autocast("cpu", torch.bfloat16):
+        projected = op.project(f, x)
+        projected.sum().backward()
+    assert torch.equal(projected, op.project(f, x))
+    assert f.grad is not None
+    assert f.grad.dtype == torch.float32
+
+
 def test_set_up_is_cached() -> None:
     kernel = make_kernel("gaussian9", 4)
     first, again = downsampling(kernel, (2160, 3840)), downsampling(kernel, (2160, 3840))

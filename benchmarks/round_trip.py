@@ -37,7 +37,7 @@ def least_error(x: Tensor, channel: int, row: int, col: int, upscaler: Upscaler)
     from scipy.optimize import linprog
     from scipy.sparse import csr_matrix, hstack, kron, vstack
 
-    s, reach = upscaler.kernel.scale, 2 * upscaler.kernel.scale
+    s, reach = upscaler.kernel.scale, len(upscaler.kernel.taps)
     spans, factors = [], []
     for at, length in ((row, x.shape[1]), (col, x.shape[2])):
         first, last = max(at - NEIGHBOURHOOD, 0), min(at + NEIGHBOURHOOD + 1, length)

@@ -35,11 +35,12 @@ def main() -> None:
     parser.add_argument("--valid", type=Path, required=True, help="folder of test sets (Set5, …)")
     parser.add_argument("--out", type=Path, required=True, help="run folder")
     parser.add_argument("--minutes", type=float, default=TrainConfig.minutes)
+    parser.add_argument("--batch", type=int, default=TrainConfig.batch)
     parser.add_argument("--patch", type=int, default=128, help="HR pixels")
     args = parser.parse_args()
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
-    run = Run(Compact(NETWORK), Compact(NETWORK), TrainConfig(minutes=args.minutes), args.out)
+    run = Run(Compact(NETWORK), Compact(NETWORK), TrainConfig(minutes=args.minutes, batch=args.batch), args.out)
     run.resume()
     data = Photographs(args.data, args.patch)
 

@@ -2,7 +2,7 @@
 
     python -m mapsr_cli.experiments.natural_x4_affmse --data DIR --valid DIR --out runs/natural-x4-affmse
 
-Run again with the same folder, it resumes.
+Run again with the same folder, it resumes; batch and patch may change then (the zoo's went from 16 × 128² to 8 × 192²).
 """
 
 import argparse
@@ -16,6 +16,7 @@ from mapsr_cli.networks import Compact, CompactConfig
 from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.training.data import Photographs
 from mapsr_cli.training.loop import Run, TrainConfig, train
+from mapsr_cli.zoo import load_model
 
 KERNEL = make_kernel("bicubic", 4)
 NETWORK = CompactConfig(scale=4, channels=64, blocks=8)
@@ -35,12 +36,16 @@ def main() -> None:
     parser.add_argument("--valid", type=Path, required=True, help="folder of test sets (Set5, …)")
     parser.add_argument("--out", type=Path, required=True, help="run folder")
     parser.add_argument("--minutes", type=float, default=TrainConfig.minutes)
+    parser.add_argument("--init", type=Path, help="checkpoint whose weights a new run starts from")
     parser.add_argument("--batch", type=int, default=TrainConfig.batch)
     parser.add_argument("--patch", type=int, default=128, help="HR pixels")
     args = parser.parse_args()
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
-    run = Run(Compact(NETWORK), Compact(NETWORK), TrainConfig(minutes=args.minutes, batch=args.batch), args.out)
+    network = Compact(NETWORK)
+    if args.init is not None:
+        network.load_state_dict(load_model(args.init).network.state_dict())
+    run = Run(network, Compact(NETWORK), TrainConfig(minutes=args.minutes, batch=args.batch), args.out)
     run.resume()
     data = Photographs(args.data, args.patch)
 

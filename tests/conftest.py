@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from mapsr_cli.networks import Compact, CompactConfig
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.zoo import Card, save_model
 from mapsr_cli.zoo.checkpoint import describe_kernel
+
+settings.register_profile("same every time", derandomize=True, database=None)
+settings.load_profile("same every time")
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from mapsr_cli.cli.paths import PIPE, Job, refuse_existing
+from mapsr_cli.cli.paths import PIPE, Job
 from mapsr_cli.cli.report import complain, progress_bar, result, say
 from mapsr_cli.errors import MapsrError, UsageError
-from mapsr_cli.imaging import is_lossless, output_format, write_bytes
+from mapsr_cli.imaging import check_target, output_format, write_bytes
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.devices import choose_device, choose_dtype
-from mapsr_cli.inference.files import Encoded, upscale_file
+from mapsr_cli.inference.files import Encoded, Output, upscale_file
 from mapsr_cli.inference.upscaler import ConsistencyLevel, Progress
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
@@ -50,6 +50,8 @@ class Batch:
     upscaler: Upscaler
     file_format: str | None
     quality: int | None
+    max_pixels: int
+    animate: bool
     overwrite: bool
     skip_existing: bool
     debug: bool
@@ -78,21 +80,24 @@ class Batch:
         # To a pipe, the format has no file name to follow.
         written = output_format(self.file_format or ("png" if piped else job.target.name))
         if not piped:
-            refuse_existing(job.target, self.overwrite)
+            check_target(job.target, self.overwrite)
         source = sys.stdin.buffer.read() if job.source == PIPE else job.source
-        encoded = upscale_file(source, self.upscaler, written, self.quality, progress)
+        output = Output(written, self.quality, self.max_pixels, self.animate)
+        encoded = upscale_file(source, self.upscaler, output, progress)
         if piped:
             sys.stdout.buffer.write(encoded.data)
         else:
             job.target.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(job.target, encoded.data)
-        self._tell(job, encoded, is_lossless(written, self.quality))
+            write_bytes(job.target, encoded.data, overwrite=self.overwrite)
+        self._tell(job, encoded, output.lossless)
 
     def _tell(self, job: Job, encoded: Encoded, lossless: bool) -> None:
-        kernel, held = self.upscaler.kernel, encoded.upscaled.consistency
+        kernel, held = self.upscaler.kernel, encoded.consistency
         name = self.upscaler.model.card.name
         entry = {"input": str(job.source), "output": str(job.target), "model": name, "scale": kernel.scale}
         self.results.append({**entry, "kernel": kernel.name, **encoded.summary()})
+        for note in encoded.notes:
+            say(f"note: {job.source}: {note}")
         if not lossless:
             say(f"note: {job.target} is lossy: the guarantee ends there, save as PNG to keep it")
         elif not held.holds and self.upscaler.settings.consistency == "bits":
@@ -102,9 +107,8 @@ class Batch:
             result(f"{job.target}  {self._sentence(encoded, lossless)}")
 
     def _sentence(self, encoded: Encoded, lossless: bool) -> str:
-        kernel, up = self.upscaler.kernel, encoded.upscaled
-        size = f"{up.levels.shape[-1]}×{up.levels.shape[-2]}"
-        held = up.consistency
+        kernel, held = self.upscaler.kernel, encoded.consistency
+        size = f"{encoded.size[0]}×{encoded.size[1]}" + (f" × {encoded.frames} frames" if encoded.frames > 1 else "")
         exact = "gives its original back bit for bit" if held.holds else f"bit-exact {held.bit_exact:.2%}"
         name, seconds = self.upscaler.model.card.name, encoded.seconds["total"]
         return f"{size}, {name} ×{kernel.scale} {kernel.name}, {exact if lossless else 'lossy'}, {seconds:.1f} s"

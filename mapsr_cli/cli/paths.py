@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mapsr_cli.errors import ImageError, UsageError
+from mapsr_cli.errors import UsageError
 from mapsr_cli.imaging import output_format
+from mapsr_cli.imaging.formats import SUFFIXES
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 PIPE = Path("-")
 
 
@@ -17,12 +17,6 @@ class Job:
 
     source: Path
     target: Path
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise ImageError if `path` exists and may not be replaced."""
-    if path.exists() and not overwrite:
-        raise ImageError(f"{path} exists", "--overwrite replaces it")
 
 
 def _files(source: Path, recursive: bool, suffix: str) -> Iterator[Path]:

@@ -53,6 +53,8 @@ def upscale(
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Folders in folders too.")] = False,
     overwrite: options.Overwrite = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave files that exist.")] = False,
+    animate: Annotated[bool, typer.Option("--animate", help="Take animations and stacks, frame by frame.")] = False,
+    max_pixels: options.MaxPixels = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
@@ -60,7 +62,7 @@ def upscale(
     with failures(debug):
         from mapsr_cli.cli import paths
         from mapsr_cli.cli.batch import Batch, make_upscaler
-        from mapsr_cli.imaging import output_format
+        from mapsr_cli.imaging import MAX_PIXELS, output_format
 
         if overwrite and skip_existing:
             raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
@@ -70,7 +72,8 @@ def upscale(
             output_format(file_format)
         upscaler = make_upscaler(model, kernel, sigma, consistency.value, tile, device, precision.value)
         jobs = paths.plan(inputs, output, recursive, suffix or f"_x{upscaler.kernel.scale}", file_format)
-        batch = Batch(upscaler, file_format, quality, overwrite, skip_existing, debug, quiet=json)
+        limit = max_pixels or MAX_PIXELS
+        batch = Batch(upscaler, file_format, quality, limit, animate, overwrite, skip_existing, debug, quiet=json)
         batch.run(jobs)
         if json:
             document({"results": batch.results, "failed": batch.failed})

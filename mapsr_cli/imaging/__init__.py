@@ -7,7 +7,7 @@ from mapsr_cli.imaging.picture import Frames, Picture
 from mapsr_cli.imaging.provenance import Provenance
 from mapsr_cli.imaging.reading import MAX_PIXELS, read_frames, read_picture, read_provenance
 from mapsr_cli.imaging.tags import Tags
-from mapsr_cli.imaging.writing import check_target, write_bytes, write_picture
+from mapsr_cli.imaging.writing import check_target, make_folder, write_bytes, write_picture
 
 __all__ = [
     "FORMATS",
@@ -22,6 +22,7 @@ __all__ = [
     "encode",
     "encode_frames",
     "is_lossless",
+    "make_folder",
     "output_format",
     "read_frames",
     "read_picture",

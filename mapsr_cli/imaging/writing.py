@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from torch import Tensor
 
-from mapsr_cli.errors import ImageError
+from mapsr_cli.errors import DiskFullError, ImageError
 from mapsr_cli.imaging.encoding import encode
 from mapsr_cli.imaging.formats import output_format
 from mapsr_cli.imaging.picture import Picture
@@ -30,11 +30,22 @@ def check_target(path: Path, overwrite: bool) -> None:
         raise ImageError(f"{path} exists", "--overwrite replaces it")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those it lies in, if need be. Raises ImageError where nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"cannot make the folder {folder}: {reason}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ImageError(f"cannot write into {folder}: it is read-only", "-o names another folder")
+
+
 def write_bytes(path: Path, data: bytes, overwrite: bool = True) -> None:
     """Write beside `path` and give the whole file its name at the end: never a half-written one, whatever happens.
 
     A symbolic link of that name is replaced, not followed. Raises FileExistsError if not `overwrite` and the name has
-    been taken meanwhile, ImageError where nothing can be written.
+    been taken meanwhile, DiskFullError or another ImageError where nothing can be written.
     """
     try:
         if not _write_nameless(path, data, overwrite):
@@ -42,8 +53,10 @@ def write_bytes(path: Path, data: bytes, overwrite: bool = True) -> None:
     except FileExistsError:
         raise
     except OSError as error:
-        hint = "free some space, then --skip-existing goes on from here" if error.errno == errno.ENOSPC else ""
-        raise ImageError(f"cannot write {path}: {error.strerror or error}", hint) from error
+        message = f"cannot write {path}: {error.strerror or error}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(message, "free some space; then --skip-existing goes on from here") from error
+        raise ImageError(message) from error
 
 
 def _write_nameless(path: Path, data: bytes, overwrite: bool) -> bool:

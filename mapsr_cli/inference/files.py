@@ -1,4 +1,4 @@
-"""One file upscaled: decode, upscale, encode."""
+"""One file upscaled, in three steps that different threads may take: decode, upscale, encode."""
 
 import time
 from dataclasses import dataclass, replace
@@ -75,29 +75,60 @@ class Encoded:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A decoded file."""
+
+    frames: Frames
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """An upscaled file, not yet encoded."""
+
+    loaded: Loaded
+    frames: Frames
+    account: Account
+
+
 def upscale_file(source: Path | bytes, upscaler: Upscaler, output: Output, progress: Progress) -> Encoded:
     """Upscale a file (or its bytes) and encode the result, with profile, EXIF and provenance."""
+    return encode_made(make(load_file(source, output), upscaler, progress), upscaler, output)
+
+
+def load_file(source: Path | bytes, output: Output) -> Loaded:
+    """Decode a file into what the output holds. Raises ImageError."""
     began = time.perf_counter()
     holds = FORMATS[output.file_format].holds
     frames = read_frames(source, holds, output.max_pixels, at_most=None if output.animate else 1)
-    decoded = time.perf_counter()
-    made = [upscale_picture(picture, upscaler, progress) for picture in frames.pictures]
-    account = sum((account for _, account in made), Account())
-    encoding = time.perf_counter()
-    kernel, first = upscaler.kernel, frames.pictures[0]
+    return Loaded(frames, time.perf_counter() - began)
+
+
+def make(loaded: Loaded, upscaler: Upscaler, progress: Progress) -> Made:
+    """Upscale every frame."""
+    made = [upscale_picture(picture, upscaler, progress) for picture in loaded.frames.pictures]
+    upscaled = replace(loaded.frames, pictures=tuple(picture for picture, _ in made))
+    return Made(loaded, upscaled, sum((account for _, account in made), Account()))
+
+
+def encode_made(made: Made, upscaler: Upscaler, output: Output) -> Encoded:
+    """Encode, with profile, EXIF and provenance. Raises ImageError."""
+    began = time.perf_counter()
+    originals, count = made.loaded.frames, len(made.frames.pictures)
+    kernel, first = upscaler.kernel, originals.pictures[0]
     provenance = Provenance(
         upscaler.model.card.name, kernel.name, kernel.scale, kernel.sigma, first.sha256, __version__
     )
-    upscaled = replace(frames, pictures=tuple(picture for picture, _ in made))
-    data = encode_frames(upscaled, output.file_format, output.quality, provenance)
-    encoded = time.perf_counter()
+    data = encode_frames(made.frames, output.file_format, output.quality, provenance)
+    encoded = time.perf_counter() - began
     # A WebP animation, though lossless to the eye, drops the colour under transparent pixels.
-    as_made = output.lossless and len(made) == 1
-    held = account.held if as_made else _held_by(data, frames, upscaler)
-    ended = time.perf_counter()
-    seconds = {"decode": decoded - began, **account.seconds, "encode": encoded - encoding, "total": ended - began}
-    size = upscaled.pictures[0].size
-    return Encoded(data, size, len(made), account, held.consistency, first.notes, seconds)
+    as_made = output.lossless and count == 1
+    held = made.account.held if as_made else _held_by(data, originals, upscaler)
+    seconds = {"decode": made.loaded.seconds, **made.account.seconds, "encode": encoded}
+    total = sum(seconds.values())
+    size = made.frames.pictures[0].size
+    return Encoded(data, size, count, made.account, held.consistency, first.notes, {**seconds, "total": total})
 
 
 def _held_by(data: bytes, originals: Frames, upscaler: Upscaler) -> Tally:

@@ -13,8 +13,8 @@ from torch import Tensor
 from mapsr_cli.operators.banded import Banded
 from mapsr_cli.operators.downsampling import Downsampling
 
-STRIP_PIXELS = 1 << 21
-"""HR pixels in a strip, about: 24 MB of float32 in three colours."""
+STRIP_BYTES = 1 << 23
+"""Of one plane of a strip, about."""
 LEAST_ROWS = 32
 """LR rows in a strip, at least: matrix libraries may sum products of a few columns in another order."""
 
@@ -66,12 +66,12 @@ def band(whole: Banded, rows: slice) -> Band:
 class Strips:
     """One operator, strip by strip. No autograd."""
 
-    def __init__(self, op: Downsampling, pixels: int = STRIP_PIXELS) -> None:
+    def __init__(self, op: Downsampling, size: int = STRIP_BYTES) -> None:
         self.op = op
         self._rows, self._cols = op._rows.down, op._cols.down
         height, width = op.lr_size
         least = max(LEAST_ROWS, 2 * (len(self._rows.forward.head) + len(self._rows.forward.core)))
-        count = max(pixels // (op.kernel.scale**2 * width), least)
+        count = max(size // (op.kernel.scale**2 * width * self.dtype.itemsize), least)
         starts = list(range(0, max(height - least, 0) + 1, count))
         self.plan = [slice(a, b) for a, b in zip(starts, [*starts[1:], height], strict=True)]
         """LR rows of each strip; A reads no further than into the strips beside it."""

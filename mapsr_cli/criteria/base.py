@@ -1,7 +1,7 @@
 """The contract between criteria and the loop.
 
-An estimate is ŷ = Π(f(x)); a criterion says what a good one is. The loop owns time, data, devices and files; a criterion
-owns what it trains besides the generator.
+An estimate is ŷ = Π(f(x)); a criterion says what a good one is. The loop owns time, data, devices and files;
+a criterion owns what it trains besides the generator.
 """
 
 from abc import ABC, abstractmethod
@@ -101,6 +101,8 @@ class Criterion(ABC):
 
     def load_state(self, state: State) -> None:
         """Go on from `state()`."""
+        if state:
+            raise ValueError(f"{type(self).__name__} keeps no state, but was given {sorted(state)}")
 
     def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         """The generator's optimiser."""
@@ -128,6 +130,8 @@ class Learner(ABC):
 
     def load_state(self, state: State) -> None:
         """Go on from `state()`."""
+        if state:
+            raise ValueError(f"{type(self).__name__} keeps no state, but was given {sorted(state)}")
 
     def level(self, progress: float) -> float:
         """Where a prior's snapshot lies between poor and good: the denoiser's σ; nothing for others."""

@@ -76,10 +76,10 @@ class AffineConvolution(Constraint):
 
     def pinv(self, r: Tensor) -> Tensor:
         """B r: [N, C, h, w] → [N, C, H, W], colour by colour."""
-        colours, reach = r.shape[1], self.kernels.shape[-1] // 2
+        s, colours, reach = self.kernel.scale, r.shape[1], self.kernels.shape[-1] // 2
         planes = functional.pad(r.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
         phases = functional.conv2d(planes, self.kernels[:, None])
-        return functional.pixel_shuffle(phases, self.kernel.scale)[:, 0].unflatten(0, (-1, colours))
+        return functional.pixel_shuffle(phases, s).view(-1, colours, *(s * n for n in r.shape[-2:]))
 
     def forward(self, f: Tensor, x: Tensor) -> Tensor:
         """f + B(x − A f)."""

@@ -52,7 +52,8 @@ class Stage(Protocol):
     def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
         """One optimiser step on `loss`, which draws its own data: it is called once per accumulated part.
 
-        Returns the mean report. A loss that is not finite moves nothing and is counted.
+        Returns the report, each value a mean over parts and processes: what is decided by it is decided alike on all.
+        A loss that is not finite moves nothing and is counted.
         """
 
 

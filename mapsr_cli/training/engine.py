@@ -72,7 +72,8 @@ class Engine:
 
     def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
         """One optimiser step on the mean of `accumulate` parts; see `Stage`."""
-        parts, reports, total = self.config.accumulate, [], torch.zeros((), device=self.accelerator.device)
+        parts, total = self.config.accumulate, torch.zeros((), device=self.accelerator.device)
+        reports: list[Report] = []
         for group in player.optimiser.param_groups:
             group["lr"] = group["peak"] * self.rate
         for part in range(parts):
@@ -84,7 +85,14 @@ class Engine:
         if self._finite(player, total):
             player.optimiser.step()
         player.optimiser.zero_grad(set_to_none=True)
-        return {name: sum(torch.as_tensor(r[name]).float() for r in reports) / parts for name in reports[0]}
+        return self._mean(reports)
+
+    def _mean(self, reports: list[Report]) -> Report:
+        """Over parts and processes."""
+        device = self.accelerator.device
+        rows = [torch.stack([torch.as_tensor(v, device=device).float() for v in r.values()]) for r in reports]
+        means = self.accelerator.reduce(torch.stack(rows).mean(dim=0), "mean")
+        return dict(zip(reports[0], torch.unbind(means), strict=True))
 
     def _together(self, network: nn.Module, last: bool) -> contextlib.AbstractContextManager[Any]:
         """Processes exchange gradients once per step, with the last part."""

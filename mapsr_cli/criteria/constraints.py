@@ -79,7 +79,8 @@ class AffineConvolution(Constraint):
         colours, reach = r.shape[1], self.kernels.shape[-1] // 2
         planes = functional.pad(r.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
         phases = functional.conv2d(planes, self.kernels[:, None])
-        return functional.pixel_shuffle(phases, self.kernel.scale)[:, 0].unflatten(0, (-1, colours))
+        shuffled = functional.pixel_shuffle(phases, self.kernel.scale)
+        return shuffled.reshape(-1, colours, *shuffled.shape[2:])
 
     def forward(self, f: Tensor, x: Tensor) -> Tensor:
         """f + B(x − A f)."""

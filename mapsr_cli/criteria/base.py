@@ -1,13 +1,13 @@
 """The contract between criteria and the loop.
 
-An estimate is ŷ = Π(f(x)); a criterion says what a good one is. The loop owns time, data, devices and files;
-a criterion owns what it trains besides the generator.
+An estimate is ŷ = Π(f(x)); a criterion says what a good one is. The loop owns time, data, devices and files; a
+criterion owns what it trains besides the generator.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ Report = Mapping[str, Tensor | float]
 """What a step tells the display: scalars by name."""
 State = dict[str, Any]
 """What a checkpoint keeps: tensors, numbers, strings, and lists and dicts of them."""
+Judge = Literal["nothing", "discriminator", "denoiser", "density"]
+"""What a criterion needs besides the generator, to tell good estimates from bad."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Stage(Protocol):
 
 @dataclass(frozen=True)
 class CriterionConfig:
-    """How the generator learns under a criterion."""
+    """How a network learns under a criterion."""
 
     rate: float = 1e-3
     """Peak learning rate (Adam)."""
@@ -68,13 +70,19 @@ class CriterionConfig:
     beta2: float = 0.99
     """Adam's decay of the gradient's mean square."""
 
+    def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Adam, as these fields say."""
+        return torch.optim.Adam(network.parameters(), self.rate, (self.beta1, self.beta2))
+
 
 class Criterion(ABC):
     """What trains the generator. A subclass needs `loss`; the rest is for those that train something beside it."""
 
     Config: ClassVar[type[CriterionConfig]] = CriterionConfig
+    needs: ClassVar[Judge] = "nothing"
+    """What `judge` is: a discriminator to train, or `Snapshots` of a prior that is trained already."""
 
-    def __init__(self, config: CriterionConfig) -> None:
+    def __init__(self, config: CriterionConfig, judge: nn.Module | None = None) -> None:
         self.config = config
 
     @abstractmethod
@@ -100,14 +108,12 @@ class Criterion(ABC):
         """What a resumed run needs beyond the players' weights and optimisers."""
         return {}
 
-    def load_state(self, state: State) -> None:
+    def load_state(self, state: State) -> None:  # noqa: B027
         """Go on from `state()`."""
-        if state:
-            raise ValueError(f"{type(self).__name__} keeps no state, but was given {sorted(state)}")
 
     def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         """The generator's optimiser."""
-        return torch.optim.Adam(network.parameters(), self.config.rate, (self.config.beta1, self.config.beta2))
+        return self.config.optimiser(network)
 
 
 class Learner(ABC):
@@ -129,11 +135,31 @@ class Learner(ABC):
         """What a resumed run needs beyond the players' weights and optimisers."""
         return {}
 
-    def load_state(self, state: State) -> None:
+    def load_state(self, state: State) -> None:  # noqa: B027
         """Go on from `state()`."""
-        if state:
-            raise ValueError(f"{type(self).__name__} keeps no state, but was given {sorted(state)}")
 
     def level(self, progress: float) -> float:
         """Where a prior's snapshot lies between poor and good: the denoiser's σ; nothing for others."""
         return 0.0
+
+
+class PriorLearner(Learner):
+    """A network that learns from images alone, to guide generators later. A subclass needs `loss`."""
+
+    Config: ClassVar[type[CriterionConfig]] = CriterionConfig
+
+    def __init__(self, config: CriterionConfig, network: nn.Module) -> None:
+        self.config = config
+        self.prior = Player(network, config.optimiser(network))
+
+    def players(self) -> Iterator[tuple[str, Player]]:
+        """The prior."""
+        yield "prior", self.prior
+
+    def step(self, stage: Stage) -> Report:
+        """One update on fresh images."""
+        return stage.update(self.prior, lambda: self.loss(stage.draw(), stage.progress))
+
+    @abstractmethod
+    def loss(self, y: Tensor, progress: float) -> tuple[Tensor, Report]:
+        """The prior's objective on images y [N, C, H, W], and what to report."""

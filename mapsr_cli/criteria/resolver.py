@@ -10,7 +10,7 @@ from mapsr_cli.criteria.constraints import Constraint
 
 
 class Estimator(nn.Module):
-    """ŷ = Π(f(x)), or Π(f(x, z)) with fresh maps z ~ N(0, I) where the generator has a noise input (Appendix F)."""
+    """ŷ = Π(f(x)), or Π(f(x, z)) with fresh noise maps z ~ N(0, I) where the generator reads some (Appendix F)."""
 
     def __init__(self, generator: nn.Module, constraint: Constraint) -> None:
         super().__init__()

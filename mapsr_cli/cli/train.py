@@ -47,7 +47,7 @@ def train(
     valid: Annotated[Path | None, typer.Option(help="Folder of HR images to validate on.", show_default=False)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    compile_: Annotated[bool, typer.Option("--compile", help="Compile the networks with torch.compile.")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the networks with torch.compile.")] = False,
     seed: Annotated[int | None, typer.Option(help="Of weights, patches and noise.")] = None,
     noise_dim: Annotated[int | None, typer.Option(min=0, help="Noise maps of a stochastic generator.")] = None,
     init: Annotated[str | None, typer.Option(help="Weights to start from.", show_default=False)] = None,
@@ -57,7 +57,7 @@ def train(
 ) -> None:
     """Train a network. Stop it at any time; --resume goes on."""
     with failures(debug):
-        from mapsr_cli.cli.training import flags, session
+        from mapsr_cli.cli.training import Request, flags, session
 
         given = flags(
             kernel=kernel,
@@ -73,9 +73,24 @@ def train(
             noise_dim=noise_dim,
         )
         outcome = session(
-            method, data, out, resume, config, assignments or [], given, preset, valid, device, precision, compile_,
-            init, log, quiet=json,
-        )  # fmt: skip
+            Request(
+                method=method,
+                location=data,
+                out=out,
+                resume=resume,
+                config=config,
+                assignments=assignments or [],
+                flags=given,
+                preset=preset,
+                valid=valid,
+                device=device,
+                precision=precision,
+                compiled=compiled,
+                init=init,
+                log=log,
+                quiet=json,
+            )
+        )
         if json:
             document(outcome)
         else:

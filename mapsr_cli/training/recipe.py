@@ -82,7 +82,11 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `make_recipe(method, preset, sections)` makes the same recipe of them."""
-        return {"method": self.method, "preset": self.preset, "sections": {k: asdict(v) for k, v in self.sections.items()}}
+        return {
+            "method": self.method,
+            "preset": self.preset,
+            "sections": {k: asdict(v) for k, v in self.sections.items()},
+        }
 
 
 def make_recipe(method: str, preset: str, settings: Settings) -> Recipe:

@@ -1,6 +1,7 @@
 """log p(y) by the chain rule over pixels and colours: PixelCNN features, MCGSM likelihood."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,31 +15,19 @@ LEVELS = 255
 
 
 @dataclass(frozen=True)
-class DensityConfig:
-    """What a Density is made of."""
+class DensityConfig(PixelCnnConfig, McgsmConfig):
+    """What a Density is made of: its PixelCNN, its likelihoods (whose floor is in units of `spread`), and its units."""
 
-    colours: int = 3
-    """Image channels."""
-    kernels: tuple[tuple[int, int], ...] = ((7, 7), (5, 5), (5, 5), (5, 5))
-    """(height, width) of each masked convolution's kernel, odd."""
-    channels: int = 64
-    """Feature maps of every masked convolution."""
-    components: int = 32
-    """Experts of the likelihood."""
-    scales: int = 4
-    """Variances of each expert."""
-    features: int = 32
-    """Quadratic features that decide between experts."""
     centre: float = 0.5
     """About the data's mean: the networks see (y − centre)/spread."""
     spread: float = 0.25
     """About the data's standard deviation."""
-    floor: float = 1 / 1024
-    """Smallest standard deviation of a component, in units of y: a quarter of an 8-bit level."""
 
     def __post_init__(self) -> None:
-        if min(self.spread, self.floor) <= 0:
-            raise ValueError(f"spread {self.spread} and floor {self.floor} must be positive")
+        PixelCnnConfig.__post_init__(self)
+        McgsmConfig.__post_init__(self)
+        if self.spread <= 0:
+            raise ValueError(f"the spread must be positive, not {self.spread}")
 
 
 class Density(nn.Module):
@@ -52,28 +41,17 @@ class Density(nn.Module):
     def __init__(self, config: DensityConfig) -> None:
         super().__init__()
         self.config = config
-        self.context = PixelCnn(PixelCnnConfig(config.colours, config.kernels, config.channels))
-        self.likelihoods = nn.ModuleList(
-            Mcgsm(
-                McgsmConfig(
-                    config.channels + before,
-                    config.components,
-                    config.scales,
-                    config.features,
-                    config.floor / config.spread,
-                )
-            )
-            for before in range(config.colours)
-        )
+        self.context = PixelCnn(config)
+        self.likelihoods = nn.ModuleList(Mcgsm(config.channels + before, config) for before in range(config.colours))
 
     def conditionals(self, y: Tensor) -> Tensor:
         """log p(y_j | y_<j) for y [N, colours, H, W] → the same shape, in nats; float32 also under autocast."""
         v = (y.to(torch.promote_types(y.dtype, torch.float32)) - self.config.centre) / self.config.spread
         h = self.context(v)
-        with torch.autocast(y.device.type, enabled=False):  # sums of exponentials do not survive bf16
+        with _no_autocast(y.device.type):  # sums of exponentials do not survive bf16
             h = h.to(v.dtype)
             colours = [
-                likelihood(torch.cat([h, v[:, :before]], dim=1), v[:, before : before + 1])
+                likelihood(torch.cat([h, v.narrow(1, 0, before)], dim=1), v.narrow(1, before, 1))
                 for before, likelihood in enumerate(self.likelihoods)
             ]
             return torch.cat(colours, dim=1) - math.log(self.config.spread)
@@ -85,6 +63,11 @@ class Density(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """`log_prob`, under the name that wrappers of modules know."""
         return self.log_prob(y)
+
+
+def _no_autocast(device: str) -> AbstractContextManager[object]:
+    has_autocast = torch.amp.is_autocast_available(device)
+    return torch.autocast(device, enabled=False) if has_autocast else nullcontext()
 
 
 def bits_per_dim(log_prob: Tensor, dims: int) -> Tensor:

@@ -49,7 +49,7 @@ class MaskedConvolution(nn.Module):
         """[N, inputs, H, W] → [N, outputs, H, W]."""
         above, left = self.mask.shape[0] - 1, self.mask.shape[1] // 2
         out = functional.conv2d(h, self.weight * self.mask, self.bias, padding=(above, left))
-        return out[:, :, : h.shape[2]]  # padding below, which conv2d adds as well, only makes rows past the end
+        return out.narrow(2, 0, h.shape[2])  # padding below, which conv2d adds as well, only makes rows past the end
 
 
 class PixelCnn(nn.Module):
@@ -73,7 +73,7 @@ class PixelCnn(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """[N, colours, H, W] → [N, channels, H, W]."""
-        h = torch.cat([values, torch.ones_like(values[:, :1])], dim=1)
+        h = functional.pad(values, (0, 0, 0, 0, 0, 1), value=1.0)  # the map of ones
         for depth, layer in enumerate(self.layers):
             h = layer(h if depth == 0 else functional.relu(h))
         return h

@@ -52,7 +52,7 @@ SWISSROLL = Preset(
     discriminator=MlpDiscriminatorConfig(),
     denoiser=MlpDenoiserConfig(),
     # one row: p(y1), then p(y2 | y1) through 64 units twice
-    density=DensityConfig(colours=1, kernels=((1, 3), (1, 1), (1, 1)), centre=0.0, spread=3.0, floor=0.01),
+    density=DensityConfig(colours=1, kernels=((1, 3), (1, 1), (1, 1)), centre=0.0, spread=3.0),
 )
 
 GRASS = Preset(

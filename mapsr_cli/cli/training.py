@@ -154,17 +154,18 @@ def session(request: Request) -> dict[str, Any]:
     import torch
 
     from mapsr_cli.training.assembly import make_accelerator
-    from mapsr_cli.training.journal import open_journals
+    from mapsr_cli.training.journal import journal_kinds
     from mapsr_cli.training.loop import Interrupted, train
 
     torch.set_flush_denormal(True)
+    kinds = journal_kinds(request.log)
     made = plan(request)
     accelerator = make_accelerator(request.device, request.precision)
     main = accelerator.is_main_process
     with training_display(request.quiet or not main) as watch:
         run, data = _open(request, made, accelerator, watch)
         before = run.seconds
-        journals = open_journals(request.log, made.folder, run.step) if main else []
+        journals: list[Journal] = [kind(made.folder, run.step) for kind in kinds] if main else []
         try:
             figures = train(run, _tasks(request, made, run, watch, journals))
         except Interrupted as stop:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -81,14 +82,13 @@ JOURNALS: dict[str, type[CsvJournal] | type[TensorBoardJournal]] = {
 }
 
 
-def open_journals(names: str, folder: Path, step: int) -> list[Journal]:
-    """The journals in a comma-separated list, going on after `step`."""
+def journal_kinds(names: str) -> list[type[CsvJournal] | type[TensorBoardJournal]]:
+    """The kinds in a comma-separated list. Raises UsageError for one that is unknown or cannot be had here."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if odd := [name for name in wanted if name not in JOURNALS]:
         raise UsageError(f"unknown log '{odd[0]}'", f"known: {', '.join(JOURNALS)}")
-    try:
-        return [JOURNALS[name](folder, step) for name in wanted]
-    except ImportError as error:
+    if "tensorboard" in wanted and find_spec("tensorboard") is None:
         raise UsageError(
-            f"--log {names} needs {error.name}, which is not installed", "pip install 'mapsr[train]', or --log csv"
-        ) from error
+            "--log tensorboard needs tensorboard, which is not installed", "pip install 'mapsr[train]', or --log csv"
+        )
+    return [JOURNALS[name] for name in wanted]

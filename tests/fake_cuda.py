@@ -94,9 +94,7 @@ class FakeDownsampling:
         """Make A for one HR size."""
         self.made[kernel, size] = downsampling(kernel, size)
 
-    def __call__(
-        self, kernel: Kernel, size: tuple[int, int], dtype: torch.dtype, device: torch.device
-    ) -> Downsampling:
+    def __call__(self, kernel: Kernel, size: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Downsampling:
         assert device.type == "cuda"
         assert dtype == torch.float32
         return on_fake_cuda(self.made[kernel, size])

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mapsr_cli.errors import ImageError
 from mapsr_cli.evaluation.metrics import psnr, psnr_y
 from mapsr_cli.evaluation.protocol import pairs
-from mapsr_cli.errors import ImageError
 from mapsr_cli.networks import Density, bits_per_dim
 from mapsr_cli.operators import Kernel, downsampling, to_levels
 
@@ -21,7 +21,7 @@ class Validation:
     """A folder of HR images, read once, with their LR twins (8 bits, as files have them)."""
 
     def __init__(self, folder: Path, kernel: Kernel, patch: tuple[int, int]) -> None:
-        """`patch`: HR (H, W) of sample grids, and of what priors are measured on. Raises ImageError if none is there."""
+        """`patch`: HR (H, W) of sample grids, and of what priors see. Raises ImageError if no image is there."""
         self.kernel, self.patch = kernel, patch
         self.pairs = [(lr, hr) for _, hr, lr in pairs(folder, kernel)] if folder.is_dir() else []
         if not self.pairs:
@@ -41,7 +41,7 @@ class Validation:
         return {"psnr_y": sum(quality) / count, "consistency_mse": sum(consistency) / count}
 
     def measure_prior(self, prior: nn.Module, level: float) -> Mapping[str, float]:
-        """On centre patches: a density model's log₂ p per dimension, or a denoiser's PSNR in dB at noise σ = `level`."""
+        """On centre patches: a density model's log₂ p per dimension, or a denoiser's PSNR in dB at σ = `level`."""
         device = next(prior.parameters()).device
         y = torch.stack([hr for _, hr in self.tiles(len(self.pairs))]).to(device)
         with torch.inference_mode():
@@ -54,8 +54,7 @@ class Validation:
         """(LR, HR) centre patches of the first `count` images, for a sample grid; smaller images are mirrored."""
         s = self.kernel.scale
         height, width = (max(n // s, 1) for n in self.patch)
-        cut = [(_centre(lr, height, width), _centre(hr, s * height, s * width)) for lr, hr in self.pairs[:count]]
-        return cut
+        return [(_centre(lr, height, width), _centre(hr, s * height, s * width)) for lr, hr in self.pairs[:count]]
 
 
 def _centre(image: Tensor, height: int, width: int) -> Tensor:

@@ -1,6 +1,6 @@
 """Turn a run's weights into a zoo checkpoint: half the size, measured, with terms and protocol in its header.
 
-    python -m mapsr_cli.experiments.publish --run runs/affmse-compact --name natural-x4-affmse --valid ../shared/data/eval
+python -m mapsr_cli.experiments.publish --run runs/affmse-compact --name natural-x4-affmse --valid eval
 """
 
 import argparse

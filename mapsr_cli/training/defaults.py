@@ -1,4 +1,4 @@
-"""What a preset's data ask of a method beyond the config classes' defaults: Appendix D, and what training here showed."""
+"""What a preset's data ask of a method beyond the configs' defaults: Appendix D, and what training here showed."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ GUIDED = ("affdg", "softdg")
 
 
 def _all(methods: tuple[str, ...], settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
-    return {method: settings for method in methods}
+    return dict.fromkeys(methods, settings)
 
 
 DEFAULTS: dict[str, dict[str, dict[str, dict[str, Any]]]] = {

@@ -40,7 +40,7 @@ class ConstraintConfig:
     weight: float = 1.0
     """λ of the soft constraint's MAE(x, Aŷ)."""
     projection: Projection = "exact"
-    """A⁺ of the affine constraint: exact, or the paper's convolution, fixed or trainable × fitted or random at first."""
+    """A⁺ of the affine constraint: exact, or the paper's convolution, fixed or trainable × fitted or random."""
     pinv: str | None = None
     """A⁺ that fit-pinv wrote, for the fitted ones; none: it is solved for here."""
     taps: int = 5

@@ -2,7 +2,15 @@ import pytest
 import torch
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.networks import PRESETS, MlpGenerator, MlpGeneratorConfig
+from mapsr_cli.networks import (
+    PRESETS,
+    MlpDenoiserConfig,
+    MlpDiscriminator,
+    MlpDiscriminatorConfig,
+    MlpGenerator,
+    MlpGeneratorConfig,
+    build,
+)
 from mapsr_cli.operators import downsampling, make_kernel
 
 
@@ -39,3 +47,39 @@ def test_images_of_more_pixels() -> None:
     network = MlpGenerator(config)
     assert network(torch.rand(2, 3, 2, 2)).shape == (2, 3, 3, 4)
     assert network.reach == 1
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MlpGeneratorConfig(colours=4, noise_dim=8, hidden=(8, 8), groups=4),
+        MlpDiscriminatorConfig(colours=4, hidden=(8, 8), groups=4),
+        MlpDenoiserConfig(colours=4, hidden=(8, 8), groups=4, conditional=True),
+        MlpDenoiserConfig(colours=4, hidden=(8, 8), groups=4),
+    ],
+)
+def test_groups_know_nothing_of_each_other(
+    config: MlpGeneratorConfig | MlpDiscriminatorConfig | MlpDenoiserConfig,
+) -> None:
+    """Each output's gradient reaches its own group's channels and weights only."""
+    torch.manual_seed(0)
+    network = build(config)
+    width = 1 if isinstance(config, MlpGeneratorConfig) else 2
+    y = torch.randn(5, 4, 1, width, requires_grad=True)
+    more = {}
+    if isinstance(config, MlpGeneratorConfig):
+        more["z"] = torch.randn(5, 8, 1, 1)
+    if isinstance(config, MlpDenoiserConfig):
+        more["sigma"] = torch.full((5,), 0.3)
+    out = network(y, **more).reshape(5, 4, -1)
+    weights = [p for p in network.parameters() if p.requires_grad]
+    y_gradient, *gradients = torch.autograd.grad(out[:, 2].sum(), [y, *weights])
+    others = [0, 1, 3]
+    assert y_gradient[:, 2].abs().max() > 0
+    assert y_gradient[:, others].abs().max() == 0
+    assert all(g[2].abs().max() > 0 and g[others].abs().max() == 0 for g in gradients)
+
+
+def test_groups_share_evenly_or_not_at_all() -> None:
+    with pytest.raises(UsageError, match="cannot be shared"):
+        MlpDiscriminator(MlpDiscriminatorConfig(colours=3, hidden=(8,), groups=2))

@@ -17,7 +17,7 @@ class DenoiserGuidedConfig(CriterionConfig):
     """How a generator follows a denoiser."""
 
     noisy: bool = True
-    """Denoise ỹ = ŷ + ε, as the denoiser was trained to; otherwise ŷ itself, which smooths p_Y once instead of twice."""
+    """Denoise ỹ = ŷ + ε, as the denoiser was trained to; otherwise ŷ itself, which smooths less but is new to it."""
     sigma_start: float = 0.5
     """Noise level at first, in image units, for a noise-conditional denoiser; snapshots bring their own levels."""
     sigma_end: float = 0.01
@@ -32,10 +32,10 @@ class DenoiserGuidedConfig(CriterionConfig):
 class DenoiserGuided(Criterion):
     """Gradient ascent on E log p(ŷ) with ∂/∂ŷ log p estimated by s = (f_σ(ŷ + ε) − ŷ)/σ², ε ~ N(0, σ² I).
 
-    Eqns (28)–(30) print ỹ in the denoiser and y beside it. Both readings of that y have the same mean, as E ε = 0: it is
-    the gradient of E log p_σ(ŷ + ε), with p_σ = p_Y ∗ N(0, σ² I) (Tweedie: f*_σ(ỹ) − ỹ = σ² ∇log p_σ(ỹ)). Subtracting
-    ŷ, as here, leaves out the −ε/σ² of variance 1/σ² per pixel that subtracting ỹ carries. With `noisy` off it is
-    ∇log p_σ(ŷ).
+    Eqn (29) prints f_σ(ỹ) − y. Whether that y is ŷ or ỹ = ŷ + ε, the mean is the same, as E ε = 0: by Tweedie's
+    f*_σ(ỹ) − ỹ = σ² ∇log p_σ(ỹ) it is the gradient of E log p_σ(ŷ + ε), with p_σ = p_Y ∗ N(0, σ² I). What is left of ε
+    in s is noise: with ŷ the part that the denoiser keeps, with ỹ the part that it removes. In images nearly all of it
+    is removed, so ŷ. With `noisy` off, s is ∇log p_σ(ŷ) itself.
 
     The loss is −mean(s · ŷ) over images, colours and pixels, with s held: its gradient with respect to ŷ is
     −s/(N·C·H·W), that of the negative log-density in nats per dimension. Its value means nothing; what falls

@@ -29,7 +29,7 @@ class MaximumLikelihood(PriorLearner):
     config: MaximumLikelihoodConfig
 
     def loss(self, y: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """Negative log-density, nats per dimension; reports log₂ p per dimension, of 8-bit levels (higher is better)."""
+        """Negative log-density, nats per dimension; reports bits: log₂ p of 8-bit levels, per dimension."""
         if self.config.dequantise:
             y = y + self.config.dequantise * (torch.rand_like(y) - 0.5)
         log_prob = self.prior.network(y)  # [N]

@@ -25,7 +25,7 @@ class DensityGuided(Criterion):
         self.snapshots = judge
 
     def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """Nats per dimension; reports log₂ p per dimension, of 8-bit levels (higher is better)."""
+        """Nats per dimension; reports bits: log₂ p of 8-bit levels, per dimension."""
         log_prob = self.snapshots.at(progress).network(estimate)  # [N]
         dims = estimate[0].numel()
         value = -log_prob.mean() / dims

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.zoo.prior import load_snapshots
+from mapsr_cli.zoo import load_snapshots
 
 
 @dataclass(frozen=True, eq=False)

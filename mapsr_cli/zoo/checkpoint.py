@@ -73,11 +73,16 @@ class Model:
 
 def save_model(path: Path, network: nn.Module, card: Card, dtype: torch.dtype = torch.float32) -> None:
     """Write weights in `dtype` and the card; to a temporary file first."""
+    write_checkpoint(path, network, asdict(card), dtype)
+
+
+def write_checkpoint(path: Path, network: nn.Module, header: dict[str, Any], dtype: torch.dtype) -> None:
+    """Write a network's tensors and a header; to a temporary file first."""
     tensors = {
         k: v.detach().to("cpu", dtype if v.is_floating_point() else v.dtype).contiguous()
         for k, v in network.state_dict().items()
     }
-    data = save(tensors, {HEADER: json.dumps({"format": FORMAT_VERSION, **asdict(card)}, sort_keys=True)})
+    data = save(tensors, {HEADER: json.dumps({"format": FORMAT_VERSION, **header}, sort_keys=True)})
     partial = path.with_suffix(".partial")
     partial.write_bytes(data)
     partial.replace(path)
@@ -89,22 +94,24 @@ def load_model(path: Path) -> Model:
     Raises CheckpointError, in one line, for a file that is damaged, of an unknown format, or whose tensors are not
     exactly the network's that its header describes, all finite.
     """
+    header, tensors = read_checkpoint(path)
+    card = _read_card(header, path)
+    network = _build(card, path)
+    check_tensors(network.state_dict(), tensors, path)
+    network.load_state_dict(tensors)
+    return Model(card, network.eval().requires_grad_(False), card.make_kernel())
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Header and tensors of a file that `write_checkpoint` wrote. Raises CheckpointError for any other."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
-    card = _read_card(metadata, path)
-    network = _build(card, path)
-    _check(network.state_dict(), tensors, path)
-    network.load_state_dict(tensors)
-    return Model(card, network.eval().requires_grad_(False), card.make_kernel())
-
-
-def _read_card(metadata: dict[str, str], path: Path) -> Card:
     try:
-        header = json.loads(metadata[HEADER])
+        header: dict[str, Any] = json.loads(metadata[HEADER])
         version = header.pop("format")
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise CheckpointError(
@@ -112,6 +119,10 @@ def _read_card(metadata: dict[str, str], path: Path) -> Card:
         ) from error
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path}: checkpoint format {version}; this mapsr reads {FORMAT_VERSION}", "update mapsr")
+    return header, tensors
+
+
+def _read_card(header: dict[str, Any], path: Path) -> Card:
     try:
         return Card(**header)
     except TypeError as error:
@@ -134,7 +145,8 @@ def _build(card: Card, path: Path) -> nn.Module:
     return network
 
 
-def _check(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor], path: Path) -> None:
+def check_tensors(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor], path: Path) -> None:
+    """Raises CheckpointError unless `found` are just the tensors `wanted`, by name, shape and kind, all finite."""
     if odd := sorted(wanted.keys() ^ found.keys()):
         raise CheckpointError(f"{path}: missing or unexpected tensor '{odd[0]}' ({len(odd)} in all)")
     for name, tensor in found.items():

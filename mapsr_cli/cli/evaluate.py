@@ -11,7 +11,7 @@ from mapsr_cli.cli.report import document, escape, failures, progress_bar, resul
 
 if TYPE_CHECKING:
     from mapsr_cli.evaluation.scores import Evaluation
-
+    from mapsr_cli.evaluation.table import Cell
 
 COMPLAINTS = 10
 """Failures told in words."""
@@ -94,15 +94,16 @@ def evaluate(
 
 def _print(found: "Evaluation") -> None:
     """A table per test set, and how it was measured."""
-    from mapsr_cli.evaluation.table import table as table_of
+    from mapsr_cli.evaluation.table import tabulate
 
     for group, rows in found.by_set():
-        titles, cells = table_of(rows)
-        marked = [
-            [f"[bold]{escape(cell.text)}[/]" if cell.best else escape(cell.text) for cell in row] for row in cells
-        ]
-        table(escape(group), titles, marked)
+        titles, cells = tabulate(rows)
+        table(escape(group), titles, [[_marked(cell) for cell in row] for row in cells])
     result(found.protocol.describe(found.kernel))
+
+
+def _marked(cell: "Cell") -> str:
+    return f"[bold]{escape(cell.text)}[/]" if cell.best else escape(cell.text)
 
 
 def _complain(found: "Evaluation") -> None:

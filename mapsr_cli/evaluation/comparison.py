@@ -48,7 +48,8 @@ def slider(title: str, views: Sequence[View], note: str = "", left: int = 0, rig
     first, second = (index % len(views) for index in (left, right))
     images = "\n".join(_image(view, width, height) for view in views)
     return (
-        f'<figure class="slider" data-width="{width}" data-height="{height}" data-left="{first}" data-right="{second}">\n'
+        f'<figure class="slider" data-width="{width}" data-height="{height}" '
+        f'data-left="{first}" data-right="{second}">\n'
         f"<figcaption><strong>{escape(title)}</strong> <small>{escape(note)}</small></figcaption>\n"
         f'<div class="views">\n{images}\n</div>\n</figure>\n'
     )

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mapsr_cli.errors import MapsrError, MissingExtraError
+from mapsr_cli.errors import ImageError, MapsrError, MissingExtraError
 from mapsr_cli.evaluation.diversity import DenseDistance
+
+SMALLEST = 31
+"""Pixels a side of an image that AlexNet's three poolings leave something of."""
 
 Measure = Callable[[Tensor, Tensor], float]
 """(estimate, truth), both [3, H, W] in [0, 1] → a distance."""
@@ -33,7 +37,7 @@ def load_perceptual() -> Perceptual:
     or where the weights are neither in torch's cache nor to be downloaded.
     """
     try:
-        import torchvision  # type: ignore[import-not-found]  # noqa: F401
+        import_module("torchvision")
         from torchmetrics.image import DeepImageStructureAndTextureSimilarity, LearnedPerceptualImagePatchSimilarity
     except ImportError as error:
         raise MissingExtraError("LPIPS and DISTS", "perceptual") from error
@@ -52,18 +56,28 @@ def load_perceptual() -> Perceptual:
             f"{torch.hub.get_dir()}/checkpoints",
         ) from error
 
-    def dense(samples: Tensor, truth: Tensor) -> Tensor:
-        return _spatial(lpips.net, samples, truth)
+    return Perceptual(
+        lpips=lambda a, b: lpips(*_batches(a, b)).item(),
+        dists=lambda a, b: dists(*_batches(a, b)).item(),
+        dense_lpips=lambda samples, truth: _dense(lpips.net, *_batches(samples, truth)),
+    )
 
-    return Perceptual(lambda a, b: lpips(a[None], b[None]).item(), lambda a, b: dists(a[None], b[None]).item(), dense)
+
+def _batches(images: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """[..., 3, H, W] and [3, H, W] as two batches of the same size."""
+    if min(truth.shape[-2:]) < SMALLEST:
+        size = f"{truth.shape[-1]}×{truth.shape[-2]}"
+        raise ImageError(f"{size} pixels are too few for LPIPS and DISTS: {SMALLEST}×{SMALLEST} at least")
+    batch = images.reshape(-1, *truth.shape)
+    return batch, truth.expand_as(batch)
 
 
 @torch.inference_mode()
-def _spatial(net: Any, samples: Tensor, truth: Tensor) -> Tensor:
-    """LPIPS before its mean over pixels, features enlarged to the image's size: [S, 3, H, W], [3, H, W] → [S, H, W]."""
+def _dense(net: Any, images: Tensor, truth: Tensor) -> Tensor:
+    """LPIPS before its mean over pixels, features enlarged to the images' size: two [N, 3, H, W] → [N, H, W]."""
     net.spatial = True
     try:
-        maps: Tensor = net(samples, truth.expand_as(samples), normalize=True)
+        maps: Tensor = net(images, truth, normalize=True)
     finally:
         net.spatial = False
     return maps[:, 0]

@@ -11,10 +11,10 @@ from mapsr_cli.evaluation.comparison import View, page, slider
 from mapsr_cli.evaluation.estimators import Estimate
 from mapsr_cli.evaluation.protocol import Pair
 from mapsr_cli.evaluation.scores import Evaluation, Score
-from mapsr_cli.evaluation.table import LEGEND, Cell, table
+from mapsr_cli.evaluation.table import LEGEND, Cell, tabulate
 
 PICTURES = 24
-"""Sliders in a report: with five models, some 25 MB."""
+"""Sliders in a report, about: with four models, 16 MB."""
 CROP = 384
 """HR pixels a side of a slider's picture, at most: a multiple of every scale."""
 
@@ -64,23 +64,26 @@ def _middle(shape: Sequence[int], size: int) -> tuple[slice, ...]:
     return tuple(slice(start, start + min(n, size)) for start, n in zip(starts, shape[-2:], strict=True))
 
 
-def report(evaluation: Evaluation, data: Path, sliders: list[str]) -> str:
-    """The whole document."""
+def report(evaluation: Evaluation, data: Path, sliders: Sequence[str]) -> str:
+    """The whole document: how it was measured, a table per test set, what failed, `sliders`."""
     title = f"mapsr evaluate: {data.resolve().name}"
-    tables = "".join(f"<h2>{escape(group)}</h2>\n{_html(*table(rows))}" for group, rows in evaluation.by_set())
-    images = {f"{g}/{name}" for groups in evaluation.scores.values() for g, found in groups.items() for name in found}
-    pictures = (
-        f'<h2>Pictures</h2>\n<p class="soft">{len(sliders)} of {len(images)} images, at most {CROP}×{CROP} pixels '
-        "of each. Drag across a picture or use the arrow keys on its slider; + and − zoom, d shows the difference.</p>\n"
-        + "".join(sliders)
-        if sliders
-        else ""
-    )
+    tables = "".join(f"<h2>{escape(group)}</h2>\n{_html(*tabulate(rows))}" for group, rows in evaluation.by_set())
     body = (
         f"<h1>{escape(title)}</h1>\n<p>{escape(evaluation.protocol.describe(evaluation.kernel))}.</p>\n"
-        f'<p class="soft">{escape(LEGEND)} mapsr {__version__}.</p>\n{tables}{_failures(evaluation)}{pictures}'
+        f'<p class="soft">{escape(LEGEND)} mapsr {__version__}.</p>\n'
     )
-    return page(title, body)
+    return page(title, body + tables + _failures(evaluation) + _pictures(evaluation, sliders))
+
+
+def _pictures(evaluation: Evaluation, sliders: Sequence[str]) -> str:
+    if not sliders:
+        return ""
+    images = {(group, name) for groups in evaluation.scores.values() for group in groups for name in groups[group]}
+    return (
+        f"<h2>Pictures</h2>\n"
+        f'<p class="soft">{len(sliders)} of {len(images)} images, at most {CROP}×{CROP} pixels of each. Drag across a '
+        "picture, or use the arrow keys on its slider; + and − zoom, d shows the difference.</p>\n" + "".join(sliders)
+    )
 
 
 def _html(titles: list[str], rows: list[list[Cell]]) -> str:

@@ -57,7 +57,7 @@ def _percent(share: float) -> str:
     return "99.99 %" if share < 1 and text == "100.00 %" else text
 
 
-def table(rows: Mapping[str, tuple[int, Summary]]) -> tuple[list[str], list[list[Cell]]]:
+def tabulate(rows: Mapping[str, tuple[int, Summary]]) -> tuple[list[str], list[list[Cell]]]:
     """Titles, and a row of cells for each model → (images, means); measures that nobody has are left out."""
     columns = [column for column in COLUMNS if any(column.key in means for _, means in rows.values())]
     bests = {column.key: _best(column, [means for _, means in rows.values()]) for column in columns}

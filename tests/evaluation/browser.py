@@ -87,8 +87,8 @@ def browsing() -> Iterator[Browser]:
     ):
         assert driver.stdout is not None
         try:
-            started = next(found for line in driver.stdout if (found := re.search(r"started successfully on port (\d+)", line)))
-            browser = Browser(int(started[1]), profile)
+            ports = (re.search(r"started successfully on port (\d+)", line) for line in driver.stdout)
+            browser = Browser(next(int(found[1]) for found in ports if found), profile)
             try:
                 yield browser
             finally:

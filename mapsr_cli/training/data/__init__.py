@@ -9,3 +9,5 @@ from mapsr_cli.training.data.counts import Counts
 from mapsr_cli.training.data.sources import SOURCES, open_data
 from mapsr_cli.training.data.stream import Data
 from mapsr_cli.training.data.swissroll import swiss_roll
+
+__all__ = ["SOURCES", "Counts", "Data", "DataConfig", "Share", "open_data", "swiss_roll"]

@@ -31,8 +31,9 @@ def result(line: str) -> None:
 
 def table(title: str, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table for people, on stdout; cells are Rich markup, the first column is text, the others are numbers."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    drawn.padding, drawn.pad_edge = (0, 1, 0, 0), False  # eight columns fit a terminal of 80
+    drawn = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
     for index, name in enumerate(titles):
         drawn.add_column(name, justify="right" if index else "left", overflow="fold")
     for row in rows:

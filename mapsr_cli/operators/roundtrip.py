@@ -112,8 +112,7 @@ def round_trip(f: Tensor, x: Tensor, op: Downsampling, peak: int, progress: Prog
         if repair.hopeless:
             break
         repair.make(effort, TRIES)
-    remaining = int((to_levels(op.down(repair.y), peak) != x).sum())  # fewer than `wrong`, which keeps a margin
-    return RoundTrip(repair.y, repair.passes, repair.solved, remaining)
+    return RoundTrip(repair.y, repair.passes, repair.solved, repair.remaining)
 
 
 class _Repair:
@@ -128,8 +127,14 @@ class _Repair:
         self.at_first = int(self.wrong.sum())
 
     def _look(self) -> None:
-        self.residual = self.op.down(self.y) - self.x
+        self.lr = self.op.down(self.y)
+        self.residual = self.lr - self.x
         self.wrong = (self.residual < self.low) | (self.residual > self.high)
+
+    @property
+    def remaining(self) -> int:
+        """Samples that y does not give back: fewer than `wrong`, which keeps a margin."""
+        return int((to_levels(self.lr, self.peak) != self.x).sum())
 
     @property
     def hopeless(self) -> bool:

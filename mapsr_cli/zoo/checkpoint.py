@@ -11,12 +11,11 @@ from safetensors.torch import save
 from torch import nn
 
 from mapsr_cli.errors import CheckpointError, UsageError
-from mapsr_cli.networks import Compact, CompactConfig
+from mapsr_cli.networks import ARCHITECTURES, AnyGeneratorConfig, build, read_config
 from mapsr_cli.operators import Kernel, make_kernel
 
 FORMAT_VERSION = 1
 HEADER = "mapsr"
-ARCHITECTURES = {"compact": (Compact, CompactConfig)}
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Card:
     name: str
     """`natural-x4-affmse`."""
     architecture: str
-    """A key of ARCHITECTURES."""
+    """A key of networks.ARCHITECTURES; to upscale, a generator's."""
     config: dict[str, Any]
     """Fields of the architecture's config."""
     kernel: dict[str, Any]
@@ -74,8 +73,16 @@ class Model:
 
 def save_model(path: Path, network: nn.Module, card: Card, dtype: torch.dtype = torch.float32) -> None:
     """Write weights in `dtype` and the card; to a temporary file first."""
-    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
-    data = save(tensors, {HEADER: json.dumps({"format": FORMAT_VERSION, **asdict(card)}, sort_keys=True)})
+    write_checkpoint(path, network, asdict(card), dtype)
+
+
+def write_checkpoint(path: Path, network: nn.Module, header: dict[str, Any], dtype: torch.dtype) -> None:
+    """Write a network's tensors and a header; to a temporary file first."""
+    tensors = {
+        k: v.detach().to("cpu", dtype if v.is_floating_point() else v.dtype).contiguous()
+        for k, v in network.state_dict().items()
+    }
+    data = save(tensors, {HEADER: json.dumps({"format": FORMAT_VERSION, **header}, sort_keys=True)})
     partial = path.with_suffix(".partial")
     partial.write_bytes(data)
     partial.replace(path)
@@ -87,22 +94,24 @@ def load_model(path: Path) -> Model:
     Raises CheckpointError, in one line, for a file that is damaged, of an unknown format, or whose tensors are not
     exactly the network's that its header describes, all finite.
     """
+    header, tensors = read_checkpoint(path)
+    card = _read_card(header, path)
+    network = _build(card, path)
+    check_tensors(network.state_dict(), tensors, path)
+    network.load_state_dict(tensors)
+    return Model(card, network.eval().requires_grad_(False), card.make_kernel())
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Header and tensors of a file that `write_checkpoint` wrote. Raises CheckpointError for any other."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
-    card = _read_card(metadata, path)
-    network = _build(card, path)
-    _check(network.state_dict(), tensors, path)
-    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    return Model(card, network.eval().requires_grad_(False), card.make_kernel())
-
-
-def _read_card(metadata: dict[str, str], path: Path) -> Card:
     try:
-        header = json.loads(metadata[HEADER])
+        header: dict[str, Any] = json.loads(metadata[HEADER])
         version = header.pop("format")
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise CheckpointError(
@@ -110,6 +119,10 @@ def _read_card(metadata: dict[str, str], path: Path) -> Card:
         ) from error
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path}: checkpoint format {version}; this mapsr reads {FORMAT_VERSION}", "update mapsr")
+    return header, tensors
+
+
+def _read_card(header: dict[str, Any], path: Path) -> Card:
     try:
         return Card(**header)
     except TypeError as error:
@@ -119,22 +132,26 @@ def _read_card(metadata: dict[str, str], path: Path) -> Card:
 def _build(card: Card, path: Path) -> nn.Module:
     if card.architecture not in ARCHITECTURES:
         raise CheckpointError(f"{path}: unknown architecture '{card.architecture}'", "update mapsr")
-    module, config = ARCHITECTURES[card.architecture]
     try:
-        network = module(config(**card.config))
+        config = read_config(card.architecture, card.config)
         kernel = card.make_kernel()
-    except (TypeError, ValueError, KeyError, RuntimeError, UsageError) as error:
+        if not isinstance(config, AnyGeneratorConfig):
+            raise UsageError(f"'{card.architecture}' does not upscale")
+        network = build(config)
+    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, UsageError) as error:
         raise CheckpointError(f"{path}: the header describes no network ({error})") from error
-    if kernel.scale != network.config.scale:
-        raise CheckpointError(f"{path}: the network is ×{network.config.scale} but its kernel ×{kernel.scale}")
+    if kernel.scale != config.scale:
+        raise CheckpointError(f"{path}: the network is ×{config.scale} but its kernel ×{kernel.scale}")
     return network
 
 
-def _check(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor], path: Path) -> None:
+def check_tensors(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor], path: Path) -> None:
+    """Raises CheckpointError unless `found` are just the tensors `wanted`, by name, shape and kind, all finite."""
     if odd := sorted(wanted.keys() ^ found.keys()):
         raise CheckpointError(f"{path}: missing or unexpected tensor '{odd[0]}' ({len(odd)} in all)")
     for name, tensor in found.items():
         if tensor.shape != wanted[name].shape:
             raise CheckpointError(f"{path}: '{name}' is {list(tensor.shape)}, not {list(wanted[name].shape)}")
-        if not (tensor.is_floating_point() and bool(tensor.isfinite().all())):
-            raise CheckpointError(f"{path}: '{name}' holds something other than finite numbers")
+        is_same_kind = tensor.is_floating_point() == wanted[name].is_floating_point()
+        if not (is_same_kind and bool(tensor.isfinite().all())):
+            raise CheckpointError(f"{path}: '{name}' does not hold the finite numbers of its kind")

@@ -11,7 +11,7 @@ from mapsr_cli.operators import make_kernel
 from mapsr_cli.zoo import Card, save_model
 from mapsr_cli.zoo.checkpoint import describe_kernel
 
-settings.register_profile("same every time", derandomize=True, database=None)
+settings.register_profile("same every time", derandomize=True, database=None, deadline=None)
 settings.load_profile("same every time")
 
 

@@ -34,3 +34,10 @@ class CheckpointError(MapsrError):
 
 class ConsistencyError(MapsrError):
     """A picture that does not give its low-resolution original back."""
+
+
+class MissingExtraError(MapsrError):
+    """An optional package that the call needs is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"the optional packages for {what} are not installed", f"pip install 'mapsr[{extra}]'")

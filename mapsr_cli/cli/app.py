@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mapsr_cli import __version__
-from mapsr_cli.cli import downscale, train, upscale, verify
+from mapsr_cli.cli import downscale, evaluate, train, upscale, verify
 
 app = typer.Typer(
     name="mapsr",
@@ -36,6 +36,9 @@ def _root(
 app.command("upscale", epilog="Example: mapsr upscale photo.png -o big.png")(upscale.upscale)
 app.command("verify", epilog="Example: mapsr verify photo.png photo_x4.png")(verify.verify)
 app.command("downscale", epilog="Example: mapsr downscale big.png -o small.png --scale 4")(downscale.downscale)
+app.command("evaluate", epilog="Example: mapsr evaluate --model bicubic --model natural-x4-affmse --data Set5")(
+    evaluate.evaluate
+)
 app.command("train", epilog="Example: mapsr train affgan --data photos --minutes 60")(train.train)
 
 

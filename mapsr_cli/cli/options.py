@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -29,4 +30,17 @@ Quality = Annotated[
     int | None,
     typer.Option("--quality", min=1, max=100, help="Of JPEG and lossy WebP (JPEG: 95).", show_default=False),
 ]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+
+
+class Precision(StrEnum):
+    """What the network computes in."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+NetworkPrecision = Annotated[Precision, typer.Option("--precision", help="Of the network alone.")]
 InputFile = Annotated[Path, typer.Argument(show_default=False)]

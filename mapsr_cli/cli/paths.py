@@ -25,6 +25,13 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         raise ImageError(f"{path} exists", "--overwrite replaces it")
 
 
+def refuse_nowhere(*paths: Path | None) -> None:
+    """Raise UsageError for a file in a folder that does not exist: better before the work than after it."""
+    for path in paths:
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent}")
+
+
 def _files(source: Path, recursive: bool, suffix: str) -> Iterator[Path]:
     """Images in a folder; not those that an earlier run put there."""
     found = source.rglob("*") if recursive else source.glob("*")

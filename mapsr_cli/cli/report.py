@@ -2,17 +2,21 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from mapsr_cli.errors import MapsrError
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+WIDE = 160
+"""Columns of a table that goes into a file or a pipe, where nothing needs to fold."""
 
 
 def say(line: str) -> None:
@@ -25,6 +29,18 @@ def result(line: str) -> None:
     typer.echo(line)
 
 
+def table(title: str, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table for people, on stdout; cells are Rich markup, the first column is text, the others are numbers."""
+    drawn = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
+    for index, name in enumerate(titles):
+        drawn.add_column(name, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(drawn)
+
+
 def document(content: dict[str, Any]) -> None:
     """A result for programs, on stdout."""
     typer.echo(json.dumps(content, indent=2, allow_nan=False))
@@ -32,12 +48,13 @@ def document(content: dict[str, Any]) -> None:
 
 def complain(error: MapsrError) -> None:
     """One line that says what is wrong, one that says what to do."""
-    stderr.print(f"[bold red]error:[/] {_escape(str(error))}")
+    stderr.print(f"[bold red]error:[/] {escape(str(error))}")
     if error.hint:
-        stderr.print(f"  {_escape(error.hint)}")
+        stderr.print(f"  {escape(error.hint)}")
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Text as it is, on one line, for Rich's markup."""
     return " ".join(text.split()).replace("[", r"\[")
 
 
@@ -71,6 +88,6 @@ def progress_bar() -> Iterator[Callable[[str, str, int, int], None]]:
         task = progress.add_task("", total=None)
 
         def update(name: str, stage: str, done: int, total: int) -> None:
-            progress.update(task, description=f"{_escape(name)}  {stage}", completed=done, total=total)
+            progress.update(task, description=f"{escape(name)}  {stage}", completed=done, total=total)
 
         yield update

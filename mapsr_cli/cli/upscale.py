@@ -18,15 +18,6 @@ class Consistency(StrEnum):
     none = "none"
 
 
-class Precision(StrEnum):
-    """What the network computes in."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
-
 def upscale(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...", help="Images, folders, or - for a pipe.", show_default=False)
@@ -43,8 +34,8 @@ def upscale(
         typer.Option(help="bits: the saved file gives the input back; float: projected only; none: the network alone."),
     ] = Consistency.bits,
     tile: Annotated[str, typer.Option(metavar="auto|N|off", help="Tile side in input pixels.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[Precision, typer.Option(help="Of the network alone.")] = Precision.auto,
+    device: options.Device = "auto",
+    precision: options.NetworkPrecision = options.Precision.auto,
     file_format: Annotated[
         str | None, typer.Option("--format", help="png, tiff, webp (lossless) or jpg (lossy).  [default: png]")
     ] = None,

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.evaluation.metrics import psnr, psnr_y
-from mapsr_cli.evaluation.protocol import pairs
+from mapsr_cli.evaluation.protocol import PEAK, pairs
 from mapsr_cli.networks import Density, bits_per_dim
 from mapsr_cli.operators import Kernel, downsampling, to_levels
 
@@ -23,7 +23,8 @@ class Validation:
     def __init__(self, folder: Path, kernel: Kernel, patch: tuple[int, int]) -> None:
         """`patch`: HR (H, W) of sample grids, and of what priors see. Raises ImageError if no image is there."""
         self.kernel, self.patch = kernel, patch
-        self.pairs = [(lr, hr) for _, hr, lr in pairs(folder, kernel)] if folder.is_dir() else []
+        found = pairs(folder, kernel) if folder.is_dir() else ()
+        self.pairs = [(pair.lr / PEAK, pair.hr / PEAK) for pair in found]
         if not self.pairs:
             raise ImageError(f"{folder}: no images to validate on", "--valid takes a folder of HR images")
 
@@ -36,7 +37,7 @@ class Validation:
                 estimate = estimator(lr[None].to(device))[0].cpu()
                 down = downsampling(self.kernel, (hr.shape[-2], hr.shape[-1])).down(estimate)
                 consistency.append((down - lr).square().mean().item())
-                quality.append(psnr_y(to_levels(estimate * 255, 255) / 255, hr, self.kernel.scale))
+                quality.append(psnr_y(to_levels(estimate * PEAK, PEAK) / PEAK, hr, self.kernel.scale))
         count = len(self.pairs)
         return {"psnr_y": sum(quality) / count, "consistency_mse": sum(consistency) / count}
 

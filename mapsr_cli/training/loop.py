@@ -43,7 +43,7 @@ class Tasks:
     """Figures, by name."""
     picture: Callable[[nn.Module, Path], None] | None = None
     """Writes a grid of samples to a path."""
-    export: Callable[[nn.Module, Run], None] | None = None
+    export: Callable[[nn.Module, Run], object] | None = None
     """Writes the weights that people use."""
     snapshot: Callable[[nn.Module, int, float], None] | None = None
     """Keeps a copy: its number and the learner's level."""

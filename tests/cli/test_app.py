@@ -18,7 +18,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_every_command_has_help_with_an_example(mapsr: Mapsr) -> None:
-    for command in ("upscale", "verify", "downscale"):
+    for command in ("upscale", "verify", "downscale", "evaluate"):
         done = mapsr(command, "--help")
         assert done.code == 0
         assert f"Example: mapsr {command}" in done.stdout

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.density import MaximumLikelihood, MaximumLikelihoodConfig
 from mapsr_cli.criteria.base import Learner
+from mapsr_cli.criteria.density import MaximumLikelihood, MaximumLikelihoodConfig
 from mapsr_cli.criteria.methods import METHODS
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
 from mapsr_cli.networks import DensityConfig, build
@@ -35,7 +35,7 @@ class EachChannel(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """[N, channels, 1, 2] → [N], in nats."""
-        parts = [model(part) for model, part in zip(self.models, y.split(1, dim=1), strict=True)]  # type: ignore[no-untyped-call]
+        parts = [model(part) for model, part in zip(self.models, torch.split(y, 1, dim=1), strict=True)]
         return torch.stack(parts).sum(dim=0)
 
 

@@ -28,7 +28,7 @@ class KernelDensity:
         m, width = len(self.points), self.bandwidth
         constant = math.log(m * 2 * math.pi * width**2)
         parts = []
-        for some in y.to(self.points.dtype).split(max(CHUNK // m, 1)):
+        for some in torch.split(y.to(self.points.dtype), max(CHUNK // m, 1)):
             squared = (some[:, None, 0] - self.points[:, 0]).square() + (some[:, None, 1] - self.points[:, 1]).square()
             parts.append(torch.logsumexp(squared * (-0.5 / width**2), dim=1) - constant)
         return torch.cat(parts)
@@ -95,7 +95,7 @@ def map_estimates(x: Tensor, density: KernelDensity, grid: DensityMap, reach: fl
     The whole line at steps of 0.01 on the grid, then the neighbourhood of the best at steps of 0.002 on the density.
     """
     t = torch.arange(-reach, reach, 0.01)
-    best = torch.cat([t[grid.prob(on_line(some[:, None], t)).argmax(dim=1)] for some in x.split(256)])
+    best = torch.cat([t[grid.prob(on_line(some[:, None], t)).argmax(dim=1)] for some in torch.split(x, 256)])
     fine = best[:, None] + torch.arange(-0.02, 0.0201, 0.002)
     log_prob = density.log_prob(on_line(x[:, None], fine).reshape(-1, 2)).reshape(fine.shape)
     chosen = fine.gather(1, log_prob.argmax(dim=1, keepdim=True))[:, 0]

@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mapsr_cli.criteria import constraints
 from mapsr_cli.criteria.base import Learner, Player, Report
+from mapsr_cli.criteria.constraints import Constraint
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
 from mapsr_cli.networks import PRESETS, build
@@ -122,10 +123,11 @@ def test_affine_methods_agree_with_their_input(method: str, preset: str, tmp_pat
     trained = run(recipe(method, preset), tmp_path)
     trained.advance()
     constraint = trained.result.constraint
+    assert isinstance(constraint, Constraint)
     y = next(patches(recipe(method, preset)))
-    x = constraint.down(y)  # type: ignore[operator]
+    x = constraint.down(y)
     with torch.inference_mode():
-        error = constraint.down(trained.result(x)) - x  # type: ignore[operator]
+        error = constraint.down(trained.result(x)) - x
     assert error.square().mean().item() < 1e-12
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mapsr_cli.zoo.prior import load_prior
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -21,6 +20,7 @@ from mapsr_cli.training.loop import Tasks, train
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.run import Run
 from mapsr_cli.zoo import load_model
+from mapsr_cli.zoo.prior import load_prior
 from tests.fake_cuda import Detours, FakeDownsampling, move_module
 from tests.tiny import tiny
 from tests.training.learners import engine

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mapsr_cli import __version__
-from mapsr_cli.cli import downscale, evaluate, train, upscale, verify
+from mapsr_cli.cli import downscale, evaluate, reproduce, train, upscale, verify
 
 app = typer.Typer(
     name="mapsr",
@@ -40,6 +40,7 @@ app.command("evaluate", epilog="Example: mapsr evaluate --model bicubic --model 
     evaluate.evaluate
 )
 app.command("train", epilog="Example: mapsr train affgan --data photos --minutes 60")(train.train)
+app.command("reproduce", epilog="Example: mapsr reproduce table1 --trials 10")(reproduce.reproduce)
 
 
 def main() -> None:

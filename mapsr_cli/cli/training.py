@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import typer
 
 from mapsr_cli.cli.display import training_display
 from mapsr_cli.cli.report import say
-from mapsr_cli.errors import UsageError
+from mapsr_cli.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -90,11 +91,10 @@ class Plan:
     location: str
 
 
-def _need_extra() -> None:
-    try:
-        import accelerate  # noqa: F401
-    except ImportError as error:
-        raise UsageError("training needs accelerate, which is not installed", "pip install 'mapsr[train]'") from error
+def need_extra(module: str, extra: str) -> None:
+    """Refuse to go on without an optional package, and say how to get it."""
+    if find_spec(module) is None:
+        raise MissingExtraError("training" if extra == "train" else "pictures", extra)
 
 
 def plan(request: Request) -> Plan:
@@ -150,7 +150,7 @@ def _resumed(request: Request) -> Plan:
 
 def session(request: Request) -> dict[str, Any]:
     """Train to the end; what `--json` prints. A signal ends it with exit code 130 and a run that can be resumed."""
-    _need_extra()
+    need_extra("accelerate", "train")
     import torch
 
     from mapsr_cli.training.assembly import make_accelerator

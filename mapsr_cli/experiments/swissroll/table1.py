@@ -1,4 +1,4 @@
-"""Table 1: the cross-entropy H[q, p_Y] of every method on the Swiss roll, its gap to brute-force MAP, and MSE(x, Aŷ)."""
+"""Table 1: the cross-entropy H[q, p_Y] of every method on the Swiss roll, its gap to MAP, and MSE(x, Aŷ)."""
 
 import time
 from collections.abc import Callable
@@ -140,7 +140,7 @@ def run_row(
     began = time.perf_counter()
     tasks = Tasks(watch=watch)
     estimator = train_trials(entry.method, trials, settings_of(entry, budget, seed, trials), tasks, tasks)
-    torch.manual_seed(seed)  # of the stochastic one's noise
     seconds = time.perf_counter() - began
+    torch.manual_seed(seed)  # of the stochastic one's noise
     scores = [score(test.density, test.x, y) for y in estimates(estimator, test.x, trials)]
     return Row([s[0] for s in scores], [s[1] for s in scores], [s[2] for s in scores], seconds), estimator

@@ -121,3 +121,13 @@ def estimates(estimator: nn.Module, x: Tensor, trials: int) -> Tensor:
     with torch.inference_mode():
         y: Tensor = estimator(x[:, None, None, None].expand(-1, trials, 1, 1).contiguous())
     return y[:, :, 0].transpose(0, 1)
+
+
+def denoiser_score(at: Tensor, steps: int, seed: int, watch: Watch) -> Tensor:
+    """(f_σ(y) − y)/σ², eqn (12), of one denoiser at its least σ, for y [N, 2] → [N, 2]."""
+    recipe = recipe_of("affdg", 1, {"loop": {"seed": seed, "steps": 1}, "prior": {"steps": steps}})
+    best = _denoisers(recipe, 1, Tasks(watch=watch)).best
+    y = at[:, None, None, :]
+    with torch.inference_mode():
+        score: Tensor = (best.network(y, best.level) - y) / best.level**2
+    return score[:, 0, 0]

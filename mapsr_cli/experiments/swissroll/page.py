@@ -19,8 +19,8 @@ def table_page(told: dict[str, Any]) -> str:
         "# Table 1: the Swiss roll",
         "",
         f"{told['trials']} trials, budget `{told['budget']}`, seed {told['seed']}. H[q, p] in nats under the paper's "
-        "kernel density (50,000 noiseless samples, bandwidth 0.2), mean ± standard deviation over trials; gaps are to each "
-        "side's own MAP. The median is that of −log p(ŷ), which outliers do not rule.",
+        "kernel density (50,000 noiseless samples, bandwidth 0.2), mean ± standard deviation over trials; gaps are to "
+        "each side's own MAP. The median is that of −log p(ŷ), which outliers do not rule.",
         "",
         "| | H, paper | gap, paper | H, ours | gap, ours | median, ours | MSE(x, Aŷ), paper | ours | seconds |",
         "|---|---|---|---|---|---|---|---|---|",

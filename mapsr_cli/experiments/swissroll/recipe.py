@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.experiments.swissroll import fig1
 from mapsr_cli.experiments.swissroll.page import table_page
-from mapsr_cli.experiments.swissroll.table1 import BUDGETS, PAPER, ROWS, Budget, Test, run_row, score
+from mapsr_cli.experiments.swissroll.table1 import BUDGETS, PAPER, ROWS, Budget, Examination, run_row, score
 from mapsr_cli.experiments.swissroll.trials import denoiser_score, estimates
 from mapsr_cli.imaging import write_bytes
 from mapsr_cli.training.loop import Status
@@ -26,7 +26,7 @@ Watch = Callable[[str, Status], None]
 def table1(out: Path, budget: str, trials: int, seed: int, watch: Watch) -> dict[str, Any]:
     """Train every row, `trials` side by side; write table1.json, table1.md and the first trial's curves."""
     out.mkdir(parents=True, exist_ok=True)
-    test = Test.make()
+    test = Examination.make()
     entropy, median, _ = score(test.density, test.x, test.map)
     rows: dict[str, Any] = {}
     curves: dict[str, Tensor] = {}
@@ -45,7 +45,7 @@ def table1(out: Path, budget: str, trials: int, seed: int, watch: Watch) -> dict
 def figure1(out: Path, budget: str, seed: int, watch: Watch) -> dict[str, Any]:
     """Draw fig1.png and fig1.svg; curves of a table1 in the same folder are used, others trained."""
     out.mkdir(parents=True, exist_ok=True)
-    test = Test.make(1)
+    test = Examination.make(1)
     kept = load_file(out / CURVES) if (out / CURVES).exists() else {}
     curves = {
         name: kept[name] if name in kept else _trained(name, test, BUDGETS[budget], seed, watch) for name in SHOWN
@@ -57,7 +57,7 @@ def figure1(out: Path, budget: str, seed: int, watch: Watch) -> dict[str, Any]:
     return {"budget": budget, "seed": seed, "files": [str(path) for path in paths]}
 
 
-def _trained(name: str, test: Test, budget: Budget, seed: int, watch: Watch) -> Tensor:
+def _trained(name: str, test: Examination, budget: Budget, seed: int, watch: Watch) -> Tensor:
     _, estimator = run_row(ROWS[name], test, budget, 1, seed, _for(watch, name))
     return _curve(estimator, 1)
 

@@ -118,7 +118,7 @@ def settings_of(entry: Entry, budget: Budget, seed: int, trials: int) -> Setting
 
 
 @dataclass(frozen=True, eq=False)
-class Test:
+class Examination:
     """What every method is tested on."""
 
     density: KernelDensity
@@ -127,14 +127,14 @@ class Test:
     """Brute-force MAP estimates [N, 2]."""
 
     @classmethod
-    def make(cls, tested: int = TESTED) -> "Test":
+    def make(cls, tested: int = TESTED) -> "Examination":
         """x drawn from the data, MAP by brute force."""
         density, x = paper_density(), downscaled(tested)
         return cls(density, x, map_estimates(x, density, DensityMap.of(density)))
 
 
 def run_row(
-    entry: Entry, test: Test, budget: Budget, trials: int, seed: int, watch: Callable[[Status], None]
+    entry: Entry, test: Examination, budget: Budget, trials: int, seed: int, watch: Callable[[Status], None]
 ) -> tuple[Row, nn.Module]:
     """Train a row's trials side by side and score each; the row, and the estimators."""
     began = time.perf_counter()

@@ -1,5 +1,6 @@
 """A tiny checkpoint that all rooms can use, and a quiet processor."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from mapsr_cli.zoo.checkpoint import describe_kernel
 
 settings.register_profile("same every time", derandomize=True, database=None, deadline=None)
 settings.load_profile("same every time")
+
+
+@pytest.fixture(autouse=True)
+def _denormals() -> Iterator[None]:
+    """Commands flush denormal numbers for speed, for the whole process; the next test shall not know."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

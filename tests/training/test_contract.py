@@ -25,7 +25,12 @@ from tests.fake_cuda import Detours, FakeDownsampling, move_module
 from tests.tiny import tiny
 from tests.training.learners import engine
 
-EVERY = list(itertools.product((*METHODS, *PRIORS), PRESETS))
+FAST = ("swissroll", "grass", "compact")
+"""Every kind of network there is; the other presets differ in size alone, and tiny they hardly differ."""
+EVERY = [
+    pytest.param(method, preset, marks=() if preset in FAST else pytest.mark.slow)
+    for method, preset in itertools.product((*METHODS, *PRIORS), PRESETS)
+]
 AFFINE = [name for name, method in METHODS.items() if method.constraint == "affine"]
 pytestmark = pytest.mark.parametrize(("method", "preset"), EVERY)
 

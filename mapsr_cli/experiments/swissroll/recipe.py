@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mapsr_cli.experiments.swissroll import fig1
+from mapsr_cli.experiments.swissroll import fig1, fig6
 from mapsr_cli.experiments.swissroll.page import table_page
-from mapsr_cli.experiments.swissroll.table1 import BUDGETS, PAPER, ROWS, Budget, Examination, run_row, score
+from mapsr_cli.experiments.swissroll.table1 import BUDGETS, PAPER, ROWS, Budget, Examination, Priors, run_row, score
 from mapsr_cli.experiments.swissroll.trials import denoiser_score, estimates
 from mapsr_cli.imaging import write_bytes
 from mapsr_cli.training.loop import Status
@@ -30,8 +30,9 @@ def table1(out: Path, budget: str, trials: int, seed: int, watch: Watch) -> dict
     entropy, median, _ = score(test.density, test.x, test.map)
     rows: dict[str, Any] = {}
     curves: dict[str, Tensor] = {}
+    priors: Priors = {}
     for name, entry in ROWS.items():
-        row, estimator = run_row(entry, test, BUDGETS[budget], trials, seed, _for(watch, name))
+        row, estimator = run_row(entry, test, BUDGETS[budget], trials, seed, _for(watch, name), priors)
         rows[name] = row.to_json(entropy)
         curves[name] = _curve(estimator, trials)
     told = {"budget": budget, "trials": trials, "seed": seed, "map": {"h": entropy, "median": median}, "rows": rows}
@@ -47,8 +48,10 @@ def figure1(out: Path, budget: str, seed: int, watch: Watch) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     test = Examination.make(1)
     kept = load_file(out / CURVES) if (out / CURVES).exists() else {}
+    priors: Priors = {}
     curves = {
-        name: kept[name] if name in kept else _trained(name, test, BUDGETS[budget], seed, watch) for name in SHOWN
+        name: kept[name] if name in kept else _trained(name, test, BUDGETS[budget], seed, watch, priors)
+        for name in SHOWN
     }
     save_file({**kept, **curves}, out / CURVES)
     at = fig1.score_places()
@@ -57,8 +60,20 @@ def figure1(out: Path, budget: str, seed: int, watch: Watch) -> dict[str, Any]:
     return {"budget": budget, "seed": seed, "files": [str(path) for path in paths]}
 
 
-def _trained(name: str, test: Examination, budget: Budget, seed: int, watch: Watch) -> Tensor:
-    _, estimator = run_row(ROWS[name], test, budget, 1, seed, _for(watch, name))
+def figure6(out: Path, budget: str, trials: int, seed: int, watch: Watch) -> dict[str, Any]:
+    """Train AffGAN with every kind of noise; write fig6.json, fig6.png and fig6.svg."""
+    out.mkdir(parents=True, exist_ok=True)
+    bench, length = Examination.make(200), BUDGETS[budget]
+    floor, _, _ = score(bench.density, bench.x, bench.map)
+    histories = {name: fig6.run_variant(name, bench, length, trials, seed, _for(watch, name)) for name in fig6.VARIANTS}
+    told = {"budget": budget, "trials": trials, "seed": seed, "map": {"h": floor}, "h": histories}
+    _write(out / "fig6.json", json.dumps(told, indent=2) + "\n")
+    path = fig6.draw(out, histories, length.gan, floor)
+    return {**told, "files": [str(path), str(path.with_suffix(".svg"))]}
+
+
+def _trained(name: str, test: Examination, budget: Budget, seed: int, watch: Watch, priors: Priors) -> Tensor:
+    _, estimator = run_row(ROWS[name], test, budget, 1, seed, _for(watch, name), priors)
     return _curve(estimator, 1)
 
 

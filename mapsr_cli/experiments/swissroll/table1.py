@@ -9,11 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.experiments.swissroll.trials import estimates, train_trials
+from mapsr_cli.criteria.methods import METHODS
+from mapsr_cli.criteria.snapshots import Snapshots
+from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_prior, train_trials
 from mapsr_cli.experiments.swissroll.truth import DensityMap, KernelDensity, downscaled, map_estimates, paper_density
 from mapsr_cli.training.loop import Status, Tasks
 from mapsr_cli.training.settings import Settings, merge
 
+Watch = Callable[[Status], None]
+Priors = dict[str, Snapshots | None]
 TESTED = 1000
 """x's that every trial is tested on."""
 PAPER: dict[str, tuple[float, float | None]] = {
@@ -134,12 +138,18 @@ class Examination:
 
 
 def run_row(
-    entry: Entry, test: Examination, budget: Budget, trials: int, seed: int, watch: Callable[[Status], None]
+    entry: Entry, test: Examination, budget: Budget, trials: int, seed: int, watch: Watch, priors: Priors
 ) -> tuple[Row, nn.Module]:
-    """Train a row's trials side by side and score each; the row, and the estimators."""
+    """Train a row's trials side by side and score each; the row, and the estimators.
+
+    `priors` holds what was trained before, by kind: AffDG and SoftDG follow the same denoisers.
+    """
     began = time.perf_counter()
-    tasks = Tasks(watch=watch)
-    estimator = train_trials(entry.method, trials, settings_of(entry, budget, seed, trials), tasks, tasks)
+    recipe = recipe_of(entry.method, trials, settings_of(entry, budget, seed, trials))
+    needs = METHODS[entry.method].needs
+    if needs not in priors:
+        priors[needs] = train_prior(recipe, trials, Tasks(watch=watch))
+    estimator = train_trials(recipe, trials, priors[needs], Tasks(watch=watch))
     seconds = time.perf_counter() - began
     torch.manual_seed(seed)  # of the stochastic one's noise
     scores = [score(test.density, test.x, y) for y in estimates(estimator, test.x, trials)]

@@ -20,7 +20,7 @@ def small_test() -> Examination:
 @pytest.mark.parametrize("name", ROWS)
 def test_every_row_trains_its_trials_side_by_side(name: str) -> None:
     test = small_test()
-    row, estimator = run_row(ROWS[name], test, TINY, trials=3, seed=0, watch=lambda status: None)
+    row, estimator = run_row(ROWS[name], test, TINY, trials=3, seed=0, watch=lambda status: None, priors={})
     assert len(row.entropies) == 3
     assert len(set(row.entropies)) == 3
     told = row.to_json(1.0)

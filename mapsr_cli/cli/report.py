@@ -1,6 +1,7 @@
 """How commands speak: results on stdout, the rest on stderr; errors in one line, what to do in another."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,12 +22,17 @@ WIDE = 160
 
 def say(line: str) -> None:
     """A remark, on stderr."""
-    stderr.print(line, markup=False)
+    stderr.print(printable(line), markup=False)
 
 
 def result(line: str) -> None:
     """A result for people, on stdout."""
-    typer.echo(line)
+    typer.echo(printable(line))
+
+
+def printable(text: str) -> str:
+    """Text that any terminal takes: names of files may hold anything, line ends and bytes that are no text included."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
 
 
 def table(title: str, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -55,7 +61,7 @@ def complain(error: MapsrError) -> None:
 
 def escape(text: str) -> str:
     """Text as it is, on one line, for Rich's markup."""
-    return " ".join(text.split()).replace("[", r"\[")
+    return printable(" ".join(text.split())).replace("[", r"\[")
 
 
 @contextmanager
@@ -70,6 +76,9 @@ def failures(debug: bool) -> Iterator[None]:
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
+    except BrokenPipeError as error:  # whoever reads our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from error
 
 
 @contextmanager

@@ -40,6 +40,10 @@ class ConsistencyError(MapsrError):
     """A picture that does not give its low-resolution original back."""
 
 
+class HubError(MapsrError):
+    """The Hugging Face Hub cannot be reached, says no, or sends what it should not."""
+
+
 class MissingExtraError(MapsrError):
     """An optional package that the call needs is not installed."""
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mapsr_cli.cli.paths import PIPE, Job
-from mapsr_cli.cli.report import complain, progress_bar, result, say
+from mapsr_cli.cli.report import complain, fetching, progress_bar, result, say
 from mapsr_cli.errors import DiskFullError, ImageError, MapsrError, UsageError
 from mapsr_cli.imaging import check_target, make_folder, output_format, write_bytes
 from mapsr_cli.inference import Settings, Upscaler
@@ -30,7 +30,8 @@ def make_upscaler(
     precision: str,
 ) -> Upscaler:
     """The upscaler that the options of `mapsr upscale` describe."""
-    loaded = load_model(find_model(model or DEFAULT_MODEL))
+    with fetching(model or DEFAULT_MODEL) as fetched:
+        loaded = load_model(find_model(model or DEFAULT_MODEL, fetched))
     a = None
     if kernel is not None or sigma is not None:
         a = make_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)

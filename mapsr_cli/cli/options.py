@@ -22,7 +22,11 @@ Scale = Annotated[int | None, typer.Option("--scale", help="2, 3, 4 or 8.", show
 ModelName = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", metavar="NAME|FILE", help="A bundled model or a .safetensors file.", show_default=False
+        "--model",
+        "-m",
+        metavar="NAME|FILE|ORG/REPO[@REV]",
+        help="A bundled model, a .safetensors file, or a repository on the Hugging Face Hub.",
+        show_default=False,
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]

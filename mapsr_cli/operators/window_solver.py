@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mapsr_cli.operators.axis import border_reach, dense_a
+from mapsr_cli.operators.axis import dense_a
 from mapsr_cli.operators.kernels import Kernel
 
 SOFTNESS = 2.0
@@ -85,7 +85,7 @@ class WindowSolver:
         self, kernel: Kernel, effort: Effort, size: tuple[int, int], peak: int, dtype: torch.dtype, device: torch.device
     ) -> None:
         self.effort, self.peak = effort, peak
-        self.cell = 2 * border_reach(kernel) * kernel.scale
+        self.cell = 2 * kernel.border_reach * kernel.scale
         rows, cols = (torch.from_numpy(dense_a(kernel, n * kernel.scale)) for n in size)
         height_values, height_vectors = torch.linalg.eigh(rows @ rows.T)
         width_values, width_vectors = torch.linalg.eigh(cols @ cols.T)

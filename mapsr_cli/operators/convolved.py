@@ -6,11 +6,10 @@ that division, on the mirrored LR image, is the preconditioner (for a PSF that i
 inverse): 4 to 40 iterations where plain conjugate gradients take 30 to 3,000.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from math import ceil, sqrt
 from typing import Any, cast
 
 import torch
@@ -31,8 +30,10 @@ SAMPLE = 16
 """LR pixels a side of the instance whose AAᵀ is looked at whole, borders included."""
 FREQUENCIES = 64
 """LR frequencies a side at which the spectrum of AAᵀ is looked at."""
+MOST_ITERATIONS = 10_000
+"""Of conjugate gradients; near the limit of the condition number they take hundreds."""
 PLANES = 128
-"""Columns of AAᵀ that are made at a time."""
+"""LR images with one pixel of 1 that go through A at a time."""
 
 Linear = Callable[[Tensor], Tensor]
 
@@ -68,7 +69,6 @@ class ConvolvedDownsampling(Downsampling):
     kernel: Psf
     _size: tuple[int, int]
     """HR height and width."""
-    _condition: float
     _phases: Tensor  # [s², P, Q], see `polyphase`
     _rows: Border
     _cols: Border
@@ -86,8 +86,8 @@ class ConvolvedDownsampling(Downsampling):
 
     @property
     def condition(self) -> float:
-        """Condition number of AAᵀ, found from its spectrum and from a small instance of it."""
-        return self._condition
+        """Condition number of AAᵀ: of a periodic image, or of a small one with its borders, whichever is worse."""
+        return _condition(self.kernel, self._size, self.ridge)
 
     def down(self, y: Tensor) -> Tensor:
         """A y: [..., H, W] → [..., h, w]."""
@@ -121,7 +121,7 @@ class ConvolvedDownsampling(Downsampling):
 
     def _solve(self, r: Tensor) -> Tensor:
         tolerance = max(4 * torch.finfo(r.dtype).eps, 1e-13)
-        return conjugate_gradients(self._gram, self._precondition, r, tolerance, 50 + ceil(10 * sqrt(self.condition)))
+        return conjugate_gradients(self._gram, self._precondition, r, tolerance, MOST_ITERATIONS)
 
     def _gram(self, r: Tensor) -> Tensor:
         product = self._down(self._adjoint(r))
@@ -150,9 +150,10 @@ def spectrum(kernel: Psf, height: int, width: int) -> Tensor:
     return torch.fft.rfft2(periodic).real
 
 
-def _unchecked(
-    kernel: Psf, hr_size: tuple[int, int], dtype: torch.dtype, device: torch.device, ridge: float, condition: float
+def build_convolved(
+    kernel: Psf, hr_size: tuple[int, int], dtype: torch.dtype, device: torch.device, ridge: float = 0.0
 ) -> ConvolvedDownsampling:
+    """A for HR images of `hr_size`, whatever its condition number."""
     a, s = polyphase(kernel), kernel.scale
     h, w = (lr_length(n, s) for n in hr_size)
     rows, cols = (
@@ -161,37 +162,38 @@ def _unchecked(
     )
     inverse_spectrum = (spectrum(kernel, 2 * h, 2 * w) + ridge).reciprocal().to(device, dtype)
     phases = a.weights.to(device, dtype)
-    return ConvolvedDownsampling(kernel, ridge, hr_size, condition, phases, rows, cols, inverse_spectrum)
+    return ConvolvedDownsampling(kernel, ridge, hr_size, phases, rows, cols, inverse_spectrum)
+
+
+def units(lr_size: tuple[int, int]) -> Iterator[Tensor]:
+    """The LR images [PLANES, h, w] (float64) that have one pixel of 1, some at a time."""
+    pixels = lr_size[0] * lr_size[1]
+    return iter(torch.eye(pixels, dtype=torch.float64).view(pixels, *lr_size).split(PLANES))
 
 
 @lru_cache(maxsize=64)
 def _sample_condition(kernel: Psf, hr_size: tuple[int, int], ridge: float) -> float:
-    """Condition number of AAᵀ + ridge·I at a small size, from all of it."""
-    op = _unchecked(kernel, hr_size, torch.float64, torch.device("cpu"), ridge, 1.0)
-    units = torch.eye(op.lr_size[0] * op.lr_size[1], dtype=torch.float64)
-    return condition_number((dense_gram(op) + ridge * units).numpy())
+    """At a small size, from all of AAᵀ + ridge·I."""
+    op = build_convolved(kernel, hr_size, torch.float64, torch.device("cpu"))
+    gram = torch.cat([op.down(op.adjoint(part)).flatten(1) for part in units(op.lr_size)])
+    return condition_number((gram + ridge * torch.eye(len(gram), dtype=gram.dtype)).numpy())
 
 
-def dense_gram(op: Downsampling) -> Tensor:
-    """AAᵀ of a float64 operator on the CPU as a matrix [h·w, h·w], without ridge."""
-    h, w = op.lr_size
-    units = torch.eye(h * w, dtype=torch.float64).view(h * w, h, w)
-    return torch.cat([op.down(op.adjoint(part)).flatten(1) for part in units.split(PLANES)])
+def _condition(kernel: Psf, hr_size: tuple[int, int], ridge: float) -> float:
+    s = kernel.scale
+    excess = [s * max(lr_length(n, s) - SAMPLE, 0) for n in hr_size]
+    condition = _sample_condition(kernel, (hr_size[0] - excess[0], hr_size[1] - excess[1]), ridge)
+    if not any(excess):
+        return condition
+    values = spectrum(kernel, FREQUENCIES, FREQUENCIES) + ridge
+    return max(condition, (values.max() / values.min()).item() if values.min() > 0 else float("inf"))
 
 
 @lru_cache(maxsize=16)
 def convolved_downsampling(
     kernel: Psf, hr_size: tuple[int, int], dtype: torch.dtype, device: torch.device, ridge: float
 ) -> ConvolvedDownsampling:
-    """A for HR images of `hr_size`; see `downsampling`. `ridge` is added to AAᵀ of the plane.
-
-    The condition number is that of a periodic image, or of a small one with its borders, whichever is worse.
-    """
-    s = kernel.scale
-    excess = [s * max(lr_length(n, s) - SAMPLE, 0) for n in hr_size]
-    condition = _sample_condition(kernel, (hr_size[0] - excess[0], hr_size[1] - excess[1]), ridge)
-    if any(excess):
-        values = spectrum(kernel, FREQUENCIES, FREQUENCIES) + ridge
-        condition = max(condition, (values.max() / values.min()).item() if values.min() > 0 else float("inf"))
-    refuse_singular(kernel, condition, LIMIT, ridge)
-    return _unchecked(kernel, hr_size, dtype, device, ridge, condition)
+    """A for HR images of `hr_size`; see `downsampling`. `ridge` is added to AAᵀ of the plane."""
+    op = build_convolved(kernel, hr_size, dtype, device, ridge)
+    refuse_singular(kernel, op.condition, LIMIT, ridge)
+    return op

@@ -110,7 +110,7 @@ class Windows:
             f=torch.stack([self._hr(f, s) for s in spots]),
             y=images,
             free=torch.stack([self._mask(s, self.reach, self.scale) for s in spots]),
-            offset=now - self.solver.down(images),
+            offset=now - self.solver.a.down(images),
             low=torch.where(controlled, lo, torch.minimum(lo, now)),
             high=torch.where(controlled, hi, torch.maximum(hi, now)),
         )

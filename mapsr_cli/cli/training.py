@@ -191,7 +191,7 @@ def session(request: Request) -> dict[str, Any]:
     }
 
 
-def _stopped(line: str, stop: Exception) -> NoReturn:
+def _stopped(line: str, stop: KeyboardInterrupt) -> NoReturn:
     say(line)
     raise typer.Exit(130) from stop
 

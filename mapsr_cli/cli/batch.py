@@ -8,12 +8,11 @@ from typing import Any
 from mapsr_cli.cli.paths import PIPE, Job, refuse_existing
 from mapsr_cli.cli.report import complain, progress_bar, result, say
 from mapsr_cli.errors import MapsrError, UsageError
-from mapsr_cli.imaging import is_lossless, output_format, write_bytes
+from mapsr_cli.imaging import find_kernel, is_lossless, output_format, write_bytes
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.devices import choose_device, choose_dtype
 from mapsr_cli.inference.files import Encoded, upscale_file
 from mapsr_cli.inference.upscaler import ConsistencyLevel, Progress
-from mapsr_cli.operators import make_kernel
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
 
@@ -30,7 +29,7 @@ def make_upscaler(
     loaded = load_model(find_model(model or DEFAULT_MODEL))
     a = None
     if kernel is not None or sigma is not None:
-        a = make_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
+        a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
     chosen = choose_device(device)
     return Upscaler(loaded, Settings(consistency, _tile(tile), chosen, choose_dtype(precision, chosen)), a)
 

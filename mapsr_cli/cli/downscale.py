@@ -23,10 +23,10 @@ def downscale(
     """Apply A: downscale HR by the kernel (bicubic) and scale (4), round, and save."""
     with failures(debug):
         from mapsr_cli.cli.paths import refuse_existing
-        from mapsr_cli.imaging import output_format, read_picture, write_picture
-        from mapsr_cli.operators import downsampling, make_kernel, to_levels
+        from mapsr_cli.imaging import find_kernel, output_format, read_picture, write_picture
+        from mapsr_cli.operators import downsampling, to_levels
 
-        a = make_kernel(kernel or "bicubic", 4 if scale is None else scale, sigma)
+        a = find_kernel(kernel or "bicubic", 4 if scale is None else scale, sigma)
         output_format(output.name)
         refuse_existing(output, overwrite)
         picture = read_picture(hr)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError, UsageError
-from mapsr_cli.imaging import read_picture, read_provenance, write_picture
-from mapsr_cli.operators import Consistency, Kernel, consistency, downsampling, make_kernel, to_levels
+from mapsr_cli.imaging import find_kernel, read_picture, read_provenance, write_picture
+from mapsr_cli.operators import Consistency, Kernel, consistency, downsampling, to_levels
 from mapsr_cli.operators.axis import lr_length
 from mapsr_cli.zoo import find_model, load_model
 
@@ -45,7 +45,7 @@ def which_kernel(
         return stored.make_kernel()
     if kernel is None and stored is None:
         note(f"{hr} does not say how it was made: taking {FALLBACK_KERNEL} ×{scale or FALLBACK_SCALE}")
-    return make_kernel(kernel or FALLBACK_KERNEL, FALLBACK_SCALE if scale is None else scale, sigma)
+    return find_kernel(kernel or FALLBACK_KERNEL, FALLBACK_SCALE if scale is None else scale, sigma)
 
 
 def verify_files(lr_path: Path, hr_path: Path, kernel: Kernel) -> Verification:

@@ -106,9 +106,7 @@ def _inverse_gram_sample(kernel: SeparableKernel, n: int, ridge: float, toleranc
 
 
 @lru_cache(maxsize=256)
-def make_axis(
-    kernel: SeparableKernel, n: int, dtype: torch.dtype, device: torch.device, ridge: float = 0.0
-) -> Axis:
+def make_axis(kernel: SeparableKernel, n: int, dtype: torch.dtype, device: torch.device, ridge: float = 0.0) -> Axis:
     """A and (AAᵀ + ridge·I)⁻¹ along an axis of `n` ≥ 1 HR pixels.
 
     Set-up is made in float64 on short instances, so its cost does not grow with `n`. Raises KernelError where AAᵀ is

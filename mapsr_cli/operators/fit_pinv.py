@@ -59,9 +59,7 @@ def solve_pinv(kernel: Kernel, taps: int) -> ConvPinv:
     return ConvPinv(solution.reshape(-1, taps, taps))
 
 
-def fit_pinv(
-    kernel: Kernel, taps: int, config: FitConfig | None = None, progress: Progress | None = None
-) -> ConvPinv:
+def fit_pinv(kernel: Kernel, taps: int, config: FitConfig | None = None, progress: Progress | None = None) -> ConvPinv:
     """Descend on ℓ1 + ℓ2 of eqns (21) to (23), with new normal images at every step (float64).
 
     From zero, with Nesterov's momentum. Steps see ℓ1 alone at first: it is a convex parabola, and descent from zero
@@ -107,9 +105,7 @@ def _schedule(done: float, config: FitConfig) -> tuple[float, float]:
     return weight, 1.0 if done < both else 0.5 + 0.5 * cos(pi * (done - both) / (1 - both))
 
 
-def _gradient(
-    loss: PinvLoss, kernels: Tensor, weight: float, config: FitConfig, generator: torch.Generator
-) -> Tensor:
+def _gradient(loss: PinvLoss, kernels: Tensor, weight: float, config: FitConfig, generator: torch.Generator) -> Tensor:
     at = kernels.detach().requires_grad_()
     value = loss.sampled_l1(at, config.batch, config.side, generator)
     if weight > 0:

@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from mapsr_cli.errors import CheckpointError, UsageError
+from mapsr_cli.errors import CheckpointError, KernelError, UsageError
 from mapsr_cli.networks import ARCHITECTURES, AnyGeneratorConfig, build, read_config
-from mapsr_cli.operators import Kernel, make_kernel
+from mapsr_cli.operators import Kernel, Psf, make_kernel, psf_of_taps
 
 FORMAT_VERSION = 1
 HEADER = "mapsr"
@@ -29,7 +29,7 @@ class Card:
     config: dict[str, Any]
     """Fields of the architecture's config."""
     kernel: dict[str, Any]
-    """`name`, `scale`, `sigma` of A; `phase` and `border` for whoever builds A elsewhere."""
+    """`name`, `scale`, `sigma` of A, or `taps` if measured; `phase` and `border` for whoever builds A elsewhere."""
     constraint: str
     """`affine`: the estimate is Π f."""
     method: str
@@ -43,18 +43,27 @@ class Card:
 
     def make_kernel(self) -> Kernel:
         """A."""
-        return make_kernel(self.kernel["name"], self.kernel["scale"], self.kernel["sigma"])
+        return restore_kernel(self.kernel)
 
 
 def describe_kernel(kernel: Kernel) -> dict[str, Any]:
-    """The `kernel` field of a card."""
-    return {
+    """The `kernel` field of a card. A measured kernel is nowhere else, so its taps are there too."""
+    described = {
         "name": kernel.name,
         "scale": kernel.scale,
         "sigma": kernel.sigma,
         "phase": kernel.phase,
         "border": "symmetric",
     }
+    return {**described, "taps": kernel.taps} if isinstance(kernel, Psf) else described
+
+
+def restore_kernel(described: dict[str, Any]) -> Kernel:
+    """A from what `describe_kernel` said of it. Raises UsageError or KernelError for what describes none."""
+    name, scale = described["name"], described["scale"]
+    if "taps" in described:
+        return psf_of_taps(name, described["taps"], scale)
+    return make_kernel(name, scale, described["sigma"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +147,7 @@ def _build(card: Card, path: Path) -> nn.Module:
         if not isinstance(config, AnyGeneratorConfig):
             raise UsageError(f"'{card.architecture}' does not upscale")
         network = build(config)
-    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, UsageError) as error:
+    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, KernelError, UsageError) as error:
         raise CheckpointError(f"{path}: the header describes no network ({error})") from error
     if kernel.scale != config.scale:
         raise CheckpointError(f"{path}: the network is ×{config.scale} but its kernel ×{kernel.scale}")

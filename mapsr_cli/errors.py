@@ -28,12 +28,20 @@ class ImageError(MapsrError):
     """A file that cannot be read, is not a picture we can keep our promise for, or cannot be written."""
 
 
+class DiskFullError(ImageError):
+    """There is no room left to write into: what comes next would fail as well."""
+
+
 class CheckpointError(MapsrError):
     """Weights that are missing, damaged, or not what they say they are."""
 
 
 class ConsistencyError(MapsrError):
     """A picture that does not give its low-resolution original back."""
+
+
+class HubError(MapsrError):
+    """The Hugging Face Hub cannot be reached, says no, or sends what it should not."""
 
 
 class MissingExtraError(MapsrError):

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mapsr_cli import __version__
-from mapsr_cli.cli import downscale, evaluate, fit_pinv, train, upscale, verify
+from mapsr_cli.cli import downscale, evaluate, export, fit_pinv, models, reproduce, train, upscale, verify
 
 app = typer.Typer(
     name="mapsr",
@@ -41,6 +41,9 @@ app.command("evaluate", epilog="Example: mapsr evaluate --model bicubic --model 
 )
 app.command("fit-pinv", epilog="Example: mapsr fit-pinv --kernel gaussian9 --picture kernels.png")(fit_pinv.fit_pinv)
 app.command("train", epilog="Example: mapsr train affgan --data photos --minutes 60")(train.train)
+app.command("reproduce", epilog="Example: mapsr reproduce table1 --trials 10")(reproduce.reproduce)
+app.command("export", epilog="Example: mapsr export --onnx -m natural-x4-affmse -o natural.onnx")(export.export)
+app.add_typer(models.app, name="models", epilog="Example: mapsr models list")
 
 
 def main() -> None:

@@ -1,18 +1,21 @@
 """A batch of files through one upscaler: goes on past a bad file and says so at the end."""
 
+import os
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from mapsr_cli.cli.paths import PIPE, Job, refuse_existing
-from mapsr_cli.cli.report import complain, progress_bar, result, say
-from mapsr_cli.errors import MapsrError, UsageError
-from mapsr_cli.imaging import find_kernel, is_lossless, output_format, write_bytes
+from mapsr_cli.cli.paths import PIPE, Job
+from mapsr_cli.cli.report import complain, fetching, progress_bar, result, say
+from mapsr_cli.errors import DiskFullError, ImageError, MapsrError, UsageError
+from mapsr_cli.imaging import check_target, find_kernel, make_folder, output_format, write_bytes
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.devices import choose_device, choose_dtype
-from mapsr_cli.inference.files import Encoded, upscale_file
-from mapsr_cli.inference.upscaler import ConsistencyLevel, Progress
+from mapsr_cli.inference.files import Encoded, Loaded, Made, Output, encode_made, load_file, make
+from mapsr_cli.inference.overlap import overlapped
+from mapsr_cli.inference.upscaler import ConsistencyLevel
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
 
@@ -26,7 +29,8 @@ def make_upscaler(
     precision: str,
 ) -> Upscaler:
     """The upscaler that the options of `mapsr upscale` describe."""
-    loaded = load_model(find_model(model or DEFAULT_MODEL))
+    with fetching(model or DEFAULT_MODEL) as fetched:
+        loaded = load_model(find_model(model or DEFAULT_MODEL, fetched))
     a = None
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
@@ -44,54 +48,89 @@ def _tile(text: str) -> int | None:
 
 @dataclass
 class Batch:
-    """Runs jobs one after another and collects what the JSON document says of them."""
+    """Runs jobs, reading, computing and writing at once, and collects what the JSON document says of them."""
 
     upscaler: Upscaler
-    file_format: str | None
-    quality: int | None
-    overwrite: bool
-    skip_existing: bool
-    debug: bool
-    quiet: bool
+    output: Output
+    """Its format is that of pipes; a file's follows its name, unless `file_format` is given."""
+    file_format: str | None = None
+    overwrite: bool = False
+    skip_existing: bool = False
+    debug: bool = False
+    quiet: bool = False
     results: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
+    skipped: int = 0
+    full: bool = False
 
     def run(self, jobs: list[Job]) -> None:
-        """Every job; a MapsrError ends only its own."""
+        """Every job; a MapsrError ends only its own, a full disk what is left of them."""
         with progress_bar() as progress:
-            for job in jobs:
-                if self.skip_existing and job.target.exists():
-                    continue
-                try:
-                    self._one(job, partial(progress, job.source.name))
-                except MapsrError as error:
-                    if self.debug:
-                        raise
-                    complain(error)
-                    self.failed.append({"input": str(job.source), "error": str(error)})
+
+            def compute(job: Job, loaded: Loaded) -> Made:
+                place = f"{self.skipped + len(self.results) + len(self.failed) + 1}/{len(jobs)} " if jobs[1:] else ""
+                return make(loaded, self.upscaler, partial(progress, place + job.source.name))
+
+            for job, outcome in overlapped(self._due(jobs), self._read, compute, self._store):
+                if isinstance(outcome, MapsrError):
+                    self._fail(job, outcome)
+                elif outcome is None:
+                    self.skipped += 1
+                else:
+                    self._tell(job, outcome)
+        left = len(jobs) - self.skipped - len(self.results) - len(self.failed)
         if len(jobs) > 1 and self.failed:
-            say(f"{len(self.failed)} of {len(jobs)} files failed: " + ", ".join(f["input"] for f in self.failed))
+            names = ", ".join(f["input"] for f in self.failed)
+            say(f"{len(self.failed)} of {len(jobs)} files failed: {names}" + (f"; {left} not tried" if left else ""))
 
-    def _one(self, job: Job, progress: Progress) -> None:
-        piped = job.target == PIPE
-        # To a pipe, the format has no file name to follow.
-        written = output_format(self.file_format or ("png" if piped else job.target.name))
-        if not piped:
-            refuse_existing(job.target, self.overwrite)
-        source = sys.stdin.buffer.read() if job.source == PIPE else job.source
-        encoded = upscale_file(source, self.upscaler, written, self.quality, progress)
-        if piped:
+    def _due(self, jobs: list[Job]) -> Iterator[Job]:
+        for job in jobs:
+            if self.full:
+                return
+            if self.skip_existing and job.target != PIPE and os.path.lexists(job.target):
+                self.skipped += 1
+            else:
+                yield job
+
+    def _read(self, job: Job) -> Loaded:
+        if job.target != PIPE:
+            check_target(job.target, self.overwrite or self.skip_existing)
+            make_folder(job.target.parent)
+        return load_file(sys.stdin.buffer.read() if job.source == PIPE else job.source, self._output_of(job))
+
+    def _output_of(self, job: Job) -> Output:
+        if job.target == PIPE:
+            return self.output
+        return replace(self.output, file_format=output_format(self.file_format or job.target.name))
+
+    def _store(self, job: Job, made: Made) -> Encoded | None:
+        """Encode and write; None where another run was faster and that is well."""
+        encoded = encode_made(made, self.upscaler, self._output_of(job))
+        if job.target == PIPE:
             sys.stdout.buffer.write(encoded.data)
-        else:
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(job.target, encoded.data)
-        self._tell(job, encoded, is_lossless(written, self.quality))
+            return encoded
+        try:
+            write_bytes(job.target, encoded.data, self.overwrite)
+        except FileExistsError as error:
+            if self.skip_existing:
+                return None
+            raise ImageError(f"{job.target} has come into being meanwhile", "--overwrite replaces it") from error
+        return encoded
 
-    def _tell(self, job: Job, encoded: Encoded, lossless: bool) -> None:
-        kernel, held = self.upscaler.kernel, encoded.upscaled.consistency
-        name = self.upscaler.model.card.name
+    def _fail(self, job: Job, error: MapsrError) -> None:
+        if self.debug:
+            raise error
+        complain(error)
+        self.full = self.full or isinstance(error, DiskFullError)
+        self.failed.append({"input": str(job.source), "error": str(error)})
+
+    def _tell(self, job: Job, encoded: Encoded) -> None:
+        kernel, held = self.upscaler.kernel, encoded.consistency
+        name, lossless = self.upscaler.model.card.name, self._output_of(job).lossless
         entry = {"input": str(job.source), "output": str(job.target), "model": name, "scale": kernel.scale}
         self.results.append({**entry, "kernel": kernel.name, **encoded.summary()})
+        for note in encoded.notes:
+            say(f"note: {job.source}: {note}")
         if not lossless:
             say(f"note: {job.target} is lossy: the guarantee ends there, save as PNG to keep it")
         elif not held.holds and self.upscaler.settings.consistency == "bits":
@@ -101,9 +140,8 @@ class Batch:
             result(f"{job.target}  {self._sentence(encoded, lossless)}")
 
     def _sentence(self, encoded: Encoded, lossless: bool) -> str:
-        kernel, up = self.upscaler.kernel, encoded.upscaled
-        size = f"{up.levels.shape[-1]}×{up.levels.shape[-2]}"
-        held = up.consistency
+        kernel, held = self.upscaler.kernel, encoded.consistency
+        size = f"{encoded.size[0]}×{encoded.size[1]}" + (f" × {encoded.frames} frames" if encoded.frames > 1 else "")
         exact = "gives its original back bit for bit" if held.holds else f"bit-exact {held.bit_exact:.2%}"
         name, seconds = self.upscaler.model.card.name, encoded.seconds["total"]
         return f"{size}, {name} ×{kernel.scale} {kernel.name}, {exact if lossless else 'lossy'}, {seconds:.1f} s"

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.live import Live
-from rich.table import Table
-
 from mapsr_cli.cli.report import say, stderr
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from mapsr_cli.training.loop import Status
 
 PLAIN_SECONDS = 60.0
@@ -31,8 +30,10 @@ def _number(name: str, value: float) -> str:
     return f"{value:.3f}{unit}" if unit or 0.01 <= abs(value) < 1000 else f"{value:.3g}"
 
 
-def table(status: "Status") -> Table:
+def table(status: "Status") -> "Table":
     """One row per figure."""
+    from rich.table import Table
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(justify="right")
@@ -58,8 +59,10 @@ def training_display(quiet: bool = False) -> Iterator[Callable[["Status"], None]
     """Yields what the loop calls with each status."""
     if quiet:
         yield lambda status: None
-    elif sys.stderr.isatty() and stderr.is_terminal:
-        with Live(console=stderr, refresh_per_second=4, transient=True) as live:
+    elif sys.stderr.isatty() and stderr().is_terminal:
+        from rich.live import Live
+
+        with Live(console=stderr(), refresh_per_second=4, transient=True) as live:
             yield lambda status: live.update(table(status))
     else:
         yield _plain()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, result
+from mapsr_cli.cli.report import document, failures, result, say
 
 
 def downscale(
@@ -17,23 +17,32 @@ def downscale(
     scale: options.Scale = None,
     quality: options.Quality = None,
     overwrite: options.Overwrite = False,
+    max_pixels: options.MaxPixels = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
     """Apply A: downscale HR by the kernel (bicubic) and scale (4), round, and save."""
     with failures(debug):
-        from mapsr_cli.cli.paths import refuse_existing
-        from mapsr_cli.imaging import find_kernel, output_format, read_picture, write_picture
-        from mapsr_cli.operators import downsampling, to_levels
+        from mapsr_cli.imaging import (
+            FORMATS,
+            MAX_PIXELS,
+            check_target,
+            find_kernel,
+            output_format,
+            read_picture,
+            write_picture,
+        )
+        from mapsr_cli.inference.comparison import downscale_picture
 
         a = find_kernel(kernel or "bicubic", 4 if scale is None else scale, sigma)
-        output_format(output.name)
-        refuse_existing(output, overwrite)
-        picture = read_picture(hr)
-        op = downsampling(a, (picture.levels.shape[-2], picture.levels.shape[-1]))
-        lr = to_levels(op.down(picture.levels.float()), picture.peak)
-        write_picture(output, lr, quality=quality)
-        height, width = op.lr_size
+        holds = FORMATS[output_format(output.name)].holds
+        check_target(output, overwrite)
+        picture = read_picture(hr, holds, max_pixels or MAX_PIXELS)
+        for note in picture.notes:
+            say(f"note: {hr}: {note}")
+        small = downscale_picture(picture, a)
+        write_picture(output, small, quality=quality)
+        width, height = small.size
         if json:
             document(
                 {"input": str(hr), "output": str(output), "kernel": a.name, "scale": a.scale, "size": [width, height]}

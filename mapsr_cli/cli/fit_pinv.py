@@ -34,7 +34,9 @@ def fit_pinv(
         Method, typer.Option(help="sgd: gradient descent on random images, as in the paper; exact: least squares.")
     ] = Method.sgd,
     steps: Annotated[int | None, typer.Option(min=1, help="Of sgd.", show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Of sgd's random images.", show_default=False)] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Of sgd's random images.", show_default=False)
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE.safetensors", help="Save A⁺.", show_default=False)
     ] = None,

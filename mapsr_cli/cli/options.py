@@ -25,13 +25,23 @@ Scale = Annotated[int | None, typer.Option("--scale", help="2, 3, 4 or 8.", show
 ModelName = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", metavar="NAME|FILE", help="A bundled model or a .safetensors file.", show_default=False
+        "--model",
+        "-m",
+        metavar="NAME|FILE|ORG/REPO[@REV]",
+        help="A bundled model, a .safetensors file, or a repository on the Hugging Face Hub.",
+        show_default=False,
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Quality = Annotated[
     int | None,
-    typer.Option("--quality", min=1, max=100, help="Of JPEG and lossy WebP (JPEG: 95).", show_default=False),
+    typer.Option("--quality", min=1, max=100, help="Of JPEG, AVIF (95) and lossy WebP.", show_default=False),
+]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels", min=1, help="Refuse larger inputs, in pixels (89478485).", metavar="N", show_default=False
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 

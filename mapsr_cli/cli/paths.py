@@ -1,14 +1,17 @@
 """Which files a command reads, and where it writes."""
 
+import glob
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.imaging import output_format
+from mapsr_cli.imaging.formats import SUFFIXES
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 PIPE = Path("-")
+LISTS = (".txt", ".lst")
 
 
 @dataclass(frozen=True)
@@ -19,10 +22,12 @@ class Job:
     target: Path
 
 
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise ImageError if `path` exists and may not be replaced."""
-    if path.exists() and not overwrite:
-        raise ImageError(f"{path} exists", "--overwrite replaces it")
+@dataclass(frozen=True)
+class Source:
+    """An input file, and the folder whose structure its output keeps."""
+
+    path: Path
+    root: Path | None = None
 
 
 def refuse_nowhere(*paths: Path | None) -> None:
@@ -32,44 +37,65 @@ def refuse_nowhere(*paths: Path | None) -> None:
             raise UsageError(f"{path}: there is no folder {path.parent}")
 
 
-def _files(source: Path, recursive: bool, suffix: str) -> Iterator[Path]:
-    """Images in a folder; not those that an earlier run put there."""
-    found = source.rglob("*") if recursive else source.glob("*")
-    for path in sorted(found):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.stem.endswith(suffix):
-            yield path
+def find_sources(inputs: list[Path], recursive: bool, suffix: str) -> list[Source]:
+    """The files that inputs name: files, folders, glob patterns that the shell left alone, and lists (.txt, .lst).
 
-
-def _as_folder(output: Path, inputs: list[Path]) -> bool:
-    return output.is_dir() or len(inputs) > 1 or inputs[0].is_dir() or not output.suffix
-
-
-def plan(inputs: list[Path], output: Path | None, recursive: bool, suffix: str, extension: str | None) -> list[Job]:
-    """What to read and where to write it.
-
-    Beside its source as `<name><suffix>.<extension>` by default; into `output` if that is a folder (folder inputs keep
-    their structure there); to `output` itself if there is one input and it names a file. Raises UsageError where two
-    inputs would write one file, a folder holds no image, or an output's suffix is none that can be written.
+    A list names one input per line, relative to itself; `#` starts a remark. In folders, files whose stem ends with
+    `suffix` are an earlier run's. A file named twice counts once. Raises UsageError where a folder or a pattern gives
+    no image, ImageError for a list that cannot be read.
     """
-    jobs = []
-    for source in inputs:
-        if source == PIPE:
-            if output is None:
-                raise UsageError("reading standard input needs -o", "-o FILE, or -o - for a pipe")
-            jobs.append(Job(source, output))
-            continue
-        folder = source.is_dir()
-        sources = list(_files(source, recursive, suffix)) if folder else [source]
-        if not sources:
-            raise UsageError(f"{source}: no images there", "--recursive looks in its folders too")
-        for path in sources:
-            name = f"{path.stem}{suffix}.{extension or 'png'}"
-            if output is None:
-                jobs.append(Job(path, path.with_name(name)))
-            elif output == PIPE or not _as_folder(output, inputs):
-                jobs.append(Job(path, output))
-            else:
-                jobs.append(Job(path, output / (path.relative_to(source).parent if folder else "") / name))
+    found: dict[Source, None] = {}
+    for given in inputs:
+        for named in _expanded(given):
+            found |= dict.fromkeys(_in_folder(named, recursive, suffix) if _is_folder(named) else [Source(named)])
+    return list(found)
+
+
+def _expanded(given: Path) -> Iterator[Path]:
+    text = str(given)
+    if given == PIPE or os.path.lexists(given):
+        yield from (_listed(given) if given.suffix.lower() in LISTS and given.is_file() else [given])
+    elif glob.has_magic(text):
+        matches = map(Path, sorted(glob.glob(text, recursive=True)))  # noqa: PTH207 (Path.glob wants relative patterns)
+        files = [path for path in matches if not path.is_dir()]
+        if not files:
+            raise UsageError(f"no file matches {text}")
+        yield from files
+    else:
+        yield given  # reading it will say what is wrong
+
+
+def _listed(listing: Path) -> Iterator[Path]:
+    try:
+        lines = [line.strip() for line in listing.read_text("utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageError(f"{listing}: not a readable list ({error})", "one path per line, in UTF-8") from error
+    for line in lines:
+        if line and not line.startswith("#"):
+            yield listing.parent / line
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 (False, not an error, for names that cannot be)
+
+
+def _in_folder(folder: Path, recursive: bool, suffix: str) -> Iterator[Source]:
+    """Images in a folder; not those that an earlier run put there."""
+    found = sorted(folder.rglob("*") if recursive else folder.glob("*"))
+    images = [p for p in found if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and not p.is_dir()]
+    if not images:
+        raise UsageError(f"{folder}: no images there", "--recursive looks in its folders too")
+    yield from (Source(path, folder) for path in images if not path.stem.endswith(suffix))
+
+
+def plan(sources: list[Source], output: Path | None, folder: bool, suffix: str, extension: str | None) -> list[Job]:
+    """Where to write what is read.
+
+    Beside its source as `<name><suffix>.<extension>` by default; into `output` if that is a `folder` (what comes from
+    folders keeps its structure there); to `output` itself if not. Raises UsageError where two inputs would write one
+    file, or an output's suffix is none that can be written.
+    """
+    jobs = [Job(source.path, _target(source, output, folder, suffix, extension)) for source in sources]
     targets: dict[Path, Path] = {}
     for job in jobs:
         if job.target in targets and job.target != PIPE:
@@ -78,3 +104,41 @@ def plan(inputs: list[Path], output: Path | None, recursive: bool, suffix: str, 
         if extension is None and job.target != PIPE:
             output_format(job.target.name)  # better refused now than after the work
     return jobs
+
+
+def is_folder(output: Path, inputs: list[Path], sources: list[Source]) -> bool:
+    """Whether `-o` names a folder: it is one, must be one, or has no suffix."""
+    return _is_folder(output) or len(sources) > 1 or any(map(_is_folder, inputs)) or not output.suffix
+
+
+def _target(source: Source, output: Path | None, folder: bool, suffix: str, extension: str | None) -> Path:
+    if source.path == PIPE:
+        if output is None:
+            raise UsageError("reading standard input needs -o", "-o FILE, or -o - for a pipe")
+        return output
+    name = f"{source.path.stem}{suffix}.{extension or 'png'}"
+    if output is None:
+        return source.path.with_name(name)
+    if output == PIPE or not folder:
+        return output
+    return output / (source.path.relative_to(source.root).parent if source.root else "") / name
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which jobs are this process's, where several share them (`accelerate launch`, `torchrun`)."""
+
+    rank: int = 0
+    processes: int = 1
+
+    @classmethod
+    def from_environment(cls) -> "Share":
+        """As RANK and WORLD_SIZE say."""
+        rank, processes = (os.environ.get(name, default) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+        if not (rank.isdecimal() and processes.isdecimal() and int(rank) < int(processes)):
+            raise UsageError(f"RANK={rank} and WORLD_SIZE={processes} do not go together")
+        return cls(int(rank), int(processes))
+
+    def of(self, jobs: list[Job]) -> list[Job]:
+        """Every `processes`-th job, from the `rank`-th on."""
+        return jobs[self.rank :: self.processes]

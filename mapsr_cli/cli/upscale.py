@@ -20,7 +20,13 @@ class Consistency(StrEnum):
 
 def upscale(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Images, folders, or - for a pipe.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...",
+            readable=False,  # one unreadable file does not end the batch
+            help="Images, folders, patterns, lists (.txt: a path per line), or - for a pipe.",
+            show_default=False,
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -44,6 +50,8 @@ def upscale(
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Folders in folders too.")] = False,
     overwrite: options.Overwrite = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave files that exist.")] = False,
+    animate: Annotated[bool, typer.Option("--animate", help="Take animations and stacks, frame by frame.")] = False,
+    max_pixels: options.MaxPixels = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
@@ -51,7 +59,8 @@ def upscale(
     with failures(debug):
         from mapsr_cli.cli import paths
         from mapsr_cli.cli.batch import Batch, make_upscaler
-        from mapsr_cli.imaging import output_format
+        from mapsr_cli.imaging import MAX_PIXELS, output_format
+        from mapsr_cli.inference.files import Output
 
         if overwrite and skip_existing:
             raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
@@ -60,8 +69,12 @@ def upscale(
         if file_format is not None:
             output_format(file_format)
         upscaler = make_upscaler(model, kernel, sigma, consistency.value, tile, device, precision.value)
-        jobs = paths.plan(inputs, output, recursive, suffix or f"_x{upscaler.kernel.scale}", file_format)
-        batch = Batch(upscaler, file_format, quality, overwrite, skip_existing, debug, quiet=json)
+        suffix = suffix or f"_x{upscaler.kernel.scale}"
+        sources = paths.find_sources(inputs, recursive, suffix)
+        folder = output is not None and paths.is_folder(output, inputs, sources)
+        jobs = paths.Share.from_environment().of(paths.plan(sources, output, folder, suffix, file_format))
+        made = Output(output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate)
+        batch = Batch(upscaler, made, file_format, overwrite, skip_existing, debug, quiet=json)
         batch.run(jobs)
         if json:
             document({"results": batch.results, "failed": batch.failed})

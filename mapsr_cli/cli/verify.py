@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, result, say
+from mapsr_cli.cli.report import document, failures, fetching, result, say
 
 
 def verify(
@@ -19,19 +19,26 @@ def verify(
     picture_of_it: Annotated[
         Path | None, typer.Option("--map", metavar="FILE.png", help="Draw where it does not hold.", show_default=False)
     ] = None,
+    max_pixels: options.MaxPixels = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
     """Does HR, downscaled by A, give LR? Exit code 0 only where it does, bit for bit."""
     with failures(debug):
-        from mapsr_cli.inference.verification import difference_picture, verify_files, which_kernel
+        from mapsr_cli.imaging import MAX_PIXELS
+        from mapsr_cli.inference.verification import KernelChoice, difference_picture, verify_files
+        from mapsr_cli.zoo import find_model
 
-        a = which_kernel(hr, model, kernel, sigma, scale, lambda note: say(f"note: {note}"))
-        checked = verify_files(lr, hr, a)
+        choice = KernelChoice(model, kernel, sigma, scale)
+        if model is not None:
+            with fetching(model) as progress:
+                choice = KernelChoice(str(find_model(model, progress)))
+        checked = verify_files(lr, hr, choice, max_pixels or MAX_PIXELS)
         for note in checked.notes:
             say(f"note: {note}")
         if picture_of_it is not None:
             difference_picture(checked, picture_of_it)
+        a = checked.kernel
         held = checked.consistency
         if json:
             summary = {"bit_exact": held.bit_exact, "worst_levels": held.worst_levels, "mse": held.mse}

@@ -14,7 +14,7 @@ from importlib import resources
 from torch import Tensor
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.imaging.writing import encode
+from mapsr_cli.imaging import Picture, encode, output_format
 
 WEBP_LIMIT = 16383
 """Pixels a side."""
@@ -32,9 +32,9 @@ class View:
 
 def data_uri(levels: Tensor) -> str:
     """[C, h, w] whole levels 0 … 255 as a `data:` URI: lossless WebP, or PNG where that is too large for it."""
-    file_format = "WEBP" if max(levels.shape[-2:]) <= WEBP_LIMIT else "PNG"
-    data = base64.b64encode(encode(levels, file_format, None, None)).decode()
-    return f"data:image/{file_format.lower()};base64,{data}"
+    kind = "webp" if max(levels.shape[-2:]) <= WEBP_LIMIT else "png"
+    data = base64.b64encode(encode(Picture(levels.byte()), output_format(kind), None, None)).decode()
+    return f"data:image/{kind};base64,{data}"
 
 
 def slider(title: str, views: Sequence[View], note: str = "", left: int = 0, right: int = -1) -> str:

@@ -38,7 +38,7 @@ class _Map:
 def draw_kernels(kernel: Kernel, pinv: ConvPinv) -> Tensor:
     """[3, H, W] uint8: what an LR pixel reads of the HR image (A), and what it gives to it (A⁺, all phases together).
 
-    Each with its own value scale, zero in the same colour; the LR pixel's own block is outlined, and A⁺ is ruled in blocks.
+    Each with its own value scale, zero in the same colour; the LR pixel's own block is outlined, all are ruled.
     """
     weights, first = _with_block(*kernel.plane(), kernel.scale)
     response, start = impulse_response(pinv)

@@ -58,7 +58,7 @@ def ssim(a: Tensor, b: Tensor) -> float:
         raise ImageError(
             f"{a.shape[-1]}×{a.shape[-2]} pixels remain to compare: SSIM needs {SSIM_WINDOW}×{SSIM_WINDOW}"
         )
-    # float32: in double, the convolution takes twenty times the memory, for a difference of 1e-5.
+    # float32: in double, it takes eight times as long, for a difference of 4e-6.
     everywhere = structural_similarity_index_measure(
         a[None].float(), b[None].float(), data_range=1.0, return_full_image=True
     )[1]

@@ -1,101 +1,135 @@
-"""Decode a picture into whole levels."""
+"""Decode files into pictures."""
 
 import hashlib
 import io
 import json
+import stat
+import threading
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
+from mapsr_cli.imaging.decoding import Decoded, Samples, decode
+from mapsr_cli.imaging.formats import READABLE, Holds
+from mapsr_cli.imaging.picture import Frames, Picture
 from mapsr_cli.imaging.provenance import Provenance
+from mapsr_cli.imaging.tags import HISTORY, Tags, read_tags
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
-DESCRIPTION = ExifTags.Base.ImageDescription
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A decoded file."""
-
-    levels: Tensor
-    """[C, h, w] uint8, whole levels 0 … peak; C is 1 (grey) or 3 (RGB)."""
-    peak: int
-    """The level that means 1.0: 255 for 8 bits."""
-    sha256: str
-    """Of the file's bytes."""
+MAX_PIXELS = 89_478_485
+"""Larger pictures are refused unless asked for: a few bytes of file can claim any size (Pillow's own limit)."""
+_ONE_AT_A_TIME = threading.Lock()
+"""Pillow's limit and Python's warnings are global: whoever changes them for a while does so alone."""
 
 
-def read_picture(source: Path | bytes) -> Picture:
-    """Decode an 8-bit RGB or greyscale PNG, JPEG, WebP or TIFF, EXIF orientation applied.
+def read_picture(source: Path | bytes, holds: Holds | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode a PNG, JPEG, WebP, TIFF, BMP, AVIF or GIF of one frame; EXIF orientation applied.
 
-    `source` is a path, or the file's bytes. Raises ImageError for anything that is not such a picture.
+    `source` is a path, or the file's bytes. Grey, RGB, palette, 1-bit, CMYK and transparent pictures of 8 and 16 bits
+    become what `holds` can take (by default all but CMYK, which becomes RGB). Raises ImageError for anything that is
+    not such a picture, an animation, or more than `max_pixels` pixels.
     """
+    frames = read_frames(source, holds, max_pixels, at_most=1)
+    return frames.pictures[0]
+
+
+def read_frames(
+    source: Path | bytes, holds: Holds | None = None, max_pixels: int = MAX_PIXELS, at_most: int | None = None
+) -> Frames:
+    """As `read_picture`, for every frame of an animation or page of a stack; refused if there are over `at_most`."""
     name, data = _bytes_of(source)
+    digest = hashlib.sha256(data).hexdigest()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if getattr(image, "n_frames", 1) > 1:
-                    raise ImageError(f"{name}: an animation or stack of {getattr(image, 'n_frames', 1)} frames")
-                image.load()
-                plain = _plain(ImageOps.exif_transpose(image), name)
-    except ImageError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{name}: refused as a possible decompression bomb ({error})") from error
+        with _quiet_pillow(), Image.open(io.BytesIO(data), formats=_readable()) as image:
+            count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            if at_most is not None and count > at_most:
+                raise ImageError(f"an animation or stack of {count} frames", "--animate takes them one by one")
+            pixels = image.width * image.height
+            if pixels * count > max_pixels:
+                what = f"{image.width}×{image.height} pixels" + (f" in {count} frames" if count > 1 else "")
+                raise ImageError(
+                    f"{what} are refused as a possible decompression bomb", f"--max-pixels {pixels * count} allows it"
+                )
+            pictures, durations, tags = [], [], None
+            for frame in range(count):
+                if count > 1:
+                    image.seek(frame)
+                decoded = decode(image, data, holds or Holds())
+                tags = tags or read_tags(image)  # only now: a PNG may have its EXIF after its pixels
+                pictures.append(_picture(decoded, digest, tags))
+                durations.append(int(image.info.get("duration", 0)))
+            loop = int(image.info.get("loop", 0))
+        if len({picture.size for picture in pictures}) > 1:
+            raise ImageError("frames of different sizes", "split it into single files first")
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}", error.hint) from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise ImageError(f"{name}: not a readable PNG, JPEG, WebP or TIFF ({_first_line(error)})") from error
-    pixels = np.array(plain)
-    levels = torch.from_numpy(pixels)
-    levels = levels[None] if levels.dim() == 2 else levels.permute(2, 0, 1).contiguous()
-    return Picture(levels, 255, hashlib.sha256(data).hexdigest())
+        raise ImageError(f"{name}: not a readable picture ({_first_line(error)})") from error
+    return Frames(tuple(pictures), tuple(durations) if count > 1 and any(durations) else (), loop)
 
 
 def read_provenance(path: Path) -> Provenance | None:
     """What an upscaled file says about its own making; None if it says nothing."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with _quiet_pillow(), Image.open(path, formats=_readable()) as image:
             text = {k: v for k, v in image.info.items() if isinstance(k, str) and isinstance(v, str)}
             found = Provenance.from_text(text)
             if found is not None:
                 return found
-            stored = json.loads(str(image.getexif().get(DESCRIPTION, "{}")))
+            stored = json.loads(str(image.getexif().get(HISTORY, "{}")))
             return Provenance.from_text(stored) if isinstance(stored, dict) else None
     except Exception:  # a damaged file is reported by whoever decodes its pixels
         return None
+
+
+def _picture(found: Decoded, digest: str, tags: Tags) -> Picture:
+    alpha = None if found.alpha is None else _planes(found.alpha[..., None])
+    if found.inks_became_rgb:
+        tags = Tags(None, tags.exif)
+    return Picture(_planes(found.colour), found.peak, digest, alpha, tags, found.notes)
+
+
+def _planes(samples: Samples) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(samples.transpose(2, 0, 1)))
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """No warnings about damaged metadata, and no limit but ours."""
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _readable() -> list[str]:
+    """Formats that this Pillow knows (AVIF is no part of every build)."""
+    Image.init()
+    return [name for name in READABLE if name in Image.OPEN]
 
 
 def _bytes_of(source: Path | bytes) -> tuple[str, bytes]:
     if isinstance(source, bytes):
         return "standard input", source
     try:
+        kind = source.stat().st_mode
+        if stat.S_ISCHR(kind) or stat.S_ISBLK(kind):
+            raise ImageError(f"{source}: a device, not a picture")
         return str(source), source.read_bytes()
     except OSError as error:
         raise ImageError(f"{source}: {error.strerror or error}") from error
+    except ValueError as error:  # a name with a null byte in it
+        raise ImageError(f"{source!r}: {error}") from error
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _plain(image: Image.Image, name: str) -> Image.Image:
-    """RGB or L without losing anything; refuses what 8-bit RGB or grey cannot hold."""
-    if image.mode in ("RGB", "L"):
-        return image
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode == "P" and "transparency" not in image.info:
-        return image.convert("RGB")
-    if image.mode in ("RGBA", "LA") and image.getchannel("A").getextrema() == (255, 255):
-        return image.convert(image.mode[:-1])
-    what = {"RGBA": "transparency", "LA": "transparency", "P": "transparency", "PA": "transparency"}
-    raise ImageError(
-        f"{name}: {what.get(image.mode, f'pixel mode {image.mode}')} is not supported yet",
-        "convert it to 8-bit RGB or greyscale first",
-    )

@@ -1,100 +1,137 @@
-"""Encode whole levels into a file, all of it or nothing."""
+"""Write a file, all of it or nothing."""
 
-import io
+import errno
 import os
-import tempfile
+import secrets
 from pathlib import Path
+from typing import BinaryIO
 
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from mapsr_cli.errors import ImageError, UsageError
+from mapsr_cli.errors import DiskFullError, ImageError
+from mapsr_cli.imaging.encoding import encode
+from mapsr_cli.imaging.formats import output_format
+from mapsr_cli.imaging.picture import Picture
 from mapsr_cli.imaging.provenance import Provenance
-from mapsr_cli.imaging.reading import DESCRIPTION
-
-_FORMAT_OF = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
-LOSSY_QUALITY = 95
 
 
-def output_format(name: str) -> str:
-    """`PNG`, `JPEG`, `WEBP` or `TIFF` for a file name's suffix (`photo.jpg`) or a bare one (`jpg`)."""
-    suffix = Path(name).suffix.lower() or f".{name.lower()}"
-    if suffix not in _FORMAT_OF:
-        raise UsageError(f"cannot write '{suffix}' files", "known suffixes: " + " ".join(_FORMAT_OF))
-    return _FORMAT_OF[suffix]
-
-
-def is_lossless(file_format: str, quality: int | None) -> bool:
-    """Whether a file of that format keeps every level: PNG and TIFF always, WebP unless a quality is asked for."""
-    return file_format in ("PNG", "TIFF") or (file_format == "WEBP" and quality is None)
-
-
-def encode(levels: Tensor, file_format: str, quality: int | None, provenance: Provenance | None) -> bytes:
-    """[C, H, W] whole levels 0 … 255 (C = 1 or 3) as the bytes of a file."""
-    pixels = levels.byte().cpu()
-    image = Image.fromarray((pixels[0] if pixels.shape[0] == 1 else pixels.permute(1, 2, 0)).contiguous().numpy())
-    options: dict[str, object] = {}
-    if file_format == "PNG":
-        options = {"compress_level": 4, "pnginfo": _png_text(provenance)}
-    else:
-        exif = Image.Exif()
-        if provenance is not None:
-            exif[DESCRIPTION] = provenance.to_json()
-        options = {"exif": exif}
-        if file_format == "TIFF":
-            options["compression"] = "tiff_adobe_deflate"
-        elif is_lossless(file_format, quality):
-            options |= {"lossless": True, "exact": True}
-        else:
-            options["quality"] = LOSSY_QUALITY if quality is None else quality
-            if file_format == "JPEG":
-                options["subsampling"] = "4:4:4"
-    buffer = io.BytesIO()
+def check_target(path: Path, overwrite: bool) -> None:
+    """Raise ImageError if `path` may not be written: it exists and is not to be replaced, or is no plain file."""
     try:
-        image.save(buffer, file_format, **options)
+        path.lstat()
+    except FileNotFoundError:
+        return
     except (OSError, ValueError) as error:
-        size = f"{image.width}×{image.height}"
-        raise ImageError(f"cannot encode {size} pixels as {file_format} ({error})", "save it as PNG") from error
-    return buffer.getvalue()
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"cannot write {path}: {reason}") from error
+    if path.exists() and not path.is_file():
+        raise ImageError(f"{path} is not a plain file: it is left alone", "choose another name")
+    if not overwrite:
+        raise ImageError(f"{path} exists", "--overwrite replaces it")
 
 
-def _png_text(provenance: Provenance | None) -> PngInfo:
-    info = PngInfo()
-    for key, value in (provenance.to_text() if provenance else {}).items():
-        info.add_text(key, value)
-    return info
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write to a temporary file beside `path` and rename it: never a half-written file, whatever happens."""
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those it lies in, if need be. Raises ImageError where nothing can be written into it."""
     try:
-        handle, partial = tempfile.mkstemp(prefix=".mapsr-", suffix=".partial", dir=path.parent)
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"cannot make the folder {folder}: {reason}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ImageError(f"cannot write into {folder}: it is read-only", "-o names another folder")
+
+
+def write_bytes(path: Path, data: bytes, overwrite: bool = True) -> None:
+    """Write beside `path` and give the whole file its name at the end: never a half-written one, whatever happens.
+
+    A symbolic link of that name is replaced, not followed. Raises FileExistsError if not `overwrite` and the name has
+    been taken meanwhile, DiskFullError or another ImageError where nothing can be written.
+    """
+    try:
+        if not _write_nameless(path, data, overwrite):
+            _write_hidden(path, data, overwrite)
+    except FileExistsError:
+        raise
     except OSError as error:
-        raise ImageError(f"cannot write into {path.parent}: {error.strerror or error}") from error
+        message = f"cannot write {path}: {error.strerror or error}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(message, "free some space; then --skip-existing goes on from here") from error
+        raise ImageError(message) from error
+
+
+def _write_nameless(path: Path, data: bytes, overwrite: bool) -> bool:
+    """Through a file without a name (Linux), of which even `kill -9` leaves no trace. False where that cannot be."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(partial).chmod(0o666 & ~umask)
-        Path(partial).replace(path)
-    except BaseException as error:
-        Path(partial).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise ImageError(f"cannot write {path}: {error.strerror or error}") from error
+        handle = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    except (AttributeError, OSError):  # where writing cannot be at all, the other way says why
+        return False
+    with os.fdopen(handle, "wb") as file:
+        _fill(file, data)
+        nameless = f"/proc/self/fd/{handle}"
+        try:
+            os.link(nameless, path, src_dir_fd=handle, follow_symlinks=True)
+        except FileExistsError:
+            if not overwrite:
+                raise
+            hidden = _hidden(path)
+            os.link(nameless, hidden, src_dir_fd=handle, follow_symlinks=True)
+            _replace(hidden, path)
+        except OSError:
+            return False
+    return True
+
+
+def _write_hidden(path: Path, data: bytes, overwrite: bool) -> None:
+    """Through a file with a name that no folder listing shows."""
+    hidden = _hidden(path)
+    try:
+        with os.fdopen(os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as file:
+            _fill(file, data)
+        if overwrite or not _link(hidden, path):
+            _replace(hidden, path)
+    finally:
+        hidden.unlink(missing_ok=True)
+
+
+def _replace(hidden: Path, path: Path) -> None:
+    try:
+        hidden.replace(path)
+    except BaseException:
+        hidden.unlink(missing_ok=True)
         raise
 
 
+def _link(hidden: Path, path: Path) -> bool:
+    """Give the file its name unless it is taken. False where the file system has no links."""
+    try:
+        os.link(hidden, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        return False
+    return True
+
+
+def _hidden(path: Path) -> Path:
+    return path.with_name(f".mapsr-{secrets.token_hex(8)}.partial")
+
+
+def _fill(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())  # a name must not survive a power cut that the content does not
+
+
 def write_picture(
-    path: Path, levels: Tensor, *, quality: int | None = None, provenance: Provenance | None = None
+    path: Path,
+    picture: Tensor | Picture,
+    *,
+    quality: int | None = None,
+    provenance: Provenance | None = None,
 ) -> None:
-    """Encode by the path's suffix and write atomically."""
-    write_bytes(path, encode(levels, output_format(path.name), quality, provenance))
+    """Encode a picture (or its levels, [C, H, W] of 8 bits) by the path's suffix and write atomically."""
+    if isinstance(picture, Tensor):
+        picture = Picture(picture.byte())
+    write_bytes(path, encode(picture, output_format(path.name), quality, provenance))

@@ -1,5 +1,7 @@
 """Where to compute, and in what."""
 
+import os
+
 import torch
 
 from mapsr_cli.errors import UsageError
@@ -8,10 +10,14 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(name: str) -> str:
-    """`auto` takes CUDA, then MPS, then the CPU. Raises UsageError for a device that is not there."""
+    """`auto` takes CUDA, then MPS, then the CPU. Raises UsageError for a device that is not there.
+
+    Of several CUDA devices, `auto` takes the one that LOCAL_RANK gives this process (`accelerate launch`, `torchrun`).
+    """
     if name == "auto":
         if torch.cuda.is_available():
-            return "cuda"
+            rank = os.environ.get("LOCAL_RANK", "0")
+            return f"cuda:{int(rank) % torch.cuda.device_count()}" if rank.isdecimal() else "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)

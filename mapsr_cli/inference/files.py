@@ -1,14 +1,43 @@
-"""One file upscaled: decode, upscale, encode."""
+"""One file upscaled, in three steps that different threads may take: decode, upscale, encode."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mapsr_cli import __version__
-from mapsr_cli.imaging import Provenance, read_picture
-from mapsr_cli.imaging.writing import encode
-from mapsr_cli.inference.upscaler import Progress, Upscaled, Upscaler
+from mapsr_cli.imaging import (
+    FORMATS,
+    MAX_PIXELS,
+    Frames,
+    Provenance,
+    encode_frames,
+    is_lossless,
+    read_frames,
+)
+from mapsr_cli.inference.comparison import Tally, compare
+from mapsr_cli.inference.pictures import Account, upscale_picture
+from mapsr_cli.inference.upscaler import Progress, Upscaler
+from mapsr_cli.operators import Consistency
+
+
+@dataclass(frozen=True)
+class Output:
+    """What kind of file to make, and of what."""
+
+    file_format: str
+    """A key of FORMATS."""
+    quality: int | None = None
+    """Of JPEG, AVIF and lossy WebP."""
+    max_pixels: int = MAX_PIXELS
+    """Larger inputs are refused."""
+    animate: bool = False
+    """Whether animations and stacks are taken, frame by frame."""
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the file keeps every level."""
+        return is_lossless(self.file_format, self.quality)
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,41 +45,95 @@ class Encoded:
     """An upscaled file's bytes, and what is to be said about them."""
 
     data: bytes
-    upscaled: Upscaled
+    size: tuple[int, int]
+    """(width, height)."""
+    frames: int
+    """1 unless an animation."""
+    account: Account
+    """How it came to be."""
+    consistency: Consistency
+    """Of what the file stores."""
+    notes: tuple[str, ...]
+    """What had to be changed to fit the format."""
     seconds: dict[str, float]
     """decode, network, project, encode, total."""
 
     def summary(self) -> dict[str, Any]:
-        """`size`, `seconds` and `consistency` as `--json` prints them."""
-        up = self.upscaled
+        """`size`, `seconds` and `consistency` as `--json` prints them; `frames` if there are several."""
         return {
-            "size": [up.levels.shape[-1], up.levels.shape[-2]],
+            "size": list(self.size),
+            **({"frames": self.frames} if self.frames > 1 else {}),
             "seconds": {k: round(v, 4) for k, v in self.seconds.items()},
             "consistency": {
-                "mse_float": up.mse_float,
-                "max_abs_float": up.max_abs_float,
-                "lr_psnr_file": up.consistency.lr_psnr,
-                "bit_exact": up.consistency.bit_exact,
-                "worst_levels": up.consistency.worst_levels,
-                "passes": up.passes,
+                "mse_float": self.account.mse_float,
+                "max_abs_float": self.account.max_abs_float,
+                "lr_psnr_file": self.consistency.lr_psnr,
+                "bit_exact": self.consistency.bit_exact,
+                "worst_levels": self.consistency.worst_levels,
+                "passes": self.account.passes,
             },
         }
 
 
-def upscale_file(
-    source: Path | bytes, upscaler: Upscaler, file_format: str, quality: int | None, progress: Progress
-) -> Encoded:
-    """Upscale a file (or its bytes) and encode the result as `file_format`, with its provenance."""
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A decoded file."""
+
+    frames: Frames
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """An upscaled file, not yet encoded."""
+
+    loaded: Loaded
+    frames: Frames
+    account: Account
+
+
+def upscale_file(source: Path | bytes, upscaler: Upscaler, output: Output, progress: Progress) -> Encoded:
+    """Upscale a file (or its bytes) and encode the result, with profile, EXIF and provenance."""
+    return encode_made(make(load_file(source, output), upscaler, progress), upscaler, output)
+
+
+def load_file(source: Path | bytes, output: Output) -> Loaded:
+    """Decode a file into what the output holds. Raises ImageError."""
     began = time.perf_counter()
-    picture = read_picture(source)
-    decoded = time.perf_counter()
-    upscaled = upscaler(picture.levels, picture.peak, progress)
-    encoding = time.perf_counter()
-    kernel = upscaler.kernel
+    holds = FORMATS[output.file_format].holds
+    frames = read_frames(source, holds, output.max_pixels, at_most=None if output.animate else 1)
+    return Loaded(frames, time.perf_counter() - began)
+
+
+def make(loaded: Loaded, upscaler: Upscaler, progress: Progress) -> Made:
+    """Upscale every frame."""
+    made = [upscale_picture(picture, upscaler, progress) for picture in loaded.frames.pictures]
+    upscaled = replace(loaded.frames, pictures=tuple(picture for picture, _ in made))
+    return Made(loaded, upscaled, sum((account for _, account in made), Account()))
+
+
+def encode_made(made: Made, upscaler: Upscaler, output: Output) -> Encoded:
+    """Encode, with profile, EXIF and provenance. Raises ImageError."""
+    began = time.perf_counter()
+    originals, count = made.loaded.frames, len(made.frames.pictures)
+    kernel, first = upscaler.kernel, originals.pictures[0]
     provenance = Provenance(
-        upscaler.model.card.name, kernel.name, kernel.scale, kernel.sigma, picture.sha256, __version__
+        upscaler.model.card.name, kernel.name, kernel.scale, kernel.sigma, first.sha256, __version__
     )
-    data = encode(upscaled.levels, file_format, quality, provenance)
-    ended = time.perf_counter()
-    seconds = {"decode": decoded - began, **upscaled.seconds, "encode": ended - encoding, "total": ended - began}
-    return Encoded(data, upscaled, seconds)
+    data = encode_frames(made.frames, output.file_format, output.quality, provenance)
+    encoded = time.perf_counter() - began
+    # A WebP animation, though lossless to the eye, drops the colour under transparent pixels.
+    as_made = output.lossless and count == 1
+    held = made.account.held if as_made else _held_by(data, originals, upscaler)
+    seconds = {"decode": made.loaded.seconds, **made.account.seconds, "encode": encoded}
+    total = sum(seconds.values())
+    size = made.frames.pictures[0].size
+    return Encoded(data, size, count, made.account, held.consistency, first.notes, {**seconds, "total": total})
+
+
+def _held_by(data: bytes, originals: Frames, upscaler: Upscaler) -> Tally:
+    """What the file gives back once it is decoded again."""
+    first = originals.pictures[0]
+    saved = read_frames(data, max_pixels=upscaler.kernel.scale**2 * len(originals.pictures) * first.levels[0].numel())
+    pairs = zip(saved.distinct, originals.distinct, strict=False)  # a lossy animation may merge more than ours
+    return sum((compare(hr, lr, upscaler.kernel)[0] for hr, lr in pairs), Tally())

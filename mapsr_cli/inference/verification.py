@@ -1,6 +1,5 @@
 """Does an upscaled file, downscaled by A, give its original?"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +7,18 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError, UsageError
-from mapsr_cli.imaging import find_kernel, read_picture, read_provenance, write_picture
-from mapsr_cli.operators import Consistency, Kernel, consistency, downsampling, to_levels
+from mapsr_cli.imaging import (
+    MAX_PIXELS,
+    Holds,
+    Picture,
+    Provenance,
+    find_kernel,
+    read_frames,
+    read_provenance,
+    write_picture,
+)
+from mapsr_cli.inference.comparison import Tally, compare
+from mapsr_cli.operators import Consistency, Kernel
 from mapsr_cli.operators.axis import lr_length
 from mapsr_cli.zoo import find_model, load_model
 
@@ -20,54 +29,86 @@ FALLBACK_KERNEL, FALLBACK_SCALE = "bicubic", 4
 class Verification:
     """What came of it."""
 
+    kernel: Kernel
+    """A."""
     consistency: Consistency
+    """Of all frames."""
     difference: Tensor
-    """[C, h, w] A(HR) rounded, less LR, in levels."""
+    """[S, h, w] A(HR) rounded, less LR, in levels, of the colour samples and then alpha; of all frames, the largest."""
+    original: Picture
+    """LR (its first frame)."""
     notes: tuple[str, ...]
     """Remarks worth a line."""
 
 
-def which_kernel(
-    hr: Path,
-    model: str | None,
-    kernel: str | None,
-    sigma: float | None,
-    scale: int | None,
-    note: Callable[[str], None],
-) -> Kernel:
-    """A as the call names it; else as the model has it; else as the HR file's own metadata says; else bicubic ×4."""
-    if model is not None:
-        if kernel is not None or sigma is not None or scale is not None:
+@dataclass(frozen=True)
+class KernelChoice:
+    """How the call names A: by a model, or by kernel, sigma and scale, or not at all."""
+
+    model: str | None = None
+    kernel: str | None = None
+    sigma: float | None = None
+    scale: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.model is not None and (self.kernel, self.sigma, self.scale) != (None, None, None):
             raise UsageError("--model brings its own kernel", "give either --model, or --kernel, --sigma and --scale")
-        return load_model(find_model(model)).kernel
-    stored = read_provenance(hr)
-    if kernel is None and sigma is None and stored is not None and scale in (None, stored.scale):
-        return stored.make_kernel()
-    if kernel is None and stored is None:
-        note(f"{hr} does not say how it was made: taking {FALLBACK_KERNEL} ×{scale or FALLBACK_SCALE}")
-    return find_kernel(kernel or FALLBACK_KERNEL, FALLBACK_SCALE if scale is None else scale, sigma)
+
+    def kernel_for(self, stored: Provenance | None) -> tuple[Kernel, tuple[str, ...]]:
+        """A as the call names it; else as the model has it; else as the HR file itself says; else bicubic ×4.
+
+        With what is to be said about that.
+        """
+        if self.model is not None:
+            return load_model(find_model(self.model)).kernel, ()
+        if self.kernel is None and self.sigma is None and stored is not None and self.scale in (None, stored.scale):
+            return stored.make_kernel(), ()
+        chosen = find_kernel(
+            self.kernel or FALLBACK_KERNEL, FALLBACK_SCALE if self.scale is None else self.scale, self.sigma
+        )
+        silent = self.kernel is None and stored is None
+        return chosen, (f"the file does not say how it was made: taking {chosen.name} ×{chosen.scale}",) * silent
 
 
-def verify_files(lr_path: Path, hr_path: Path, kernel: Kernel) -> Verification:
-    """Compare A(HR), rounded, with LR. Raises ImageError where the sizes or channels do not fit together."""
-    lr, hr = read_picture(lr_path), read_picture(hr_path)
-    lr_size, hr_size = tuple(lr.levels.shape[-2:]), tuple(hr.levels.shape[-2:])
-    wanted = tuple(lr_length(n, kernel.scale) for n in hr_size)
+def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels: int = MAX_PIXELS) -> Verification:
+    """Compare A(HR), rounded, with LR. Raises ImageError where sizes, channels or frames do not fit together.
+
+    LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is. `max_pixels` limits LR.
+    """
+    stored = read_provenance(hr_path)
+    kernel, notes = choice.kernel_for(stored)
+    hr = read_frames(hr_path, Holds(inks=True), kernel.scale**2 * max_pixels)
+    lr = read_frames(lr_path, _as_stored(hr.pictures[0], hr_path), max_pixels)
+    if len(lr.distinct) != len(hr.distinct):
+        raise ImageError(f"{lr_path} has {len(lr.distinct)} different frames, {hr_path} has {len(hr.distinct)}")
+    held, off = Tally(), None
+    for small, large in zip(lr.distinct, hr.distinct, strict=True):
+        _check_sizes(lr_path, small.size, hr_path, large.size, kernel.scale)
+        try:
+            counted, difference = compare(large, small, kernel)
+        except ImageError as error:
+            raise ImageError(f"{lr_path} and {hr_path}: {error}") from error
+        held += counted
+        off = difference if off is None else torch.where(difference.abs() > off.abs(), difference, off)
+    first = lr.pictures[0]
+    if stored is not None and stored.input_sha256 != first.sha256:
+        notes += (f"{lr_path} is not the very file that {hr_path} was made from (another SHA-256)",)
+    return Verification(kernel, held.consistency, torch.empty(0) if off is None else off, first, notes)
+
+
+def _as_stored(hr: Picture, path: Path) -> Holds:
+    colours = len(hr.levels)
+    return Holds(grey=colours == 1, alpha=hr.alpha is not None, deep=hr.peak > 255, inks=colours == 4, where=str(path))
+
+
+def _check_sizes(lr_path: Path, lr_size: tuple[int, int], hr_path: Path, hr_size: tuple[int, int], scale: int) -> None:
+    wanted = tuple(lr_length(n, scale) for n in hr_size)
     if wanted != lr_size:
         raise ImageError(
-            f"{hr_path} is {hr_size[1]}×{hr_size[0]}: downscaled ×{kernel.scale} it is {wanted[1]}×{wanted[0]}, "
-            f"but {lr_path} is {lr_size[1]}×{lr_size[0]}",
+            f"{hr_path} is {hr_size[0]}×{hr_size[1]}: downscaled ×{scale} it is {wanted[0]}×{wanted[1]}, "
+            f"but {lr_path} is {lr_size[0]}×{lr_size[1]}",
             "is this the right pair, and the right --scale?",
         )
-    if lr.levels.shape[0] != hr.levels.shape[0] or lr.peak != hr.peak:
-        raise ImageError(f"{lr_path} and {hr_path} differ in channels or depth: one is grey and the other is not")
-    op = downsampling(kernel, (hr_size[0], hr_size[1]), torch.float64)
-    x, y = lr.levels.double(), hr.levels.double()
-    stored = read_provenance(hr_path)
-    notes: tuple[str, ...] = ()
-    if stored is not None and stored.input_sha256 != lr.sha256:
-        notes = (f"{lr_path} is not the very file that {hr_path} was made from (another SHA-256)",)
-    return Verification(consistency(y, x, op, lr.peak), to_levels(op.down(y), lr.peak) - x, notes)
 
 
 def difference_picture(checked: Verification, path: Path) -> None:

@@ -32,9 +32,9 @@ class Mcgsm(nn.Module):
         p(v | h) = Σ_cs p(c, s | h) N(v; a_cᵀh + u_c, 1/λ_cs)
         p(c, s | h) ∝ exp(η_cs − ½ λ_cs hᵀK_c h),    K_c = Σ_n β²_cn b_n b_nᵀ
 
-    The precision λ_cs is e^α_cs as in Theis & Bethge, but bounded: 1/λ = e^−α + floor². A component is chosen where its
-    quadratic form is small: the same λ weighs the prediction's error and the features' energy, so the numerator needs
-    no gate and prediction apart. The offset u_c is ours. The number of scales is in neither paper's text on this model.
+    The precision λ_cs is e^α_cs as in Theis & Bethge, but bounded: 1/λ = e^−α + floor². The same λ weighs the features'
+    energy and the prediction's error, so gate and Gaussian share one exponent, −½ λ_cs (hᵀK_c h + error²). Chosen here:
+    the offset u_c, and four scales, which the paper does not state.
     """
 
     def __init__(self, inputs: int, config: McgsmConfig) -> None:

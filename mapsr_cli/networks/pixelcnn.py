@@ -55,11 +55,12 @@ class MaskedConvolution(nn.Module):
 class PixelCnn(nn.Module):
     """Values [N, colours, H, W] → features [N, channels, H, W]; those at a pixel depend on earlier pixels only.
 
-    Four layers of 64 maps, kernels 7, 5, 5, 5, are the paper's (Appendix D). Chosen here: ReLU between layers and none
-    after the last, whose features the likelihood reads linearly and squared; no batch normalisation, under which a
-    pixel's density would depend on later pixels and on the rest of the batch; a map of ones beside the input, so that
-    what lies outside the image can be told from values of zero. Plain masked kernels: the region above and to the right
-    that they do not reach (a blind spot) is left as it is.
+    Four layers of 64 maps, kernels 7, 5, 5, 5, are the paper's (Appendix D). Chosen here: each layer after the first
+    adds to its input, h + conv(relu(h)), as Oord et al.'s are residual, so that the likelihood, which reads features
+    linearly and squared, can predict from the 7×7 neighbourhood at once; no batch normalisation, under which a pixel's
+    density would depend on later pixels and on the rest of the batch; a map of ones beside the input, so that what lies
+    outside the image can be told from values of zero. Plain masked kernels: the region above and to the right that they
+    do not reach (a blind spot) is left as it is.
     """
 
     def __init__(self, config: PixelCnnConfig) -> None:
@@ -73,7 +74,8 @@ class PixelCnn(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """[N, colours, H, W] → [N, channels, H, W]."""
-        h = functional.pad(values, (0, 0, 0, 0, 0, 1), value=1.0)  # the map of ones
-        for depth, layer in enumerate(self.layers):
-            h = layer(h if depth == 0 else functional.relu(h))
+        first, *deeper = self.layers
+        h: Tensor = first(functional.pad(values, (0, 0, 0, 0, 0, 1), value=1.0))  # the map of ones
+        for layer in deeper:
+            h = h + layer(functional.relu(h))
         return h

@@ -21,8 +21,7 @@ from mapsr_cli.training.data import Data, open_data
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.recipe import ConstraintConfig, Recipe, criterion_config
 from mapsr_cli.training.run import Run
-from mapsr_cli.zoo import Card, load_model, save_model
-from mapsr_cli.zoo.checkpoint import describe_kernel
+from mapsr_cli.zoo import Card, describe_kernel, load_model, save_model
 from mapsr_cli.zoo.prior import PriorCard, load_prior, save_prior
 
 WEIGHTS = "weights.safetensors"

@@ -1,69 +1,21 @@
-"""One checkpoint: safetensors, with a JSON header that says what the tensors are and how they came to be."""
+"""A generator's checkpoint: safetensors, with a card that says what the tensors are and how they came to be."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 
-from mapsr_cli.errors import CheckpointError, KernelError, UsageError
-from mapsr_cli.networks import ARCHITECTURES, AnyGeneratorConfig, build, read_config
-from mapsr_cli.operators import Kernel, Psf, make_kernel, psf_of_taps
+from mapsr_cli.errors import CheckpointError, MapsrError, UsageError
+from mapsr_cli.networks import AnyGeneratorConfig, build, read_config
+from mapsr_cli.operators import Kernel
+from mapsr_cli.zoo.card import Card, describe_kernel, parse_card, restore_kernel
+from mapsr_cli.zoo.sealed import restore, write_checkpoint
 
-FORMAT_VERSION = 1
-HEADER = "mapsr"
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a checkpoint says about itself."""
-
-    name: str
-    """`natural-x4-affmse`."""
-    architecture: str
-    """A key of networks.ARCHITECTURES; to upscale, a generator's."""
-    config: dict[str, Any]
-    """Fields of the architecture's config."""
-    kernel: dict[str, Any]
-    """`name`, `scale`, `sigma` of A, or `taps` if measured; `phase` and `border` for whoever builds A elsewhere."""
-    constraint: str
-    """`affine`: the estimate is Π f."""
-    method: str
-    """A row of the method table: `affmse`, …"""
-    training: dict[str, Any] = field(default_factory=dict)
-    """Data and terms, steps, minutes."""
-    metrics: dict[str, Any] = field(default_factory=dict)
-    """Measured figures, with their protocol."""
-    version: str = ""
-    """mapsr's version that wrote it."""
-
-    def make_kernel(self) -> Kernel:
-        """A."""
-        return restore_kernel(self.kernel)
-
-
-def describe_kernel(kernel: Kernel) -> dict[str, Any]:
-    """The `kernel` field of a card. A measured kernel is nowhere else, so its taps are there too."""
-    described = {
-        "name": kernel.name,
-        "scale": kernel.scale,
-        "sigma": kernel.sigma,
-        "phase": kernel.phase,
-        "border": "symmetric",
-    }
-    return {**described, "taps": kernel.taps} if isinstance(kernel, Psf) else described
-
-
-def restore_kernel(described: dict[str, Any]) -> Kernel:
-    """A from what `describe_kernel` said of it. Raises UsageError or KernelError for what describes none."""
-    name, scale = described["name"], described["scale"]
-    if "taps" in described:
-        return psf_of_taps(name, described["taps"], scale)
-    return make_kernel(name, scale, described["sigma"])
+_TAP_TOLERANCE = 1e-12
+"""How far a tap may lie from what this machine computes: exp and sin differ in the last bit between machines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,20 +33,12 @@ class Model:
 
 
 def save_model(path: Path, network: nn.Module, card: Card, dtype: torch.dtype = torch.float32) -> None:
-    """Write weights in `dtype` and the card; to a temporary file first."""
-    write_checkpoint(path, network, asdict(card), dtype)
+    """Write weights in `dtype` (float32, float16 or bfloat16) and the card; to a temporary file first.
 
-
-def write_checkpoint(path: Path, network: nn.Module, header: dict[str, Any], dtype: torch.dtype) -> None:
-    """Write a network's tensors and a header; to a temporary file first."""
-    tensors = {
-        k: v.detach().to("cpu", dtype if v.is_floating_point() else v.dtype).contiguous()
-        for k, v in network.state_dict().items()
-    }
-    data = save(tensors, {HEADER: json.dumps({"format": FORMAT_VERSION, **header}, sort_keys=True)})
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    Raises CheckpointError for a card that could not be read back.
+    """
+    parse_card(header := card.to_header(), path)
+    write_checkpoint(path, network, header, dtype)
 
 
 def load_model(path: Path) -> Model:
@@ -103,64 +47,46 @@ def load_model(path: Path) -> Model:
     Raises CheckpointError, in one line, for a file that is damaged, of an unknown format, or whose tensors are not
     exactly the network's that its header describes, all finite.
     """
-    header, tensors = read_checkpoint(path)
-    card = _read_card(header, path)
-    network = _build(card, path)
-    check_tensors(network.state_dict(), tensors, path)
-    network.load_state_dict(tensors)
-    return Model(card, network.eval().requires_grad_(False), card.make_kernel())
+
+    def understand(header: dict[str, Any]) -> tuple[Card, Kernel, AnyGeneratorConfig]:
+        card = parse_card(header, path)
+        return card, read_kernel(card.kernel, path), _config(card, path)
+
+    (card, kernel, _), network = restore(path, understand, lambda said: build(said[2]))
+    return Model(card, network, kernel)
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Header and tensors of a file that `write_checkpoint` wrote. Raises CheckpointError for any other."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
-    try:
-        header: dict[str, Any] = json.loads(metadata[HEADER])
-        version = header.pop("format")
-    except (KeyError, ValueError, AttributeError, TypeError) as error:
-        raise CheckpointError(
-            f"{path}: a safetensors file, but not a mapsr checkpoint (no '{HEADER}' header)"
-        ) from error
-    if version != FORMAT_VERSION:
-        raise CheckpointError(f"{path}: checkpoint format {version}; this mapsr reads {FORMAT_VERSION}", "update mapsr")
-    return header, tensors
-
-
-def _read_card(header: dict[str, Any], path: Path) -> Card:
-    try:
-        return Card(**header)
-    except TypeError as error:
-        raise CheckpointError(f"{path}: the header's fields are not a card's ({error})") from error
-
-
-def _build(card: Card, path: Path) -> nn.Module:
-    if card.architecture not in ARCHITECTURES:
-        raise CheckpointError(f"{path}: unknown architecture '{card.architecture}'", "update mapsr")
+def _config(card: Card, path: Path) -> AnyGeneratorConfig:
     try:
         config = read_config(card.architecture, card.config)
-        kernel = card.make_kernel()
-        if not isinstance(config, AnyGeneratorConfig):
-            raise UsageError(f"'{card.architecture}' does not upscale")
-        network = build(config)
-    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, KernelError, UsageError) as error:
-        raise CheckpointError(f"{path}: the header describes no network ({error})") from error
-    if kernel.scale != config.scale:
-        raise CheckpointError(f"{path}: the network is ×{config.scale} but its kernel ×{kernel.scale}")
-    return network
+    except UsageError as error:
+        raise CheckpointError(
+            f"{path}: the header describes no network ({shorten(str(error), 200)})", "update mapsr"
+        ) from error
+    if not isinstance(config, AnyGeneratorConfig):
+        raise CheckpointError(f"{path}: '{card.architecture}' does not upscale")
+    if card.scale != config.scale:
+        raise CheckpointError(f"{path}: the network is ×{config.scale} but its kernel ×{card.scale}")
+    return config
 
 
-def check_tensors(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor], path: Path) -> None:
-    """Raises CheckpointError unless `found` are just the tensors `wanted`, by name, shape and kind, all finite."""
-    if odd := sorted(wanted.keys() ^ found.keys()):
-        raise CheckpointError(f"{path}: missing or unexpected tensor '{odd[0]}' ({len(odd)} in all)")
-    for name, tensor in found.items():
-        if tensor.shape != wanted[name].shape:
-            raise CheckpointError(f"{path}: '{name}' is {list(tensor.shape)}, not {list(wanted[name].shape)}")
-        is_same_kind = tensor.is_floating_point() == wanted[name].is_floating_point()
-        if not (is_same_kind and bool(tensor.isfinite().all())):
-            raise CheckpointError(f"{path}: '{name}' does not hold the finite numbers of its kind")
+def read_kernel(described: dict[str, Any], path: Path) -> Kernel:
+    """A, built from its name (a measured one: from its taps). Raises CheckpointError unless that is the A described."""
+    try:
+        kernel = restore_kernel(described)
+        built = describe_kernel(kernel)
+    except (MapsrError, LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the header describes no kernel ({shorten(str(error), 200)})") from error
+    alike = described.keys() == built.keys() and all(
+        described[key] == value for key, value in built.items() if key not in ("taps", "sha256")
+    )
+    if not (alike and _close(described["taps"], built["taps"])):
+        raise CheckpointError(f"{path}: the header's taps are not those of {kernel.describe()}")
+    return kernel
+
+
+def _close(stored: Any, taps: Any) -> bool:
+    if isinstance(taps, list):
+        alike = isinstance(stored, list) and len(stored) == len(taps)
+        return alike and all(_close(s, t) for s, t in zip(stored, taps, strict=True))
+    return isinstance(stored, float) and abs(stored - taps) <= _TAP_TOLERANCE

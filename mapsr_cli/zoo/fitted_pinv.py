@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli import __version__
-from mapsr_cli.errors import CheckpointError, KernelError, UsageError
+from mapsr_cli.errors import CheckpointError
 from mapsr_cli.operators import ConvPinv, Kernel
-from mapsr_cli.zoo.checkpoint import check_tensors, describe_kernel, read_checkpoint, restore_kernel, write_checkpoint
+from mapsr_cli.operators.fit_pinv import MOST_TAPS
+from mapsr_cli.zoo.card import describe_kernel
+from mapsr_cli.zoo.checkpoint import read_kernel
+from mapsr_cli.zoo.sealed import restore, write_checkpoint
 
 
 @dataclass(frozen=True)
@@ -18,19 +21,17 @@ class PinvCard:
     """What a fitted A⁺ says about itself."""
 
     kernel: dict[str, Any]
-    """A, as `describe_kernel` gives it."""
-    scale: int
-    """HR pixels per LR pixel."""
+    """A, as `describe_kernel` gives it: scale and phase are there."""
     taps: int
-    """Side of its kernels, in LR pixels."""
-    phase: float | tuple[float, float]
-    """HR position of LR pixel 0's centre."""
+    """Side of A⁺'s kernels, in LR pixels."""
     version: str
     """mapsr's version that wrote it."""
 
 
 class _Kernels(nn.Module):
-    """The checkpoint's one tensor, float64: ℓ1 + ℓ2 of 1e-20 does not survive less."""
+    """The file's one tensor, float64: ℓ1 + ℓ2 of 1e-20 does not survive less."""
+
+    kernels: Tensor
 
     def __init__(self, kernels: Tensor) -> None:
         super().__init__()
@@ -42,7 +43,7 @@ def save_pinv(path: Path, pinv: ConvPinv, kernel: Kernel) -> None:
 
     Raises CheckpointError where nothing can be written.
     """
-    card = PinvCard(describe_kernel(kernel), kernel.scale, pinv.taps, kernel.phase, __version__)
+    card = PinvCard(describe_kernel(kernel), pinv.taps, __version__)
     try:
         write_checkpoint(path, _Kernels(pinv.kernels), asdict(card), torch.float64)
     except OSError as error:
@@ -55,20 +56,18 @@ def load_pinv(path: Path) -> tuple[ConvPinv, Kernel]:
     Raises CheckpointError, in one line, for a file that is damaged, of an unknown format, or holds anything but the
     finite kernels that its header describes.
     """
-    header, tensors = read_checkpoint(path)
-    try:
-        card = PinvCard(**header)
-        kernel = restore_kernel(card.kernel)
-        if card.scale != kernel.scale or tuple(_pair(card.phase)) != tuple(_pair(kernel.phase)):
-            raise UsageError(f"scale and phase are not those of {kernel.describe()}")
-        wanted = torch.empty(kernel.scale**2, card.taps, card.taps)
-    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, KernelError, UsageError) as error:
-        raise CheckpointError(
-            f"{path}: the header describes no A⁺ ({error})", "`mapsr fit-pinv -o` writes one"
-        ) from error
-    check_tensors({"kernels": wanted}, tensors, path)
-    return ConvPinv(tensors["kernels"].double()), kernel
 
+    def understand(header: dict[str, Any]) -> tuple[Kernel, int]:
+        if header.keys() != PinvCard.__dataclass_fields__.keys() or not isinstance(header["kernel"], dict):
+            raise CheckpointError(f"{path}: a checkpoint, but of no A⁺", "`mapsr fit-pinv -o` writes one")
+        if type(header["taps"]) is not int or not 1 <= header["taps"] <= MOST_TAPS:
+            raise CheckpointError(f"{path}: the header describes no A⁺ (taps are not 1 to {MOST_TAPS})")
+        return read_kernel(header["kernel"], path), header["taps"]
 
-def _pair(phase: Any) -> Any:
-    return phase if isinstance(phase, list | tuple) else (phase,)
+    def build(said: tuple[Kernel, int]) -> _Kernels:
+        kernel, taps = said
+        return _Kernels(torch.zeros(kernel.scale**2, taps, taps))
+
+    (kernel, _), module = restore(path, understand, build)
+    assert isinstance(module, _Kernels)
+    return ConvPinv(module.kernels), kernel

@@ -3,6 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 
 from mapsr_cli.errors import CheckpointError, UsageError
 from mapsr_cli.networks import AnyDenoiser, AnyDenoiserConfig, Density, DensityConfig, build, read_config
-from mapsr_cli.zoo.checkpoint import check_tensors, read_checkpoint, write_checkpoint
+from mapsr_cli.zoo.sealed import restore, write_checkpoint
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,22 @@ def load_prior(path: Path) -> Prior:
     Raises CheckpointError, in one line, for a file that is damaged, of an unknown format, not a prior's, or whose
     tensors are not exactly the network's that its header describes, all finite.
     """
-    header, tensors = read_checkpoint(path)
-    try:
-        card = PriorCard(**header)
-        config = read_config(card.architecture, card.config)
-        if not isinstance(config, AnyDenoiserConfig | DensityConfig):
-            raise UsageError(f"'{card.architecture}' is no prior")
-        if not (isinstance(card.level, int | float) and math.isfinite(card.level)):
-            raise ValueError(f"level {card.level!r}")
-        network = build(config)
-    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, UsageError) as error:
-        raise CheckpointError(f"{path}: the header describes no prior ({error})") from error
-    check_tensors(network.state_dict(), tensors, path)
-    network.load_state_dict(tensors)
-    return Prior(card, network.eval().requires_grad_(False))
+
+    def understand(header: dict[str, Any]) -> tuple[PriorCard, AnyDenoiserConfig | DensityConfig]:
+        try:
+            card = PriorCard(**header)
+            config = read_config(card.architecture, card.config)
+            if not isinstance(config, AnyDenoiserConfig | DensityConfig):
+                raise UsageError(f"'{card.architecture}' is no prior")
+            if not (isinstance(card.level, int | float) and math.isfinite(card.level)):
+                raise ValueError(f"level {card.level!r}")
+        except (TypeError, ValueError, KeyError, AttributeError, UsageError) as error:
+            raise CheckpointError(f"{path}: the header describes no prior ({shorten(str(error), 200)})") from error
+        return card, config
+
+    (card, _), network = restore(path, understand, lambda said: build(said[1]))
+    assert isinstance(network, AnyDenoiser | Density)
+    return Prior(card, network)
 
 
 def load_snapshots(folder: Path) -> list[Prior]:

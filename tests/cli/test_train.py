@@ -103,6 +103,7 @@ def test_a_guided_method_trains_its_prior_once(mapsr: Mapsr, tmp_path: Path) -> 
     assert [path.stat().st_mtime_ns for path in kept] == times
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> None:
     command = [
         sys.executable,

@@ -10,8 +10,7 @@ from mapsr_cli.evaluation.estimators import interpolate, make_estimators, minimu
 from mapsr_cli.inference import Settings
 from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.operators.kernels import cubic, lanczos3
-from mapsr_cli.zoo import Card, load_model, save_model
-from mapsr_cli.zoo.checkpoint import describe_kernel
+from mapsr_cli.zoo import Card, describe_kernel, load_model, save_model
 from tests.pictures import lr_of, save, scene
 
 BICUBIC = make_kernel("bicubic", 4)

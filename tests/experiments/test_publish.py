@@ -8,6 +8,7 @@ import torch
 from mapsr_cli.experiments import publish
 from mapsr_cli.operators import downsampling
 from mapsr_cli.zoo import load_model
+from mapsr_cli.zoo.manifest import read_manifest
 from tests.pictures import save, scene
 
 
@@ -33,7 +34,8 @@ def test_a_run_is_published(
     said = json.loads(capsys.readouterr().out)
     model = load_model(tmp_path / "small.safetensors")
     assert model.card.name == "small"
-    assert model.card.training["data"] == publish.NATURAL
+    assert model.card.data == publish.NATURAL
+    assert read_manifest(tmp_path)["small"].description == publish.DESCRIPTION
     assert model.card.metrics == said["metrics"]
     assert 10 < model.card.metrics["psnr_y"]["Tiny"] < 60
     assert abs(model.card.metrics["cost_of_float16"]["Tiny"]) < 0.05

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mapsr_cli.errors import ImageError, UsageError
-from mapsr_cli.imaging import Provenance, read_picture, write_picture
-from mapsr_cli.inference.verification import difference_picture, verify_files, which_kernel
+from mapsr_cli.imaging import Provenance, read_picture, read_provenance, write_picture
+from mapsr_cli.inference.verification import KernelChoice, difference_picture, verify_files
 from mapsr_cli.operators import Kernel, make_kernel
 from tests.pictures import lr_of, save, scene
 
@@ -17,20 +17,19 @@ def pair(folder: Path, kernel: Kernel = BICUBIC, size: tuple[int, int] = (64, 48
     return save(lr_of(hr, kernel), folder / "lr.png"), save(hr, folder / "hr.png")
 
 
-def which(hr: Path, **options: object) -> Kernel:
-    given: dict[str, object] = {"model": None, "kernel": None, "sigma": None, "scale": None, **options}
-    return which_kernel(hr, **given, note=lambda line: None)  # type: ignore[arg-type]
+def which(hr: Path, choice: KernelChoice) -> Kernel:
+    return choice.kernel_for(read_provenance(hr))[0]
 
 
 @pytest.mark.parametrize("size", [(64, 48), (61, 47), (4, 1)])
 def test_holds_for_the_kernel_it_was_made_with(tmp_path: Path, size: tuple[int, int]) -> None:
-    checked = verify_files(*pair(tmp_path, size=size), BICUBIC)
+    checked = verify_files(*pair(tmp_path, size=size), KernelChoice())
     assert checked.consistency.holds
     assert checked.consistency.lr_psnr is None
 
 
 def test_does_not_hold_for_another(tmp_path: Path) -> None:
-    checked = verify_files(*pair(tmp_path), make_kernel("gaussian9", 4))
+    checked = verify_files(*pair(tmp_path), KernelChoice(kernel="gaussian9"))
     assert not checked.consistency.holds
     assert checked.consistency.lr_psnr is not None
     difference_picture(checked, tmp_path / "map.png")
@@ -43,7 +42,7 @@ def test_one_changed_level_is_found_where_it_is(tmp_path: Path) -> None:
     levels = read_picture(lr).levels
     levels[1, 5, 7] ^= 1
     save(levels, lr)
-    checked = verify_files(lr, hr, BICUBIC)
+    checked = verify_files(lr, hr, KernelChoice())
     assert checked.consistency.worst_levels == 1
     assert checked.difference.nonzero().tolist() == [[1, 5, 7]]
 
@@ -51,27 +50,27 @@ def test_one_changed_level_is_found_where_it_is(tmp_path: Path) -> None:
 def test_the_files_own_word_counts_where_nothing_is_said(tmp_path: Path) -> None:
     provenance = Provenance("m", "gaussian7", 2, 1.2, "ab", "0")
     write_picture(tmp_path / "hr.png", scene(8, 8), provenance=provenance)
-    assert which(tmp_path / "hr.png") == make_kernel("gaussian7", 2, 1.2)
-    assert which(tmp_path / "hr.png", kernel="box") == make_kernel("box", 4)
-    assert which(tmp_path / "hr.png", scale=3) == make_kernel("bicubic", 3)
+    assert which(tmp_path / "hr.png", KernelChoice()) == make_kernel("gaussian7", 2, 1.2)
+    assert which(tmp_path / "hr.png", KernelChoice(kernel="box")) == make_kernel("box", 4)
+    assert which(tmp_path / "hr.png", KernelChoice(scale=3)) == make_kernel("bicubic", 3)
 
 
 def test_a_model_brings_its_kernel(tmp_path: Path, tiny_model: Path) -> None:
-    assert which(tmp_path / "hr.png", model=str(tiny_model)) == BICUBIC
+    assert which(tmp_path / "hr.png", KernelChoice(model=str(tiny_model))) == BICUBIC
     with pytest.raises(UsageError):
-        which(tmp_path / "hr.png", model=str(tiny_model), scale=4)
+        KernelChoice(model=str(tiny_model), scale=4)
 
 
 def test_sizes_and_channels_must_fit(tmp_path: Path) -> None:
     lr, hr = pair(tmp_path)
     with pytest.raises(ImageError, match="64"):
-        verify_files(hr, hr, BICUBIC)
-    save(read_picture(lr).levels[:1], lr)
+        verify_files(hr, hr, KernelChoice())
+    save(read_picture(hr).levels[:1], hr)
     with pytest.raises(ImageError, match="grey"):
-        verify_files(lr, hr, BICUBIC)
+        verify_files(lr, hr, KernelChoice())
 
 
 def test_another_original_of_the_same_pixels_is_noted(tmp_path: Path) -> None:
     lr, hr = pair(tmp_path)
     write_picture(hr, read_picture(hr).levels, provenance=Provenance("m", "bicubic", 4, None, "ab", "0"))
-    assert "SHA-256" in verify_files(lr, hr, BICUBIC).notes[0]
+    assert "SHA-256" in verify_files(lr, hr, KernelChoice()).notes[0]

@@ -106,6 +106,7 @@ def test_bits_per_dim_are_those_of_levels() -> None:
     assert float(bits_per_dim(torch.full((1,), a_level_wide), 12)) == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_it_learns_what_is_there_to_learn() -> None:
     """Two pixels that depend on each other: the fitted density comes within 0.1 nats of their entropy."""
     torch.manual_seed(0)

@@ -115,6 +115,7 @@ def test_set_up_is_cached() -> None:
     assert first._rows is again._rows
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own, in its tracer
 def test_compiles_whole() -> None:
     op = downsampling(make_kernel("bicubic", 4), (288, 40))

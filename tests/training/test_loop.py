@@ -61,7 +61,7 @@ def test_accumulated_parts_equal_the_whole_batch(tmp_path: Path) -> None:
 
     one = run(tmp_path / "one", TEN, Still(), batch=4)
     two = run(tmp_path / "two", LoopConfig(steps=10, warmup=2, accumulate=2), Still(), batch=2)
-    halves = [half for batch in (next(one.engine._stream) for _ in range(10)) for half in batch.split(2)]
+    halves = [half for batch in (next(one.engine._stream) for _ in range(10)) for half in torch.split(batch, 2)]
     one.engine.feed(iter([torch.cat(halves[2 * k : 2 * k + 2]) for k in range(10)]))
     two.engine.feed(iter(halves))
     train(one, Tasks())
@@ -167,6 +167,7 @@ except Interrupted as stop:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_stops(tmp_path: Path, number: signal.Signals) -> None:
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = ["-m", "tests.training.two_processes"]
 LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
@@ -20,6 +22,7 @@ def losses(command: list[str]) -> tuple[int, list[float]]:
     return int(processes), [float(value) for value in values]
 
 
+@pytest.mark.slow
 def test_the_loss_curves_agree(tmp_path: Path) -> None:
     one, alone = losses([*SCRIPT, str(tmp_path / "one")])
     two, together = losses([*LAUNCH, *SCRIPT, str(tmp_path / "two")])

@@ -70,15 +70,16 @@ def recipe_of(method: str, trials: int, settings: Settings) -> Recipe:
     return make_recipe(method, "swissroll", merge(fitting, settings))
 
 
-def train_trials(method: str, trials: int, settings: Settings, tasks: Tasks, prior_tasks: Tasks) -> nn.Module:
-    """Estimators of `trials` independent trials, side by side: [N, trials, 1, 1] → [N, trials, 1, 2]."""
-    recipe = recipe_of(method, trials, settings)
-    needs = METHODS[method].needs
-    snapshots = None
+def train_prior(recipe: Recipe, trials: int, tasks: Tasks) -> Snapshots | None:
+    """What the recipe's criterion follows, one prior per trial; None if it follows none."""
+    needs = METHODS[recipe.method].needs
     if needs == "denoiser":
-        snapshots = _denoisers(recipe, trials, prior_tasks)
-    elif needs == "density":
-        snapshots = _densities(recipe, trials, prior_tasks)
+        return _denoisers(recipe, trials, tasks)
+    return _densities(recipe, trials, tasks) if needs == "density" else None
+
+
+def train_trials(recipe: Recipe, trials: int, snapshots: Snapshots | None, tasks: Tasks) -> nn.Module:
+    """Estimators of `trials` independent trials, side by side: [N, trials, 1, 1] → [N, trials, 1, 2]."""
     return run_learner(make_learner(recipe, snapshots), recipe.loop, recipe["data"].batch, trials, tasks)
 
 
@@ -121,3 +122,13 @@ def estimates(estimator: nn.Module, x: Tensor, trials: int) -> Tensor:
     with torch.inference_mode():
         y: Tensor = estimator(x[:, None, None, None].expand(-1, trials, 1, 1).contiguous())
     return y[:, :, 0].transpose(0, 1)
+
+
+def denoiser_score(at: Tensor, steps: int, seed: int, watch: Watch) -> Tensor:
+    """(f_σ(y) − y)/σ², eqn (12), of one denoiser at its least σ, for y [N, 2] → [N, 2]."""
+    recipe = recipe_of("affdg", 1, {"loop": {"seed": seed, "steps": 1}, "prior": {"steps": steps}})
+    best = _denoisers(recipe, 1, Tasks(watch=watch)).best
+    y = at[:, None, None, :]
+    with torch.inference_mode():
+        score: Tensor = (best.network(y, best.level) - y) / best.level**2
+    return score[:, 0, 0]

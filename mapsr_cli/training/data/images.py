@@ -33,7 +33,7 @@ def folder_images(location: str, config: DataConfig, share: Share) -> "Images":
     folder = Path(location)
     paths = [p for p in folder.rglob("*") if looks_like_image(p.name) and not _is_hidden(p.relative_to(folder))]
     if not paths and any(folder.glob("*.tar")):
-        raise ImageError(f"{location}: no images, but tar shards", f"use --data '{location.rstrip('/')}/*.tar'")
+        raise ImageError(f"{location}: no images, but tar shards", "say which ones: a .tar, or a pattern of them")
     return Images(location, sorted(paths), config, share)
 
 

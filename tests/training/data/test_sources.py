@@ -41,7 +41,7 @@ def test_a_folder_of_shards_says_how_to_name_them(tmp_path: Path) -> None:
     (tmp_path / "train.tar").touch()
     with pytest.raises(ImageError, match="tar shards") as error:
         open_data(tmp_path, TINY)
-    assert f"{tmp_path}/*.tar" in error.value.hint
+    assert "say which ones" in error.value.hint
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

@@ -1,0 +1,203 @@
+"""From an opened image to whole levels: modes, palettes, inks, depth."""
+
+import io
+import struct
+import sys
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageFile
+
+from mapsr_cli.errors import ImageError
+from mapsr_cli.imaging.formats import Holds
+from mapsr_cli.imaging.tags import orientation
+
+Samples = NDArray[Any]
+"""uint8, or uint16."""
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANES = 0x102, 0x106, 0x11C
+_OPPOSITE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+_DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N")
+_AS_RGB = ("RGBX", "YCbCr", "HSV", "LAB")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Samples [h, w, C] of the colour (1, 3 or 4 of them) and [h, w] of alpha, as they are to be seen."""
+
+    colour: Samples
+    alpha: Samples | None
+    peak: int
+    notes: tuple[str, ...] = ()
+    inks_became_rgb: bool = False
+
+
+def decode(image: ImageFile.ImageFile, data: bytes, holds: Holds) -> Decoded:
+    """Decode the current frame of an opened image into what `holds` can take, turned as its EXIF says.
+
+    `data` are the file's bytes. Raises ImageError for pixels that 8 or 16 bits of grey, RGB or CMYK cannot hold, or
+    transparency where `holds` has none.
+    """
+    found = _Reader(image, data, holds).read()
+    found = _shallow(found, holds) if found.peak > 255 and not holds.deep else found
+    colour, alpha = found.colour, found.alpha
+    if alpha is not None and not holds.alpha:
+        if int(alpha.min()) < found.peak:
+            raise ImageError(f"transparent pixels, which {holds.where} cannot hold", "save as PNG, WebP or TIFF")
+        alpha = None
+    if colour.shape[2] == 1 and not holds.grey:
+        colour = np.repeat(colour, 3, axis=2)
+    turn = orientation(image)
+    turned = None if alpha is None else _turned(alpha, turn)
+    return Decoded(_turned(colour, turn), turned, found.peak, found.notes, found.inks_became_rgb)
+
+
+def _shallow(found: Decoded, holds: Holds) -> Decoded:
+    def rounded(samples: Samples) -> Samples:
+        return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+    alpha = None if found.alpha is None else rounded(found.alpha)
+    note = f"reduced from 16 bits to 8, which is what {holds.where} holds"
+    return Decoded(rounded(found.colour), alpha, 255, (*found.notes, note), found.inks_became_rgb)
+
+
+def _turned(samples: Samples, turn: int) -> Samples:
+    """Apply an EXIF orientation 1 … 8 to rows and columns."""
+    if turn in (2, 3):
+        samples = samples[:, ::-1]
+    if turn in (3, 4):
+        samples = samples[::-1]
+    if turn >= 5:
+        samples = samples.swapaxes(0, 1)
+    if turn in (6, 7):
+        samples = samples[:, ::-1]
+    if turn in (7, 8):
+        samples = samples[::-1]
+    return samples
+
+
+class _Reader:
+    """Reads one frame; each mode in its own way."""
+
+    def __init__(self, image: ImageFile.ImageFile, data: bytes, holds: Holds) -> None:
+        self.image, self.data, self.holds = image, data, holds
+
+    def read(self) -> Decoded:
+        image = self.image
+        raw = {_raw_mode(tile) for tile in image.tile}
+        if any(";12" in mode for mode in raw):
+            raise ImageError("12 bits a sample are not supported", "convert it to 16 bits first")
+        if self._deep_planes():
+            raise ImageError("separate planes of 16 bits are not supported", "save it with interleaved samples first")
+        if image.mode in _DEEP_GREY:
+            return self._deep_grey()
+        if any(";16" in mode for mode in raw):
+            return self._deep_colour(raw)
+        if image.mode in ("I", "F"):
+            raise ImageError("32-bit samples are not supported", "convert it to 16 bits first")
+        image.load()
+        return self._inks() if image.mode == "CMYK" else self._shallow_colour()
+
+    def _shallow_colour(self) -> Decoded:
+        image: Image.Image = self.image
+        if image.mode in ("PA", "La", "RGBa") or (image.mode == "P" and "transparency" in image.info):
+            image = image.convert("LA" if image.mode == "La" else "RGBA")
+        elif image.mode in ("1", "L", "RGB") and "transparency" in image.info:
+            image = image.convert("RGBA" if image.mode == "RGB" else "LA")
+        elif image.mode == "1":
+            image = image.convert("L")
+        elif image.mode in ("P", *_AS_RGB):
+            image = image.convert("RGB")
+        if image.mode not in ("L", "LA", "RGB", "RGBA"):
+            raise ImageError(f"pixel mode {image.mode} is not supported", "convert it to RGB first")
+        samples = np.array(image)
+        samples = samples[..., None] if samples.ndim == 2 else samples
+        if image.mode in ("LA", "RGBA"):
+            return Decoded(samples[..., :-1], samples[..., -1], 255)
+        return Decoded(samples, None, 255)
+
+    def _inks(self) -> Decoded:
+        image, profile = self.image, self.image.info.get("icc_profile")
+        if self.holds.inks:
+            return Decoded(np.array(image), None, 255)
+        how = "its profile"
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError, ImportError):
+            converted, how = image.convert("RGB"), "the plain formula, for want of a profile"
+        note = f"converted from CMYK to RGB by {how}"
+        return Decoded(np.array(converted), None, 255, (note,), inks_became_rgb=True)
+
+    def _deep_grey(self) -> Decoded:
+        image = self.image
+        white_is_zero = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+        image.load()
+        samples = np.array(image).astype(np.uint16)
+        if white_is_zero:
+            samples = 65535 - samples
+        clear = image.info.get("transparency")
+        alpha = None if clear is None else np.where(samples == clear, 0, 65535).astype(np.uint16)
+        return Decoded(samples[..., None], alpha, 65535)
+
+    def _deep_colour(self, raw: set[str]) -> Decoded:
+        """Pillow keeps the high byte of a 16-bit sample; reading the other byte order gives the low one."""
+        image = self.image
+        (mode,) = raw
+        if mode == "LA;16B":
+            return self._deep_grey_with_alpha()
+        if mode[:-1] not in ("RGB;16", "RGBA;16", "RGBX;16"):
+            raise ImageError(f"16-bit pixels of the kind {mode} are not supported", "convert it to 16-bit RGB first")
+        low = _reopened(image, self.data)
+        swapped = mode[:-1] + _OPPOSITE[mode[-1]]
+        low.tile = [_with_raw_mode(tile, swapped) for tile in low.tile]
+        low.load()
+        image.load()
+        samples = np.array(image).astype(np.uint16) << 8 | np.array(low)
+        if image.mode == "RGBA":
+            return Decoded(samples[..., :3], samples[..., 3], 65535)
+        clear = image.info.get("transparency")
+        if clear is None:
+            return Decoded(samples, None, 65535)
+        hidden = (samples == np.array(clear)).all(axis=2)
+        return Decoded(samples, np.where(hidden, 0, 65535).astype(np.uint16), 65535)
+
+    def _deep_grey_with_alpha(self) -> Decoded:
+        """Only in PNG. Four bytes a pixel, filtered as four: read as 8-bit RGBA they are the bytes themselves."""
+        bytes_of = np.array(_opened(_relabelled(self.data, depth=8, colour_type=6), self.image.format))
+        self.image.load()
+        pairs = bytes_of.astype(np.uint16)
+        samples = pairs[..., 0::2] << 8 | pairs[..., 1::2]
+        return Decoded(samples[..., :1], samples[..., 1], 65535)
+
+    def _deep_planes(self) -> bool:
+        """Pillow would read them as 8 bits."""
+        tags = getattr(self.image, "tag_v2", {})
+        depths = tags.get(_BITS_PER_SAMPLE, (8,))
+        return tags.get(_PLANES) == 2 and len(depths) > 1 and max(depths) > 8
+
+
+def _raw_mode(tile: ImageFile._Tile) -> str:
+    return str(tile.args[0] if isinstance(tile.args, tuple) else tile.args)
+
+
+def _with_raw_mode(tile: ImageFile._Tile, mode: str) -> ImageFile._Tile:
+    return tile._replace(args=(mode, *tile.args[1:]) if isinstance(tile.args, tuple) else mode)
+
+
+def _opened(data: bytes, file_format: str | None) -> ImageFile.ImageFile:
+    return Image.open(io.BytesIO(data), formats=[file_format or ""])
+
+
+def _reopened(image: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile:
+    again = _opened(data, image.format)
+    again.seek(image.tell())
+    return again
+
+
+def _relabelled(png: bytes, depth: int, colour_type: int) -> bytes:
+    """A PNG's bytes with another depth and colour type in its header."""
+    header = png[16:24] + struct.pack("BB", depth, colour_type) + png[26:29]
+    return png[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + png[33:]

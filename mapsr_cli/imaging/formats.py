@@ -1,0 +1,71 @@
+"""What each file format can hold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mapsr_cli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Holds:
+    """What a picture may be made of, so that a file can hold it without loss."""
+
+    grey: bool = True
+    """One colour sample; otherwise grey is written as three equal ones."""
+    alpha: bool = True
+    """An alpha sample beside the colour."""
+    deep: bool = True
+    """16 bits a sample."""
+    inks: bool = False
+    """CMYK."""
+    where: str = "the output"
+    """What it is that cannot hold the rest, for messages."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that can be written."""
+
+    suffixes: tuple[str, ...]
+    """File-name suffixes, the usual one first."""
+    holds: Holds
+    frames: bool
+    """Whether one file may hold several frames."""
+    lossless: bool
+    """Whether every level is kept (unless a quality is asked for)."""
+    quality: bool
+    """Whether a quality may be asked for, which makes it lossy."""
+
+
+FORMATS = {
+    "PNG": Format((".png", ".apng"), Holds(where="PNG"), frames=True, lossless=True, quality=False),
+    "TIFF": Format((".tif", ".tiff"), Holds(inks=True, where="TIFF"), frames=True, lossless=True, quality=False),
+    "WEBP": Format((".webp",), Holds(grey=False, deep=False, where="WebP"), frames=True, lossless=True, quality=True),
+    "BMP": Format((".bmp",), Holds(alpha=False, deep=False, where="BMP"), frames=False, lossless=True, quality=False),
+    "JPEG": Format(
+        (".jpg", ".jpeg", ".jfif"),
+        Holds(alpha=False, deep=False, where="JPEG"),
+        frames=False,
+        lossless=False,
+        quality=True,
+    ),
+    "AVIF": Format((".avif",), Holds(grey=False, deep=False, where="AVIF"), frames=True, lossless=False, quality=True),
+}
+READABLE = (*FORMATS, "GIF")
+SUFFIXES = (*(suffix for known in FORMATS.values() for suffix in known.suffixes), ".gif")
+"""What a folder is searched for."""
+
+
+def output_format(name: str) -> str:
+    """A key of FORMATS for a file name's suffix (`photo.jpg`) or a bare one (`jpg`). Raises UsageError for others."""
+    suffix = Path(name).suffix.lower() or f".{name.lower()}"
+    for key, known in FORMATS.items():
+        if suffix in known.suffixes:
+            return key
+    writable = (suffix for known in FORMATS.values() for suffix in known.suffixes)
+    raise UsageError(f"cannot write '{suffix}' files", "known suffixes: " + " ".join(writable))
+
+
+def is_lossless(file_format: str, quality: int | None) -> bool:
+    """Whether a file of that format keeps every level: PNG, TIFF and BMP always, WebP unless a quality is asked for."""
+    return FORMATS[file_format].lossless and (quality is None or not FORMATS[file_format].quality)

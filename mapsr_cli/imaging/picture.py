@@ -1,0 +1,59 @@
+"""A decoded picture: whole levels, and what came with them."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from mapsr_cli.imaging.tags import Tags
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What a file holds."""
+
+    levels: Tensor
+    """[C, h, w] uint8 (uint16 where peak is 65535), whole levels 0 … peak of the colour; C is 1 (grey), 3 (RGB) or
+    4 (CMYK, only where it was asked for)."""
+    peak: int = 255
+    """The level that means 1.0: 255 for 8 bits, 65535 for 16."""
+    sha256: str = ""
+    """Of the file's bytes."""
+    alpha: Tensor | None = None
+    """[1, h, w] in the same dtype: 0 is transparent, peak opaque; the colour is not multiplied by it."""
+    tags: Tags = field(default_factory=Tags)
+    """Colour profile and EXIF."""
+    notes: tuple[str, ...] = ()
+    """What reading it had to change, each worth a line to the user."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.levels.shape[-1], self.levels.shape[-2]
+
+    def same_as(self, other: "Picture") -> bool:
+        """Whether every sample is the same."""
+        if (self.alpha is None) != (other.alpha is None) or not torch.equal(self.levels, other.levels):
+            return False
+        return self.alpha is None or other.alpha is None or torch.equal(self.alpha, other.alpha)
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """One or more pictures of one size: a file's."""
+
+    pictures: tuple[Picture, ...]
+    """In order."""
+    durations: tuple[int, ...] = ()
+    """Milliseconds each frame of an animation shows; empty for pages and single pictures."""
+    loop: int = 0
+    """How often an animation plays; 0 is for ever."""
+
+    @property
+    def distinct(self) -> tuple[Picture, ...]:
+        """Without those that only repeat their predecessor: animated formats merge them when written."""
+        kept = list(self.pictures[:1])
+        for picture in self.pictures[1:]:
+            if not picture.same_as(kept[-1]):
+                kept.append(picture)
+        return tuple(kept)

@@ -1,0 +1,110 @@
+"""What is encoded is decoded again, sample by sample: by us, and by Pillow where it can."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mapsr_cli.errors import ImageError
+from mapsr_cli.imaging import FORMATS, Frames, Holds, Picture, encode, encode_frames, read_frames, read_picture
+from mapsr_cli.imaging.png import png_bytes
+from tests.pictures import scene
+
+
+def textured(channels: int, peak: int, height: int = 11, width: int = 13) -> Tensor:
+    """Smooth here, noise there, so that every filter of a PNG is some row's best."""
+    generator = torch.Generator().manual_seed(channels)
+    noise = torch.randint(0, peak + 1, (channels, height, width), generator=generator)
+    smooth = torch.linspace(0, peak, width)[None, None] * torch.linspace(0.2, 1, height)[None, :, None]
+    mixed = torch.where(torch.arange(height)[:, None] % 3 == 0, noise, smooth.expand_as(noise))
+    return mixed.to(torch.uint8 if peak == 255 else torch.uint16)
+
+
+def samples(picture: Picture) -> Tensor:
+    return torch.cat([picture.levels] + ([] if picture.alpha is None else [picture.alpha])).int()
+
+
+@pytest.mark.parametrize("peak", [255, 65535])
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("colours", [1, 3, 4])
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF", "WEBP", "BMP"])
+def test_every_sample(file_format: str, colours: int, alpha: bool, peak: int) -> None:
+    holds = FORMATS[file_format].holds
+    if (peak > 255 and not holds.deep) or (alpha and not holds.alpha) or (colours == 4 and (not holds.inks or alpha)):
+        pytest.skip("not what this format holds")
+    if colours == 4 and peak > 255:
+        pytest.skip("no inks of 16 bits")
+    picture = Picture(textured(colours, peak), peak, alpha=textured(1, peak) if alpha else None)
+    read = read_picture(encode(picture, file_format, None, None), Holds(inks=True))
+    assert read.peak == peak
+    expected = samples(picture)
+    if colours == 1 and (not holds.grey or (file_format == "TIFF" and alpha and peak > 255)):
+        expected = torch.cat([expected[:1].expand(3, -1, -1), expected[1:]])
+    assert torch.equal(samples(read), expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (40, 1), (3, 2), (300, 7)])
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_sixteen_bits_of_any_size(height: int, width: int, file_format: str) -> None:
+    picture = Picture(textured(3, 65535, height, width), 65535)
+    assert torch.equal(samples(read_picture(encode(picture, file_format, None, None))), samples(picture))
+
+
+def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.ascontiguousarray(textured(3, 65535, 50, 20).numpy().transpose(1, 2, 0))
+    whole = png_bytes(pixels, {}, None, None)
+    monkeypatch.setattr("mapsr_cli.imaging.png._STRIP", 500)
+    assert np.array(Image.open(io.BytesIO(png_bytes(pixels, {}, None, None)))).tolist() == (
+        np.array(Image.open(io.BytesIO(whole))).tolist()
+    )
+    monkeypatch.setattr("mapsr_cli.imaging.tiff._STRIP", 500)
+    picture = Picture(textured(3, 255, 50, 20))
+    assert torch.equal(samples(read_picture(encode(picture, "TIFF", None, None))), samples(picture))
+
+
+def test_filters_pay() -> None:
+    smooth = (torch.arange(200)[:, None] * 60 + torch.arange(200)[None] * 40).expand(3, -1, -1)
+    pixels = np.ascontiguousarray(smooth.to(torch.uint16).numpy().transpose(1, 2, 0))
+    assert len(png_bytes(pixels, {}, None, None)) < pixels.nbytes / 20
+
+
+def test_text_beyond_latin() -> None:
+    data = png_bytes(np.zeros((1, 1, 1), np.uint16), {"mapsr-model": "名", "mapsr-kernel": "é"}, None, None)
+    image = Image.open(io.BytesIO(data))
+    assert (image.info["mapsr-model"], image.info["mapsr-kernel"]) == ("名", "é")
+
+
+@pytest.mark.parametrize(("file_format", "alpha"), [("PNG", False), ("PNG", True), ("TIFF", True), ("WEBP", False)])
+def test_animations(file_format: str, alpha: bool) -> None:
+    pictures = [
+        Picture(scene(9, 7, seed).byte(), alpha=scene(9, 7, seed + 5)[:1].byte() if alpha else None)
+        for seed in (0, 1, 1, 2)
+    ]
+    frames = Frames(tuple(pictures), () if file_format == "TIFF" else (40, 50, 60, 70), 2)
+    read = read_frames(encode_frames(frames, file_format, None, None))
+    assert len(read.distinct) == len(frames.distinct) == 3
+    for found, expected in zip(read.distinct, frames.distinct, strict=True):
+        assert torch.equal(samples(found), samples(expected))
+    assert sum(read.durations) == sum(frames.durations)
+
+
+def test_pages_of_sixteen_bits() -> None:
+    pages = Frames(tuple(Picture(textured(3, 65535, 5 + 0 * i, 6), 65535) for i in range(3)))
+    read = read_frames(encode_frames(pages, "TIFF", None, None))
+    assert len(read.pictures) == 3
+    assert torch.equal(samples(read.pictures[2]), samples(pages.pictures[2]))
+
+
+def test_one_frame_where_there_is_room_for_one() -> None:
+    frames = Frames((Picture(scene(4, 4).byte()),) * 2)
+    with pytest.raises(ImageError, match="one frame"):
+        encode_frames(frames, "JPEG", None, None)
+
+
+def test_a_tiff_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mapsr_cli.imaging.tiff.LIMIT", 1 << 20)
+    with pytest.raises(ImageError, match="4 GiB"):
+        encode(Picture(scene(4, 4).byte()), "TIFF", None, None)

@@ -1,0 +1,84 @@
+"""Three steps over many jobs."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from mapsr_cli.errors import ImageError
+from mapsr_cli.inference.overlap import overlapped
+
+
+def identity(job: int) -> int:
+    return job
+
+
+def test_every_job_in_order() -> None:
+    done = list(overlapped(range(20), identity, lambda job, x: 2 * x, lambda job, y: (job, y + 1)))
+    assert done == [(i, (i, 2 * i + 1)) for i in range(20)]
+    assert list(overlapped([], identity, lambda job, x: x, lambda job, y: y)) == []
+
+
+@pytest.mark.parametrize("step", ["read", "work", "store"])
+def test_a_failure_ends_its_own_job_alone(step: str) -> None:
+    def fail(name: str, job: int) -> int:
+        if name == step and job in (0, 3):
+            raise ImageError(f"{job}")
+        return job
+
+    done = dict(
+        overlapped(range(5), lambda j: fail("read", j), lambda j, x: fail("work", j), lambda j, y: fail("store", j))
+    )
+    assert [isinstance(done[job], ImageError) for job in range(5)] == [True, False, False, True, False]
+
+
+@pytest.mark.parametrize("step", ["read", "work", "store"])
+def test_a_bug_ends_them_all(step: str) -> None:
+    def fail(name: str, job: int) -> int:
+        if name == step and job == 2:
+            raise ZeroDivisionError
+        return job
+
+    outcomes = overlapped(
+        range(50), lambda j: fail("read", j), lambda j, x: fail("work", j), lambda j, y: fail("store", j)
+    )
+    assert next(outcomes) == (0, 0)
+    with pytest.raises(ZeroDivisionError):
+        list(outcomes)
+
+
+def test_steps_overlap() -> None:
+    """While one job is worked on, the next is read and the last is stored."""
+    meeting = threading.Barrier(3, timeout=10)
+
+    def meet(now: bool) -> None:
+        if now:
+            meeting.wait()
+
+    list(overlapped(range(3), lambda j: meet(j == 2), lambda j, _: meet(j == 1), lambda j, _: meet(j == 0)))
+
+
+def test_jobs_are_taken_one_ahead() -> None:
+    taken = []
+
+    def jobs() -> Iterator[int]:
+        for job in range(10):
+            taken.append(job)
+            yield job
+
+    for job, _ in overlapped(jobs(), identity, lambda j, x: x, lambda j, y: y):
+        assert len(taken) <= job + 4
+
+
+def test_stopping_early_cancels_the_rest() -> None:
+    stored = []
+
+    def store(job: int, _: int) -> None:
+        stored.append(job)
+        time.sleep(0.01)
+
+    for job, _ in overlapped(range(1000), identity, lambda j, x: x, store):
+        if job == 3:
+            break
+    assert len(stored) < 10

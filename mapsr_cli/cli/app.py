@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mapsr_cli import __version__
-from mapsr_cli.cli import downscale, evaluate, export, models, reproduce, train, upscale, verify
+from mapsr_cli.cli import downscale, evaluate, export, fit_pinv, models, reproduce, train, upscale, verify
 
 app = typer.Typer(
     name="mapsr",
@@ -39,6 +39,7 @@ app.command("downscale", epilog="Example: mapsr downscale big.png -o small.png -
 app.command("evaluate", epilog="Example: mapsr evaluate --model bicubic --model natural-x4-affmse --data Set5")(
     evaluate.evaluate
 )
+app.command("fit-pinv", epilog="Example: mapsr fit-pinv --kernel gaussian9 --picture kernels.png")(fit_pinv.fit_pinv)
 app.command("train", epilog="Example: mapsr train affgan --data photos --minutes 60")(train.train)
 app.command("reproduce", epilog="Example: mapsr reproduce table1 --trials 10")(reproduce.reproduce)
 app.command("export", epilog="Example: mapsr export --onnx -m natural-x4-affmse -o natural.onnx")(export.export)

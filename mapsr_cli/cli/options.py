@@ -11,7 +11,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 KernelName = Annotated[
     str | None,
     typer.Option(
-        "--kernel", metavar="NAME", help="bicubic, gaussian9, gaussianN, lanczos3 or box.", show_default=False
+        "--kernel",
+        metavar="NAME",
+        help="bicubic, gaussian9, gaussianN, lanczos3, box, or a measured one: file:PSF.npy|PSF.png.",
+        show_default=False,
     ),
 ]
 Sigma = Annotated[

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.evaluation.protocol import PEAK, by_name, images_in, read_levels
+from mapsr_cli.imaging import find_kernel
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.verification import FALLBACK_KERNEL, FALLBACK_SCALE
 from mapsr_cli.operators import Consistency, Kernel, consistency, downsampling, make_kernel, to_levels
@@ -142,7 +143,7 @@ def _choose_kernel(models: Sequence[Model], name: str | None, sigma: float | Non
         return own.pop()
     default_name = models[0].kernel.name if own else FALLBACK_KERNEL
     default_scale = scales.pop() if scales else FALLBACK_SCALE
-    return make_kernel(name or default_name, scale or default_scale, sigma)
+    return find_kernel(name or default_name, scale or default_scale, sigma)
 
 
 def make_estimators(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError
 from mapsr_cli.inference.estimator import Estimator
 from mapsr_cli.networks import MlpGenerator
-from mapsr_cli.operators import Kernel, downsampling
+from mapsr_cli.operators import Kernel, SeparableKernel, downsampling
 from mapsr_cli.zoo import Model
 
 TOLERANCE = 1e-4
@@ -39,6 +39,10 @@ class DenseProjection(nn.Module):
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__()
+        if not isinstance(kernel, SeparableKernel):
+            raise UsageError(
+                f"the projection of {kernel.describe()} has no ONNX form", "only separable kernels have one"
+            )
         self.scale = kernel.scale
         self.register_buffer("taps", torch.tensor(kernel.taps, dtype=torch.float64))
         self.register_buffer("offsets", kernel.first + torch.arange(len(kernel.taps)))

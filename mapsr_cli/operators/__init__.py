@@ -6,7 +6,7 @@ from mapsr_cli.operators.downsampling import downsampling
 from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
 from mapsr_cli.operators.kernels import KERNEL_NAMES, Kernel, SeparableKernel, make_kernel
 from mapsr_cli.operators.pinv_report import PinvReport, examine
-from mapsr_cli.operators.psf import Psf, make_psf
+from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
 from mapsr_cli.operators.roundtrip import Consistency, RoundTrip, consistency, round_trip, to_levels
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "fit_pinv",
     "make_kernel",
     "make_psf",
+    "psf_of_taps",
     "random_kernels",
     "round_trip",
     "solve_pinv",

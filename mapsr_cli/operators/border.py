@@ -15,8 +15,8 @@ def reflected(at: NDArray[Any], n: int) -> NDArray[np.int64]:
 
     … 2 1 0 | 0 1 2 … n−1 | n−1 n−2 …, again and again where that reaches further than the axis is long.
     """
-    folded = at % (2 * n)
-    return np.minimum(folded, 2 * n - 1 - folded)
+    folded = np.asarray(at % (2 * n), dtype=np.int64)
+    return np.where(folded < n, folded, 2 * n - 1 - folded)
 
 
 @dataclass(frozen=True, eq=False)

@@ -105,11 +105,11 @@ class ConvolvedDownsampling(Downsampling):
         (h, w), (_, rows, cols) = self.lr_size, self._phases.shape
         extended = self._cols.extend(self._rows.extend(y.reshape(-1, 1, *self.hr_size), -2), -1)
         phases = functional.pixel_unshuffle(extended, self.kernel.scale)  # [N, s², h + P − 1, w + Q − 1]
-        # What each phase pixel gives to each tap, then all taps added where they belong: conv2d in float64 is far slower.
-        given = (self._phases.flatten(1).T @ phases.flatten(2)).unflatten(-1, phases.shape[-2:])
+        # What each pixel gives to each tap, and then every tap added where it belongs: conv2d is far slower in float64.
+        given = (self._phases.flatten(1).T @ phases.flatten(2)).view(len(phases), -1, *phases.shape[-2:])
         x = given.new_zeros(len(phases), h, w)
         for tap, (u, v) in enumerate(product(range(rows), range(cols))):
-            x += given[:, tap, u : u + h, v : v + w]
+            x.add_(given[:, tap, u : u + h, v : v + w])
         return x.reshape(*y.shape[:-2], h, w)
 
     def _adjoint(self, r: Tensor) -> Tensor:
@@ -132,9 +132,9 @@ class ConvolvedDownsampling(Downsampling):
         h, w = self.lr_size
         mirrored = torch.cat([r, r.flip(-2)], -2)
         mirrored = torch.cat([mirrored, mirrored.flip(-1)], -1)
-        z = torch.fft.irfft2(torch.fft.rfft2(mirrored) * self._inverse_spectrum, s=(2 * h, 2 * w))
-        z = z[..., :w] + z[..., w:].flip(-1)
-        return (z[..., :h, :] + z[..., h:, :].flip(-2)) / 4
+        z: Tensor = torch.fft.irfft2(torch.fft.rfft2(mirrored) * self._inverse_spectrum, s=(2 * h, 2 * w))
+        z = z.narrow(-1, 0, w) + z.narrow(-1, w, w).flip(-1)
+        return (z.narrow(-2, 0, h) + z.narrow(-2, h, h).flip(-2)) / 4
 
 
 def spectrum(kernel: Psf, height: int, width: int) -> Tensor:
@@ -147,7 +147,7 @@ def spectrum(kernel: Psf, height: int, width: int) -> Tensor:
     rows, cols = ((torch.arange(2 * r + 1) - r) % n for r, n in zip(reach, (height, width), strict=True))
     periodic = torch.zeros(height, width, dtype=torch.float64)
     periodic.index_put_((rows[:, None], cols[None, :]), autocorrelation, accumulate=True)
-    return torch.fft.rfft2(periodic).real
+    return torch.real(torch.fft.rfft2(periodic))
 
 
 def build_convolved(
@@ -168,7 +168,7 @@ def build_convolved(
 def units(lr_size: tuple[int, int]) -> Iterator[Tensor]:
     """The LR images [PLANES, h, w] (float64) that have one pixel of 1, some at a time."""
     pixels = lr_size[0] * lr_size[1]
-    return iter(torch.eye(pixels, dtype=torch.float64).view(pixels, *lr_size).split(PLANES))
+    return iter(torch.split(torch.eye(pixels, dtype=torch.float64).view(pixels, *lr_size), PLANES))
 
 
 @lru_cache(maxsize=64)

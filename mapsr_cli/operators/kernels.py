@@ -53,8 +53,9 @@ class Kernel(ABC):
     def border_reach(self) -> int:
         """LR pixels at each end of an axis whose rows of A, or columns, feel the border."""
         weights, first = self.plane()
-        beyond = (max(-at, at + size - self.scale) for at, size in zip(first, weights.shape, strict=True))
-        return max(*beyond, 0) // self.scale + 2
+        beyond = [max(-at, at + size - self.scale, 0) for at, size in zip(first, weights.shape, strict=True)]
+        reach: int = max(beyond) // self.scale + 2
+        return reach
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mapsr_cli.operators.polyphase import polyphase
 
 INSIDE = 8
 """LR pixels a side that feel no border in the image that is looked at whole."""
-LARGEST_SIDE = 28
+LARGEST_SIDE = 24
 """LR pixels a side that it has at most; with very wide kernels it is border everywhere."""
 
 LONG = 64

@@ -75,6 +75,11 @@ def make_psf(name: str, picture: ArrayLike, scale: int) -> Psf:
     return Psf(name, scale, tuple(tuple(float(w) for w in row) for row in turned), first)
 
 
+def psf_of_taps(name: str, taps: ArrayLike, scale: int) -> Psf:
+    """The kernel whose `taps` are given, as they are stored with a model; raises as `make_psf`."""
+    return make_psf(name, np.flip(np.asarray(taps)), scale)
+
+
 def _without_margins(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cut as many empty rows at the top as at the bottom, and columns likewise."""
     for axis in (0, 1):

@@ -63,7 +63,8 @@ class SeparableWindow:
     def precondition(self, r: Tensor) -> Tensor:
         """(AAᵀ + I/μ)⁻¹ r."""
         u, v = self.height_vectors, self.width_vectors
-        return u @ (self.damped * (u.T @ r @ v)) @ v.T
+        damped: Tensor = self.damped * (u.T @ r @ v)
+        return u @ damped @ v.T
 
 
 class ConvolvedWindow:
@@ -95,7 +96,8 @@ class ConvolvedWindow:
 
     def precondition(self, r: Tensor) -> Tensor:
         """(AAᵀ + I/μ)⁻¹ r."""
-        return (r.flatten(1) @ self.inverse).view_as(r)
+        z: Tensor = r.flatten(1) @ self.inverse
+        return z.view_as(r)
 
 
 def window_map(

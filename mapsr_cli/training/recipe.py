@@ -7,8 +7,9 @@ from typing import Any, Literal
 from mapsr_cli.criteria.base import CriterionConfig
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.errors import UsageError
+from mapsr_cli.imaging import find_kernel
 from mapsr_cli.networks import PRESETS, Preset
-from mapsr_cli.operators import Kernel, make_kernel
+from mapsr_cli.operators import Kernel
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.data import DataConfig
 from mapsr_cli.training.defaults import DEFAULTS
@@ -22,7 +23,7 @@ class KernelConfig:
     """A."""
 
     name: str = "bicubic"
-    """`gaussian9`, `bicubic`, …"""
+    """`gaussian9`, `bicubic`, `file:psf.npy`, …"""
     scale: int = 4
     """HR pixels per LR pixel."""
     sigma: float | None = None
@@ -30,7 +31,7 @@ class KernelConfig:
 
     def make(self) -> Kernel:
         """The kernel."""
-        return make_kernel(self.name, self.scale, self.sigma)
+        return find_kernel(self.name, self.scale, self.sigma)
 
 
 @dataclass(frozen=True)

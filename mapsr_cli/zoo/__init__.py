@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mapsr_cli.zoo.card import Card, Dataset, describe_kernel
     from mapsr_cli.zoo.checkpoint import Model, load_model, save_model
     from mapsr_cli.zoo.finding import DEFAULT_MODEL, bundled_models, find_here, find_model
+    from mapsr_cli.zoo.fitted_pinv import PinvCard, load_pinv, save_pinv
     from mapsr_cli.zoo.prior import Prior, PriorCard, load_prior, load_snapshots, save_prior
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Card",
     "Dataset",
     "Model",
+    "PinvCard",
     "Prior",
     "PriorCard",
     "bundled_models",
@@ -24,9 +26,11 @@ __all__ = [
     "find_here",
     "find_model",
     "load_model",
+    "load_pinv",
     "load_prior",
     "load_snapshots",
     "save_model",
+    "save_pinv",
     "save_prior",
 ]
 
@@ -34,6 +38,7 @@ _NAMES = {
     "card": ("Card", "Dataset", "describe_kernel"),
     "checkpoint": ("Model", "load_model", "save_model"),
     "finding": ("DEFAULT_MODEL", "bundled_models", "find_here", "find_model"),
+    "fitted_pinv": ("PinvCard", "load_pinv", "save_pinv"),
     "prior": ("Prior", "PriorCard", "load_prior", "load_snapshots", "save_prior"),
 }
 

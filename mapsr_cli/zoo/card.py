@@ -71,10 +71,8 @@ class Card:
         return int(self.kernel["scale"])
 
     def make_kernel(self) -> "Kernel":
-        """A. Raises UsageError if the name is none that this mapsr knows."""
-        from mapsr_cli.operators import make_kernel  # which imports torch
-
-        return make_kernel(self.kernel["name"], self.kernel["scale"], self.kernel["sigma"])
+        """A. Raises as `restore_kernel`."""
+        return restore_kernel(self.kernel)
 
     def to_header(self) -> dict[str, Any]:
         """All of it as JSON values; a figure that is not finite becomes null."""
@@ -91,7 +89,10 @@ def _finite(value: Any) -> Any:
 
 
 def describe_kernel(kernel: "Kernel") -> dict[str, Any]:
-    """The `kernel` field of a card: what it is called, and enough to build A without mapsr."""
+    """The `kernel` field of a card: what it is called, and enough to build A without mapsr.
+
+    `first`, `phase` and `taps` are of one axis, or of the plane where A is measured and need not be separable.
+    """
     described = {
         "name": kernel.name,
         "scale": kernel.scale,
@@ -99,9 +100,23 @@ def describe_kernel(kernel: "Kernel") -> dict[str, Any]:
         "phase": kernel.phase,
         "border": BORDER,
         "first": kernel.first,
-        "taps": list(kernel.taps),
+        "taps": kernel.taps,
     }
+    described = {key: _finite(value) for key, value in described.items()}
     return {**described, "sha256": kernel_hash(described)}
+
+
+def restore_kernel(described: dict[str, Any]) -> "Kernel":
+    """A from what `describe_kernel` said of it: by its name, or of its taps where it was measured.
+
+    Raises UsageError if the name is none that this mapsr knows, KernelError for taps that are no kernel.
+    """
+    from mapsr_cli.operators import make_kernel, psf_of_taps  # which import torch
+
+    name, scale, taps = (described[key] for key in ("name", "scale", "taps"))
+    if isinstance(taps, list) and taps and isinstance(taps[0], list):
+        return psf_of_taps(name, taps, scale)
+    return make_kernel(name, scale, described["sigma"])
 
 
 def kernel_hash(described: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 from mapsr_cli.errors import CheckpointError, MapsrError, UsageError
 from mapsr_cli.networks import AnyGeneratorConfig, build, read_config
 from mapsr_cli.operators import Kernel
-from mapsr_cli.zoo.card import Card, describe_kernel, parse_card
+from mapsr_cli.zoo.card import Card, describe_kernel, parse_card, restore_kernel
 from mapsr_cli.zoo.sealed import restore, write_checkpoint
 
 _TAP_TOLERANCE = 1e-12
@@ -50,7 +50,7 @@ def load_model(path: Path) -> Model:
 
     def understand(header: dict[str, Any]) -> tuple[Card, Kernel, AnyGeneratorConfig]:
         card = parse_card(header, path)
-        return card, _kernel(card, path), _config(card, path)
+        return card, read_kernel(card.kernel, path), _config(card, path)
 
     (card, kernel, _), network = restore(path, understand, lambda said: build(said[2]))
     return Model(card, network, kernel)
@@ -70,20 +70,23 @@ def _config(card: Card, path: Path) -> AnyGeneratorConfig:
     return config
 
 
-def _kernel(card: Card, path: Path) -> Kernel:
-    """A, built from its name; raises unless that is the A whose taps the header holds."""
+def read_kernel(described: dict[str, Any], path: Path) -> Kernel:
+    """A, built from its name (a measured one: from its taps). Raises CheckpointError unless that is the A described."""
     try:
-        kernel = card.make_kernel()
-    except (MapsrError, TypeError, ValueError) as error:
+        kernel = restore_kernel(described)
+        built = describe_kernel(kernel)
+    except (MapsrError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: the header describes no kernel ({shorten(str(error), 200)})") from error
-    built = describe_kernel(kernel)
-    alike = all(card.kernel[key] == value for key, value in built.items() if key not in ("taps", "sha256"))
-    if not (alike and _close(card.kernel["taps"], built["taps"])):
+    alike = described.keys() == built.keys() and all(
+        described[key] == value for key, value in built.items() if key not in ("taps", "sha256")
+    )
+    if not (alike and _close(described["taps"], built["taps"])):
         raise CheckpointError(f"{path}: the header's taps are not those of {kernel.describe()}")
     return kernel
 
 
-def _close(stored: Any, taps: list[float]) -> bool:
-    if not (isinstance(stored, list) and len(stored) == len(taps)):
-        return False
-    return all(isinstance(s, float) and abs(s - t) <= _TAP_TOLERANCE for s, t in zip(stored, taps, strict=True))
+def _close(stored: Any, taps: Any) -> bool:
+    if isinstance(taps, list):
+        alike = isinstance(stored, list) and len(stored) == len(taps)
+        return alike and all(_close(s, t) for s, t in zip(stored, taps, strict=True))
+    return isinstance(stored, float) and abs(stored - taps) <= _TAP_TOLERANCE

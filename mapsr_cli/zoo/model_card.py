@@ -100,11 +100,13 @@ def _told(card: Card) -> str:
     """What a header says, for people."""
     kernel = card.kernel
     sigma = "" if kernel["sigma"] is None else f", σ = {kernel['sigma']:g}"
+    phases = kernel["phase"] if isinstance(kernel["phase"], list) else [kernel["phase"]]
+    phase = " and ".join(f"{value:g}" for value in phases)
     lines = [
         f"# {card.name}",
         card.description,
         f"- **Network**: `{card.architecture}`, {_pairs(card.config)}",
-        f"- **A**: `{kernel['name']}` ×{card.scale}{sigma}, phase {kernel['phase']:g}, {kernel['border']} border",
+        f"- **A**: `{kernel['name']}` ×{card.scale}{sigma}, phase {phase}, {kernel['border']} border",
         f"- **Method**: `{card.method}`, constraint: {card.constraint}",
         *(f"- **Learnt from**: {entry.name} ({entry.terms})" for entry in card.data),
     ]

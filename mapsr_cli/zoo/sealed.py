@@ -24,13 +24,13 @@ from mapsr_cli.zoo.card import read_header, seal, to_metadata
 from mapsr_cli.zoo.container import Container, Entry, opened, read_container
 
 Said = TypeVar("Said")
-DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "I64": torch.int64}
+DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
 _CHUNK = 1 << 20
 """Bytes read at a time: loading takes the network's memory and this."""
 
 
 def write_checkpoint(path: Path, network: nn.Module, header: dict[str, Any], dtype: torch.dtype) -> None:
-    """Write a network's weights in `dtype` (float32, float16 or bfloat16) and a header of JSON values, sealed.
+    """Write a network's weights in `dtype` (a floating one of DTYPES) and a header of JSON values, sealed.
 
     To a temporary file first. Raises CheckpointError for tensors of another dtype, or another header.
     """
@@ -61,7 +61,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]
 def restore(
     path: Path, understand: Callable[[dict[str, Any]], Said], build: Callable[[Said], nn.Module]
 ) -> tuple[Said, nn.Module]:
-    """What a file says, and the float32 network that it holds, in eval mode and without gradients.
+    """What a file says, and the network that it holds, in eval mode and without gradients.
 
     `understand` makes of the header's JSON values whatever `build` needs to make the network, untrained. Raises
     CheckpointError, in one line, for a file that is damaged, of an unknown format, or whose tensors are not exactly

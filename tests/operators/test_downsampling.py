@@ -15,6 +15,7 @@ from mapsr_cli.operators import Downsampling, downsampling, make_kernel
 from mapsr_cli.operators.axis import Axis
 from mapsr_cli.operators.banded import AxisMap, Banded
 from mapsr_cli.operators.kernels import SCALES
+from mapsr_cli.operators.separable import SeparableDownsampling
 
 TOLERANCE = 1e-10
 kernels = st.builds(
@@ -112,6 +113,8 @@ def test_autocast_does_not_reach_the_projection(size: tuple[int, int]) -> None:
 def test_set_up_is_cached() -> None:
     kernel = make_kernel("gaussian9", 4)
     first, again = downsampling(kernel, (2160, 3840)), downsampling(kernel, (2160, 3840))
+    assert isinstance(first, SeparableDownsampling)
+    assert isinstance(again, SeparableDownsampling)
     assert first._rows is again._rows
 
 

@@ -10,11 +10,16 @@ from mapsr_cli.errors import MapsrError
 from mapsr_cli.operators import solve_pinv
 from mapsr_cli.training.assembly import make_constraint, make_learner
 from mapsr_cli.training.recipe import Recipe, make_recipe
+from mapsr_cli.training.settings import Settings
 from mapsr_cli.zoo import save_pinv
 from tests.training.learners import run
 
 PROJECTIONS = ("exact", "fitted", "fitted-trainable", "random", "random-trainable")
-SMALL = {"generator": {"channels": 8, "blocks": 1}, "data": {"patch": (16, 16), "batch": 2}, "loop": {"steps": 4}}
+SMALL: Settings = {
+    "generator": {"channels": 8, "blocks": 1},
+    "data": {"patch": (16, 16), "batch": 2},
+    "loop": {"steps": 4},
+}
 
 
 def recipe(projection: str, **constraint: object) -> Recipe:
@@ -54,6 +59,7 @@ def test_a_file_of_fit_pinv_is_taken_if_it_is_for_this_a(tmp_path: Path) -> None
     constraint = make_constraint(recipe("fitted", pinv=str(tmp_path / "a.safetensors")))
     assert isinstance(constraint, AffineConvolution)
     torch.testing.assert_close(constraint.kernels.detach(), pinv.kernels.float())
-    other = make_recipe("affmse", "compact", {"constraint": {"projection": "fitted", "pinv": str(tmp_path / "a.safetensors")}})
+    fitted = {"projection": "fitted", "pinv": str(tmp_path / "a.safetensors")}
+    other = make_recipe("affmse", "compact", {"constraint": fitted})
     with pytest.raises(MapsrError, match="inverts gaussian9"):
         make_constraint(other)

@@ -109,7 +109,7 @@ class ConvolvedDownsampling(Downsampling):
         given = (self._phases.flatten(1).T @ phases.flatten(2)).view(len(phases), -1, *phases.shape[-2:])
         x = given.new_zeros(len(phases), h, w)
         for tap, (u, v) in enumerate(product(range(rows), range(cols))):
-            x.add_(given[:, tap, u : u + h, v : v + w])
+            x.add_(given.select(1, tap).narrow(1, u, h).narrow(2, v, w))
         return x.reshape(*y.shape[:-2], h, w)
 
     def _adjoint(self, r: Tensor) -> Tensor:

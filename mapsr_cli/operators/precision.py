@@ -37,20 +37,21 @@ _TF32 = (
         _attribute(_MATMUL, "fp32_precision", "ieee"),
     ),
     (
-        _attribute(_CUDNN, "allow_tf32", False),
         _attribute(getattr(_CUDNN, "conv", None), "fp32_precision", "ieee"),
+        _attribute(_CUDNN, "allow_tf32", False),
     ),
 )
-"""Of matrix products and of convolutions. Since 2.9 torch has two switches for each, and refuses to read the older one
-once the newer was used."""
+"""Of matrix products and of convolutions, which torch allows in TF32 unless told otherwise. Each has an older switch and,
+since torch 2.9, a newer one. Of those that can be read, the first is set: for products it sets the other as well, and
+torch may refuse to read it after the newer was used; for convolutions the older one leaves a global setting in force."""
 
 
 def _tf32_switched_on() -> Iterator[_Switch]:
-    for older, newer in _TF32:
+    for first, second in _TF32:
         try:
-            switch, value = older, older.read()
-        except RuntimeError:
-            switch, value = newer, newer.read()
+            switch, value = first, first.read()
+        except (RuntimeError, AttributeError):
+            switch, value = second, second.read()
         if value != switch.exact:
             yield switch
 

@@ -11,10 +11,7 @@ from mapsr_cli.errors import UsageError
 from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.operators.kernels import SCALES
 from mapsr_cli.operators.separable import SeparableDownsampling
-<<<<<<< HEAD
-=======
 from tests.fake_cuda import on_fake_cuda
->>>>>>> pinv
 
 TOLERANCE = 1e-10
 kernels = st.builds(

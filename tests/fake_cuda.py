@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from mapsr_cli.operators import Downsampling, Kernel, downsampling
 from mapsr_cli.operators.axis import Axis
 from mapsr_cli.operators.banded import AxisMap, Banded
+from mapsr_cli.operators.border import Border
 
 
 def empty_twin(tensor: Tensor) -> Tensor:
@@ -38,9 +39,12 @@ def on_fake_cuda(op: Downsampling) -> Downsampling:
     def moved(part: object) -> object:
         if isinstance(part, Tensor):
             return empty_twin(part)
-        if isinstance(part, Downsampling | Axis | AxisMap | Banded):
+        if isinstance(part, Downsampling | Axis | AxisMap | Banded | Border):
             parts: dict[str, Any] = {f.name: moved(getattr(part, f.name)) for f in fields(part)}
-            return replace(part, **parts)
+            twin = replace(part, **parts)
+            if isinstance(part, Axis):  # what it would build when first asked
+                vars(twin)["inverse_gram"] = moved(part.inverse_gram)
+            return twin
         return part
 
     result = moved(op)

@@ -1,11 +1,12 @@
 """What `mapsr train` does: a recipe from what the user gave, then prior, run, loop."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -170,8 +171,7 @@ def session(request: Request) -> dict[str, Any]:
             figures = train(run, _tasks(request, made, run, watch, journals))
         except Interrupted as stop:
             resume = f"mapsr train {request.method} --out {made.folder} --resume"
-            say(f"stopped and saved at step {run.step}; go on with: {resume}")
-            raise typer.Exit(130) from stop
+            _stopped(f"stopped and saved at step {run.step}; go on with: {resume}", stop)
         finally:
             data.close()
             for journal in journals:
@@ -185,8 +185,15 @@ def session(request: Request) -> dict[str, Any]:
         "steps": run.step,
         "seconds": round(run.seconds, 3),
         "images_per_second": round(images / max(run.seconds - before, 1e-9), 3),
-        "valid": {name.removeprefix("valid/"): value for name, value in figures.items()},
+        "valid": {
+            name.removeprefix("valid/"): value if math.isfinite(value) else None for name, value in figures.items()
+        },
     }
+
+
+def _stopped(line: str, stop: KeyboardInterrupt) -> NoReturn:
+    say(line)
+    raise typer.Exit(130) from stop
 
 
 def _open(
@@ -195,12 +202,16 @@ def _open(
     """The run, after the first stage that its method may need."""
     from mapsr_cli.criteria.methods import METHODS, PRIORS
     from mapsr_cli.training.assembly import make_learner, open_run
+    from mapsr_cli.training.loop import Interrupted
     from mapsr_cli.training.priors import prior_snapshots
     from mapsr_cli.zoo import find_model
 
     snapshots = None
     if made.recipe.method in METHODS and METHODS[made.recipe.method].needs in PRIORS:
-        snapshots = prior_snapshots(made.recipe, made.location, made.folder.parent, accelerator, watch)
+        try:
+            snapshots = prior_snapshots(made.recipe, made.location, made.folder.parent, accelerator, watch)
+        except Interrupted as stop:
+            _stopped("stopped and saved in the first stage, the prior; the same command goes on with it", stop)
     learner = make_learner(made.recipe, snapshots, find_model(request.init) if request.init is not None else None)
     if request.compiled:
         for _, player in learner.players():
@@ -257,6 +268,6 @@ def _validation(request: Request, recipe: "Recipe") -> "Validation | None":
     from mapsr_cli.evaluation.validation import Validation
     from mapsr_cli.operators import make_kernel
 
-    # Priors know no kernel; ×1 of any kernel would do, but there is none: their patches are HR alone.
+    # A prior looks at HR alone: which kernel makes the LR twins that nobody sees does not matter.
     kernel = recipe["kernel"].make() if "kernel" in recipe.sections else make_kernel("box", 2)
     return Validation(request.valid, kernel, recipe["data"].patch)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mapsr_cli.operators import Kernel, downsampling
+from mapsr_cli.operators.conv_pinv import ConvPinv
 
 
 class Constraint(nn.Module):
@@ -70,18 +71,15 @@ class AffineConvolution(Constraint):
     """
 
     def __init__(self, kernel: Kernel, kernels: Tensor, trainable: bool) -> None:
-        """`kernels`: [scale², k, k], k odd, one per output phase."""
+        """`kernels`: [scale², k, k], one per output phase."""
         super().__init__(kernel)
         self.kernels = nn.Parameter(kernels.float().clone(), requires_grad=trainable)
 
     def pinv(self, r: Tensor) -> Tensor:
         """B r: [N, C, h, w] → [N, C, H, W], colour by colour."""
-        s, colours, reach = self.kernel.scale, r.shape[1], self.kernels.shape[-1] // 2
-        planes = functional.pad(r.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
-        phases = functional.conv2d(planes, self.kernels[:, None])
-        return functional.pixel_shuffle(phases, s).view(-1, colours, *(s * n for n in r.shape[-2:]))
+        return ConvPinv(self.kernels).pinv(r)
 
     def forward(self, f: Tensor, x: Tensor) -> Tensor:
         """f + B(x − A f)."""
         with torch.autocast(f.device.type, enabled=False):
-            return f + self.pinv(x - self.down(f))
+            return f + self.pinv(x - self.down(f))[..., : f.shape[-2], : f.shape[-1]]

@@ -1,18 +1,33 @@
-"""A, Aᵀ, A⁺, Π and the box-and-bits round trip. Tensors in, tensors out."""
+"""A, Aᵀ, A⁺, Π, the paper's convolution in place of A⁺, and the box-and-bits round trip. Tensors in, tensors out."""
 
-from mapsr_cli.operators.downsampling import Downsampling, downsampling
-from mapsr_cli.operators.kernels import KERNEL_NAMES, Kernel, make_kernel
+from mapsr_cli.operators.base import Downsampling
+from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
+from mapsr_cli.operators.downsampling import downsampling
+from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
+from mapsr_cli.operators.kernels import KERNEL_NAMES, Kernel, SeparableKernel, make_kernel
+from mapsr_cli.operators.pinv_report import PinvReport, examine
+from mapsr_cli.operators.psf import Psf, make_psf
 from mapsr_cli.operators.roundtrip import Consistency, RoundTrip, consistency, round_trip, to_levels
 
 __all__ = [
     "KERNEL_NAMES",
     "Consistency",
+    "ConvPinv",
     "Downsampling",
+    "FitConfig",
     "Kernel",
+    "PinvReport",
+    "Psf",
     "RoundTrip",
+    "SeparableKernel",
     "consistency",
     "downsampling",
+    "examine",
+    "fit_pinv",
     "make_kernel",
+    "make_psf",
+    "random_kernels",
     "round_trip",
+    "solve_pinv",
     "to_levels",
 ]

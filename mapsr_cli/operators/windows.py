@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapsr_cli.operators.axis import border_reach
 from mapsr_cli.operators.kernels import Kernel
 from mapsr_cli.operators.window_solver import Effort, Task, WindowSolver
 
@@ -35,7 +34,7 @@ class Windows:
         device: torch.device,
     ) -> None:
         self.scale, self.lr_size, self.device = kernel.scale, lr_size, device
-        self.reach = border_reach(kernel)
+        self.reach = kernel.border_reach
         side = max(effort.window, 4 * self.reach + 8)  # a core of at least 8
         self.size = (min(side, lr_size[0]), min(side, lr_size[1]))
         self.cell = side - 4 * self.reach
@@ -111,7 +110,7 @@ class Windows:
             f=torch.stack([self._hr(f, s) for s in spots]),
             y=images,
             free=torch.stack([self._mask(s, self.reach, self.scale) for s in spots]),
-            offset=now - self.solver.down(images),
+            offset=now - self.solver.a.down(images),
             low=torch.where(controlled, lo, torch.minimum(lo, now)),
             high=torch.where(controlled, hi, torch.maximum(hi, now)),
         )

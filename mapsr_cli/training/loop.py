@@ -52,7 +52,7 @@ class Tasks:
     journals: list[Journal] = field(default_factory=list)
 
 
-class Interrupted(Exception):  # noqa: N818
+class Interrupted(KeyboardInterrupt):
     """A signal asked to stop; the run is saved."""
 
     def __init__(self, signal: int) -> None:

@@ -1,0 +1,74 @@
+"""No shortcuts inside the projection: neither autocast nor TF32, whatever is switched on around it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import torch
+
+
+class _Switch(NamedTuple):
+    """One of torch's global precision settings."""
+
+    read: Callable[[], Any]
+    write: Callable[[Any], None]
+    exact: Any
+    """The value that means float32 and nothing less."""
+
+    @contextmanager
+    def set_exact(self) -> Iterator[None]:
+        """`exact` inside, what it was afterwards."""
+        before = self.read()
+        self.write(self.exact)
+        try:
+            yield
+        finally:
+            self.write(before)
+
+
+def _attribute(owner: Any, name: str, exact: Any) -> _Switch:
+    return _Switch(lambda: getattr(owner, name), lambda value: setattr(owner, name, value), exact)
+
+
+_MATMUL, _CUDNN = torch.backends.cuda.matmul, torch.backends.cudnn
+_TF32 = (
+    (
+        _Switch(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"),
+        _attribute(_MATMUL, "fp32_precision", "ieee"),
+    ),
+    (
+        _attribute(_CUDNN, "allow_tf32", False),
+        _attribute(getattr(_CUDNN, "conv", None), "fp32_precision", "ieee"),
+    ),
+)
+"""Of matrix products and of convolutions. Since 2.9 torch has two switches for each, and refuses to read the older one
+once the newer was used."""
+
+
+def _tf32_switched_on() -> Iterator[_Switch]:
+    for older, newer in _TF32:
+        try:
+            switch, value = older, older.read()
+        except RuntimeError:
+            switch, value = newer, newer.read()
+        if value != switch.exact:
+            yield switch
+
+
+def is_exact(device: torch.device) -> bool:
+    """Whether products on `device` keep their operands' precision as things stand."""
+    if torch.is_autocast_enabled(device.type):
+        return False
+    return device.type != "cuda" or not any(True for _ in _tf32_switched_on())
+
+
+@contextmanager
+def exact_products(device: torch.device) -> Iterator[None]:
+    """Products on `device` keep their operands' precision inside; afterwards all is as it was."""
+    with ExitStack() as stack:
+        if torch.is_autocast_enabled(device.type):
+            stack.enter_context(torch.autocast(device.type, enabled=False))
+        if device.type == "cuda":
+            for switch in list(_tf32_switched_on()):
+                stack.enter_context(switch.set_exact())
+        yield

@@ -71,10 +71,13 @@ class Card:
         return int(self.kernel["scale"])
 
     def make_kernel(self) -> "Kernel":
-        """A. Raises UsageError if the name is none that this mapsr knows."""
-        from mapsr_cli.operators import make_kernel  # which imports torch
+        """A: by its name; a point-spread function from its taps. Raises UsageError or KernelError if it is none."""
+        from mapsr_cli.operators import make_kernel, make_psf  # which import torch
 
-        return make_kernel(self.kernel["name"], self.kernel["scale"], self.kernel["sigma"])
+        name, scale, taps = self.kernel["name"], self.kernel["scale"], self.kernel["taps"]
+        if isinstance(taps, list) and taps and isinstance(taps[0], list):
+            return make_psf(name, [row[::-1] for row in taps[::-1]], scale)
+        return make_kernel(name, scale, self.kernel["sigma"])
 
     def to_header(self) -> dict[str, Any]:
         """All of it as JSON values; a figure that is not finite becomes null."""
@@ -96,12 +99,16 @@ def describe_kernel(kernel: "Kernel") -> dict[str, Any]:
         "name": kernel.name,
         "scale": kernel.scale,
         "sigma": kernel.sigma,
-        "phase": kernel.phase,
+        "phase": _listed(kernel.phase),
         "border": BORDER,
-        "first": kernel.first,
-        "taps": list(kernel.taps),
+        "first": _listed(kernel.first),
+        "taps": _listed(kernel.taps),
     }
     return {**described, "sha256": kernel_hash(described)}
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(entry) for entry in value] if isinstance(value, tuple) else value
 
 
 def kernel_hash(described: dict[str, Any]) -> str:

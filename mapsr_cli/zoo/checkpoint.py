@@ -71,7 +71,7 @@ def _config(card: Card, path: Path) -> AnyGeneratorConfig:
 
 
 def _kernel(card: Card, path: Path) -> Kernel:
-    """A, built from its name; raises unless that is the A whose taps the header holds."""
+    """A, as the header describes it; raises unless that is the A whose taps the header holds."""
     try:
         kernel = card.make_kernel()
     except (MapsrError, TypeError, ValueError) as error:
@@ -83,7 +83,9 @@ def _kernel(card: Card, path: Path) -> Kernel:
     return kernel
 
 
-def _close(stored: Any, taps: list[float]) -> bool:
-    if not (isinstance(stored, list) and len(stored) == len(taps)):
-        return False
-    return all(isinstance(s, float) and abs(s - t) <= _TAP_TOLERANCE for s, t in zip(stored, taps, strict=True))
+def _close(stored: Any, taps: Any) -> bool:
+    """Whether the same numbers are in the same (nested) lists."""
+    if isinstance(taps, list):
+        same_length = isinstance(stored, list) and len(stored) == len(taps)
+        return same_length and all(_close(s, t) for s, t in zip(stored, taps, strict=True))
+    return isinstance(stored, float) and abs(stored - taps) <= _TAP_TOLERANCE

@@ -104,7 +104,7 @@ def _told(card: Card) -> str:
         f"# {card.name}",
         card.description,
         f"- **Network**: `{card.architecture}`, {_pairs(card.config)}",
-        f"- **A**: `{kernel['name']}` ×{card.scale}{sigma}, phase {kernel['phase']:g}, {kernel['border']} border",
+        f"- **A**: `{kernel['name']}` ×{card.scale}{sigma}, phase {kernel['phase']}, {kernel['border']} border",
         f"- **Method**: `{card.method}`, constraint: {card.constraint}",
         *(f"- **Learnt from**: {entry.name} ({entry.terms})" for entry in card.data),
     ]

@@ -6,9 +6,9 @@ import torch
 
 from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError
 from mapsr_cli.inference.estimator import Estimator
-from mapsr_cli.inference.onnx_graph import DenseProjection, check_onnx, export_onnx
+from mapsr_cli.inference.onnx_graph import DenseProjection, Graph, check_onnx, export_onnx
 from mapsr_cli.networks import MlpGenerator, MlpGeneratorConfig, PaperGenerator, PaperGeneratorConfig
-from mapsr_cli.operators import downsampling, make_kernel
+from mapsr_cli.operators import downsampling, make_kernel, make_psf
 from mapsr_cli.operators.axis import dense_a
 from mapsr_cli.zoo import Model, load_model
 
@@ -38,6 +38,14 @@ def test_networks_of_one_size_are_refused(tiny_model: Path, tmp_path: Path) -> N
     model = Model(load_model(tiny_model).card, MlpGenerator(MlpGeneratorConfig()), make_kernel("box", 2))
     with pytest.raises(UsageError, match="one size"):
         export_onnx(model, tmp_path / "m.onnx")
+
+
+def test_only_separable_kernels_are_projected(tiny_model: Path, tmp_path: Path) -> None:
+    model = load_model(tiny_model)
+    psf = make_psf("psf", torch.rand(5, 5).numpy(), 4)
+    with pytest.raises(UsageError, match="separable"):
+        Graph(Model(model.card, model.network, psf))
+    assert Graph(Model(replace(model.card, constraint="soft"), model.network, psf)).project is None
 
 
 def test_without_the_extra(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

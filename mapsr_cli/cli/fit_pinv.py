@@ -51,11 +51,12 @@ def fit_pinv(
         from mapsr_cli import __version__
         from mapsr_cli.evaluation.kernel_figure import draw_kernels
         from mapsr_cli.imaging import find_kernel, write_picture
-        from mapsr_cli.operators import examine
+        from mapsr_cli.operators import condition_number, examine
         from mapsr_cli.zoo import save_pinv
 
         _check_targets(output, picture)
         a = find_kernel(kernel or "gaussian9", 4 if scale is None else scale, sigma)
+        condition_number(a)  # refuses what has no inverse
         given = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
         began = time.perf_counter()
         pinv, made = _find(a, taps, method, given)

@@ -5,7 +5,7 @@ from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
 from mapsr_cli.operators.downsampling import downsampling
 from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
 from mapsr_cli.operators.kernels import KERNEL_NAMES, Kernel, SeparableKernel, make_kernel
-from mapsr_cli.operators.pinv_report import PinvReport, examine
+from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
 from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
 from mapsr_cli.operators.roundtrip import Consistency, RoundTrip, consistency, round_trip, to_levels
 
@@ -20,6 +20,7 @@ __all__ = [
     "Psf",
     "RoundTrip",
     "SeparableKernel",
+    "condition_number",
     "consistency",
     "downsampling",
     "examine",

@@ -79,16 +79,16 @@ def fit_pinv(kernel: Kernel, taps: int, config: FitConfig | None = None, progres
     for step in range(config.steps):
         weight, rate = _schedule(step / config.steps, config)
         rate /= curvature[0] + weight * curvature[1]
-        gradient = _gradient(loss, kernels, weight, config, generator)
-        if weight > 0:
-            largest = config.largest_step * float(kernels.norm())
-            gradient *= min(1.0, largest / max(rate * float(gradient.norm()), largest))
-        velocity = config.momentum * velocity - rate * gradient
-        kernels = kernels + config.momentum * velocity - rate * gradient
+        downhill = -rate * _gradient(loss, kernels, weight, config, generator)
+        length = float(downhill.norm())
+        if not isfinite(length):
+            raise KernelError(f"the fit of A⁺ to {kernel.describe()} diverged", "--method exact solves for it")
+        if weight > 0 and length > (largest := config.largest_step * float(kernels.norm())):
+            downhill *= largest / length
+        velocity = config.momentum * velocity + downhill
+        kernels = kernels + config.momentum * velocity + downhill
         if progress is not None:
             progress(step + 1, config.steps)
-    if not isfinite(float(kernels.sum())):
-        raise KernelError(f"the fit of A⁺ to {kernel.describe()} diverged", "--method exact solves for it")
     return ConvPinv(kernels)
 
 

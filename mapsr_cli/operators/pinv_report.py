@@ -44,7 +44,10 @@ class PinvReport:
 
 
 def examine(kernel: Kernel, pinv: ConvPinv) -> PinvReport:
-    """Compare B with what A⁺ is: ℓ1, ℓ2, the four Penrose conditions, consistency inside and at the border."""
+    """Compare B with what A⁺ is: ℓ1, ℓ2, the four Penrose conditions, consistency inside and at the border.
+
+    Raises KernelError where AAᵀ is near-singular.
+    """
     loss = PinvLoss(polyphase(kernel), pinv.taps)
     kernels = pinv.kernels.double()
     l1, l2 = (float(value) for value in loss.expected(kernels))
@@ -62,8 +65,13 @@ def examine(kernel: Kernel, pinv: ConvPinv) -> PinvReport:
         penrose=penrose_residuals(a, b),
         interior_mse=float(loss.inconsistency(kernels)),
         border_mse=float(off[at_border].mean()),
-        condition=downsampling(kernel, (LONG * kernel.scale, LONG * kernel.scale), torch.float64).condition,
+        condition=condition_number(kernel),
     )
+
+
+def condition_number(kernel: Kernel) -> float:
+    """Of AAᵀ, on an image of any size but a small one. Raises KernelError where it is near-singular."""
+    return downsampling(kernel, (LONG * kernel.scale, LONG * kernel.scale), torch.float64).condition
 
 
 def penrose_residuals(a: Tensor, b: Tensor) -> tuple[float, float, float, float]:

@@ -41,9 +41,10 @@ _TF32 = (
         _attribute(_CUDNN, "allow_tf32", False),
     ),
 )
-"""Of matrix products and of convolutions, which torch allows in TF32 unless told otherwise. Each has an older switch and,
-since torch 2.9, a newer one. Of those that can be read, the first is set: for products it sets the other as well, and
-torch may refuse to read it after the newer was used; for convolutions the older one leaves a global setting in force."""
+"""Of matrix products, and of convolutions, which torch computes in TF32 unless told otherwise. Both have an older
+switch and, since torch 2.9, a newer one. The first of the two that can be read is set. For products that is the older, which sets
+the other as well, unless the newer was used: then torch refuses to read it. For convolutions it is the newer, as
+the older leaves a global setting in force."""
 
 
 def _tf32_switched_on() -> Iterator[_Switch]:

@@ -12,7 +12,7 @@ from mapsr_cli.errors import KernelError
 from mapsr_cli.operators import Downsampling, downsampling, make_kernel, make_psf
 from mapsr_cli.operators.convolved import ConvolvedDownsampling, build_convolved, units
 from mapsr_cli.operators.kernels import SCALES
-from tests.fake_cuda import on_fake_cuda
+from tests.fake_cuda import Detours, on_fake_cuda
 from tests.psfs import comet, comet_kernel, streak
 
 TOLERANCE = 1e-10
@@ -81,8 +81,10 @@ def test_gradients_are_right_and_the_solves_is_another_solve() -> None:
 def test_leading_dimensions_and_strides_do_not_matter() -> None:
     op = downsampling(comet_kernel(4), (40, 48), torch.float64)
     f, x = images(0, 2, 3, 40, 48), images(1, 2, 3, 10, 12)
-    planes = torch.stack([torch.stack([op.project(*pair) for pair in zip(*both, strict=True)]) for both in zip(f, x)])
-    assert torch.allclose(op.project(f.to(memory_format=torch.channels_last), x), planes, atol=1e-11)
+    together = op.project(f.to(memory_format=torch.channels_last), x)
+    for i in range(2):
+        for j in range(3):
+            assert torch.allclose(together[i, j], op.project(f[i, j], x[i, j]), atol=1e-11)
 
 
 def test_float32_keeps_the_promise() -> None:
@@ -96,10 +98,10 @@ def test_condition_is_that_of_the_matrix_or_worse() -> None:
     small = downsampling(kernel, (64, 40), torch.float64)
     gram = dense(small) @ dense(small).T
     assert small.condition == pytest.approx(float(torch.linalg.cond(gram)), rel=1e-9)
-    large = downsampling(kernel, (128, 120), torch.float64)
+    large = downsampling(kernel, (80, 72), torch.float64)
     gram = dense(large) @ dense(large).T
     assert float(torch.linalg.cond(gram)) <= large.condition * 1.01
-    assert downsampling(kernel, (128, 120), torch.float64, ridge=0.1).condition < large.condition
+    assert downsampling(kernel, (80, 72), torch.float64, ridge=0.1).condition < large.condition
 
 
 def test_near_singular_psfs_are_refused_with_their_condition_number() -> None:
@@ -135,7 +137,7 @@ def test_set_up_is_cached() -> None:
 def test_stays_on_its_device() -> None:
     """All but the solve: whether it has converged is a question that a tensor without numbers cannot answer."""
     real = build_convolved(comet_kernel(4), (24, 40), torch.float32, torch.device("cpu"))
-    with FakeTensorMode():
+    with FakeTensorMode(), Detours():
         op = on_fake_cuda(real)
         assert isinstance(op, ConvolvedDownsampling)
         x = op._precondition(op.down(torch.empty(3, 24, 40, device="cuda")))

@@ -65,7 +65,8 @@ def test_the_processor_has_no_tf32() -> None:
 @pytest.mark.skipif(not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="switches of torch 2.9")
 def test_the_newer_switches_are_understood() -> None:
     """Whoever used them may not read the older ones any more: torch raises."""
-    backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn.conv]
+    cudnn: Any = torch.backends.cudnn
+    backends: list[Any] = [torch.backends.cuda.matmul, cudnn.conv]
     before = [backend.fp32_precision for backend in backends]
     try:
         for backend in backends:

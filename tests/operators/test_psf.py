@@ -75,7 +75,7 @@ def test_it_describes_itself() -> None:
         (np.array([[1.0, -1.0]]), "sum to 0"),
     ],
 )
-def test_what_is_no_point_spread_function_is_refused(picture: np.ndarray, says: str) -> None:  # type: ignore[type-arg]
+def test_what_is_no_point_spread_function_is_refused(picture: np.ndarray, says: str) -> None:
     with pytest.raises(KernelError, match=says) as caught:
         make_psf("file:psf.npy", picture, 4)
     assert "\n" not in str(caught.value)

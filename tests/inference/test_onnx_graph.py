@@ -11,6 +11,7 @@ from mapsr_cli.networks import MlpGenerator, MlpGeneratorConfig, PaperGenerator,
 from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.operators.axis import dense_a
 from mapsr_cli.zoo import Model, load_model
+from tests.psfs import comet_kernel
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,11 @@ def test_the_dense_projection_is_the_projection(
     f, x = torch.rand(1, 2, *op.hr_size), torch.rand(1, 2, *size)
     wanted = op.project(f, x)
     assert (dense(f, x) - wanted).abs().max() < 1e-4 * max(1.0, wanted.abs().max().item())
+
+
+def test_the_projection_of_a_measured_kernel_has_no_onnx_form() -> None:
+    with pytest.raises(UsageError, match="no ONNX form"):
+        DenseProjection(comet_kernel(4))
 
 
 def test_networks_of_one_size_are_refused(tiny_model: Path, tmp_path: Path) -> None:

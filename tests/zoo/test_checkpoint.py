@@ -23,6 +23,8 @@ from mapsr_cli.networks import (
 )
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.zoo import Card, Dataset, describe_kernel, load_model, save_model
+from mapsr_cli.zoo.card import kernel_hash
+from tests.psfs import comet_kernel
 from tests.tiny import tiny
 from tests.zoo.forging import Header, put_together, take_apart
 from tests.zoo.fuzz import fuzz
@@ -65,6 +67,22 @@ def test_everything_that_a_card_says_comes_back(tiny_card: Card, tmp_path: Path)
     loaded = load_model(tmp_path / "m.safetensors")
     assert loaded.card == card
     assert loaded.kernel == make_kernel("gaussian9", 4, 1.3)
+
+
+def test_a_measured_kernel_is_in_the_file(tiny_card: Card, tmp_path: Path) -> None:
+    """Nobody else has it: what it was read from need not be there any more."""
+    kernel = comet_kernel(4)
+    card = replace(tiny_card, kernel=describe_kernel(kernel))
+    save_model(tmp_path / "m.safetensors", Compact(CompactConfig(**card.config)), card)
+    assert load_model(tmp_path / "m.safetensors").kernel == kernel
+
+
+@pytest.mark.parametrize("taps", [[[]], [[1.0], [0.5, 0.5]], [["a"]], [[0.0]], [[0.5]], [[0.0, 1.0], [0.0, 0.0]]])
+def test_taps_that_are_no_kernel_are_refused(tiny_card: Card, tmp_path: Path, taps: list[list[object]]) -> None:
+    described = {**describe_kernel(comet_kernel(4)), "taps": taps}
+    card = replace(tiny_card, kernel={**described, "sha256": kernel_hash(described)})
+    save_model(tmp_path / "m.safetensors", Compact(CompactConfig(**card.config)), card)
+    refused(tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -58,7 +58,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             "HUGGINGFACE_CO_URL_TEMPLATE": template,
             "HF_HUB_CACHE": str(tmp_path / "hf" / "hub"),
             "HF_HUB_DISABLE_XET": True,
-            "HF_HUB_DOWNLOAD_TIMEOUT": 0.15,
         }.items():
             monkeypatch.setattr(constants, name, value)
         monkeypatch.setenv("HF_TOKEN", TOKEN)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -42,8 +43,10 @@ def on_fake_cuda(op: Downsampling) -> Downsampling:
         if isinstance(part, Downsampling | Axis | AxisMap | Banded | Border):
             parts: dict[str, Any] = {f.name: moved(getattr(part, f.name)) for f in fields(part)}
             twin = replace(part, **parts)
-            if isinstance(part, Axis):  # what it would build when first asked
-                vars(twin)["inverse_gram"] = moved(part.inverse_gram)
+            if isinstance(part, Axis):  # what it would build when first asked; kept for all, so built real
+                with unset_fake_temporarily():
+                    inverse = part.inverse_gram
+                vars(twin)["inverse_gram"] = moved(inverse)
             return twin
         return part
 

@@ -27,6 +27,7 @@ def make_upscaler(
     tile: str,
     device: str,
     precision: str,
+    strength: float,
 ) -> Upscaler:
     """The upscaler that the options of `mapsr upscale` describe."""
     with fetching(model or DEFAULT_MODEL) as fetched:
@@ -35,7 +36,8 @@ def make_upscaler(
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
     chosen = choose_device(device)
-    return Upscaler(loaded, Settings(consistency, _tile(tile), chosen, choose_dtype(precision, chosen)), a)
+    settings = Settings(consistency, _tile(tile), chosen, choose_dtype(precision, chosen), strength)
+    return Upscaler(loaded, settings, a)
 
 
 def _tile(text: str) -> int | None:
@@ -65,6 +67,9 @@ class Batch:
 
     def run(self, jobs: list[Job]) -> None:
         """Every job; a MapsrError ends only its own, a full disk what is left of them."""
+        if self.upscaler.settings.strength < 1:
+            strength = self.upscaler.settings.strength
+            say(f"note: --strength {strength:g}: the guarantee is off, results do not give their originals back")
         with progress_bar() as progress:
 
             def compute(job: Job, loaded: Loaded) -> Made:
@@ -133,15 +138,21 @@ class Batch:
             say(f"note: {job.source}: {note}")
         if not lossless:
             say(f"note: {job.target} is lossy: the guarantee ends there, save as PNG to keep it")
-        elif not held.holds and self.upscaler.settings.consistency == "bits":
+        elif not held.holds and self._promised:
             share = 100 * (1 - held.bit_exact)
-            say(f"note: {job.target}: {share:.4f} % of the input's samples are {held.worst_levels} levels off at worst")
+            worst = f"{held.worst_levels} level{'s' if held.worst_levels > 1 else ''}"
+            say(f"note: {job.target}: {share:.4f} % of the input's samples are off, by {worst} at worst")
         if not self.quiet and job.target != PIPE:
             result(f"{job.target}  {self._sentence(encoded, lossless)}")
+
+    @property
+    def _promised(self) -> bool:
+        settings = self.upscaler.settings
+        return settings.consistency == "bits" and settings.strength == 1
 
     def _sentence(self, encoded: Encoded, lossless: bool) -> str:
         kernel, held = self.upscaler.kernel, encoded.consistency
         size = f"{encoded.size[0]}×{encoded.size[1]}" + (f" × {encoded.frames} frames" if encoded.frames > 1 else "")
-        exact = "gives its original back bit for bit" if held.holds else f"bit-exact {held.bit_exact:.2%}"
+        exact = "gives its original back bit for bit" if held.holds else f"{100 * held.bit_exact:.4f} % bit-exact"
         name, seconds = self.upscaler.model.card.name, encoded.seconds["total"]
         return f"{size}, {name} ×{kernel.scale} {kernel.name}, {exact if lossless else 'lossy'}, {seconds:.1f} s"

@@ -48,6 +48,7 @@ def fit_pinv(
 ) -> None:
     """Find the A⁺ of a kernel (gaussian9 at scale 4) as a convolution and a pixel shuffle, and say how good it is."""
     with failures(debug):
+        from mapsr_cli import __version__
         from mapsr_cli.evaluation.kernel_figure import draw_kernels
         from mapsr_cli.imaging import find_kernel, write_picture
         from mapsr_cli.operators import condition_number, examine
@@ -62,7 +63,7 @@ def fit_pinv(
         figures: dict[str, Any] = {"steps": made, "seconds": round(time.perf_counter() - began, 4)}
         report = examine(a, pinv)
         if output is not None:
-            save_pinv(output, pinv, a)
+            save_pinv(output, pinv, a, __version__)
         if picture is not None:
             write_picture(picture, draw_kernels(a, pinv))
         if report.interior_mse > POOR:

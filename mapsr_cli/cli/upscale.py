@@ -39,6 +39,10 @@ def upscale(
         Consistency,
         typer.Option(help="bits: the saved file gives the input back; float: projected only; none: the network alone."),
     ] = Consistency.bits,
+    strength: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Below 1: a softer projection for noisy and JPEG inputs; no guarantee then."),
+    ] = 1.0,
     tile: Annotated[str, typer.Option(metavar="auto|N|off", help="Tile side in input pixels.")] = "auto",
     device: options.Device = "auto",
     precision: options.NetworkPrecision = options.Precision.auto,
@@ -68,7 +72,7 @@ def upscale(
             raise typer.BadParameter("--json and -o - would both use standard output")
         if file_format is not None:
             output_format(file_format)
-        upscaler = make_upscaler(model, kernel, sigma, consistency.value, tile, device, precision.value)
+        upscaler = make_upscaler(model, kernel, sigma, consistency.value, tile, device, precision.value, strength)
         suffix = suffix or f"_x{upscaler.kernel.scale}"
         sources = paths.find_sources(inputs, recursive, suffix)
         folder = output is not None and paths.is_folder(output, inputs, sources)

@@ -37,7 +37,7 @@ def verify(
         for note in checked.notes:
             say(f"note: {note}")
         if picture_of_it is not None:
-            difference_picture(checked, picture_of_it)
+            difference_picture(checked, lr, hr, picture_of_it)
         a = checked.kernel
         held = checked.consistency
         if json:
@@ -47,6 +47,7 @@ def verify(
             result(f"holds: {hr}, downscaled by {a.describe()}, is {lr} bit for bit")
         else:
             worst, share = held.worst_levels, 100 * held.bit_exact
-            result(f"does not hold: {share:.4f} % of samples agree, the worst is {worst} levels off, {a.describe()}")
+            off = f"{worst} level{'s' if worst > 1 else ''} off"
+            result(f"does not hold: {share:.4f} % of samples agree, the worst is {off}, {a.describe()}")
         if not held.holds:
             raise typer.Exit(1)

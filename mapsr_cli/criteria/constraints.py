@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mapsr_cli.operators import Kernel, downsampling
-from mapsr_cli.operators.conv_pinv import ConvPinv
+from mapsr_cli.operators import ConvPinv, Kernel, downsampling
 
 
 class Constraint(nn.Module):

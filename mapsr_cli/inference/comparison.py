@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging import Picture
-from mapsr_cli.operators import Consistency, Kernel, downsampling, to_levels
+from mapsr_cli.operators import Consistency, Kernel, downsampling, make_strips, to_levels
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Tally:
 
 
 def downscaled(hr: Tensor, kernel: Kernel, peak: int) -> Tensor:
-    """A(HR), clipped and rounded: levels [C, H, W] → [C, h, w] int32."""
-    op = downsampling(kernel, (hr.shape[-2], hr.shape[-1]), torch.float64)
-    return to_levels(op.down(hr.double()), peak).int()
+    """A(HR), clipped and rounded: levels [C, H, W] → [C, h, w] int32. Strip by strip, in double precision."""
+    strips = make_strips(downsampling(kernel, (hr.shape[-2], hr.shape[-1]), torch.float64))
+    parts = (strips.down(part, lambda rows: hr[:, rows].double()) for part in strips.plan)
+    return torch.cat([to_levels(part, peak).int() for part in parts], dim=1)
 
 
 def downscale_picture(picture: Picture, kernel: Kernel) -> Picture:
@@ -61,12 +62,14 @@ def difference(hr: Tensor, lr: Tensor, kernel: Kernel, peak: int) -> Tensor:
 
 def tally(off: Tensor, peak: int, counted: Tensor | None = None) -> Tally:
     """Count differences [C, h, w] in levels, only where the mask `counted` [1, h, w] says so."""
-    samples = off.numel()
-    if counted is not None:
-        off, samples = off * counted, len(off) * int(counted.sum())
-    wrong = int(torch.count_nonzero(off))
-    worst = int(off.abs().max()) if off.numel() else 0
-    return Tally(samples, samples - wrong, worst, (off.double() / peak).square().sum().item())
+    total = Tally()
+    for plane in off:
+        part = plane if counted is None else plane[counted[0]]
+        worst = int(part.abs().max()) if part.numel() else 0
+        wrong = int(torch.count_nonzero(part))
+        squared = (part.double() / peak).square().sum().item()
+        total += Tally(part.numel(), part.numel() - wrong, worst, squared)
+    return total
 
 
 def compare(hr: Picture, lr: Picture, kernel: Kernel) -> tuple[Tally, Tensor]:

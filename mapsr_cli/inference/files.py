@@ -54,7 +54,7 @@ class Encoded:
     consistency: Consistency
     """Of what the file stores."""
     notes: tuple[str, ...]
-    """What had to be changed to fit the format."""
+    """What had to be changed to fit the format, or memory."""
     seconds: dict[str, float]
     """decode, network, project, encode, total."""
 
@@ -128,7 +128,9 @@ def encode_made(made: Made, upscaler: Upscaler, output: Output) -> Encoded:
     seconds = {"decode": made.loaded.seconds, **made.account.seconds, "encode": encoded}
     total = sum(seconds.values())
     size = made.frames.pictures[0].size
-    return Encoded(data, size, count, made.account, held.consistency, first.notes, {**seconds, "total": total})
+    return Encoded(
+        data, size, count, made.account, held.consistency, first.notes + made.account.notes, {**seconds, "total": total}
+    )
 
 
 def _held_by(data: bytes, originals: Frames, upscaler: Upscaler) -> Tally:

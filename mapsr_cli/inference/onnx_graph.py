@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError
 from mapsr_cli.inference.estimator import Estimator
 from mapsr_cli.networks import MlpGenerator
-from mapsr_cli.operators import Kernel, SeparableKernel, downsampling
+from mapsr_cli.operators import SeparableKernel, downsampling
 from mapsr_cli.zoo import Model
 
 TOLERANCE = 1e-4
@@ -37,12 +37,8 @@ class DenseProjection(nn.Module):
     taps: Tensor
     offsets: Tensor
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: SeparableKernel) -> None:
         super().__init__()
-        if not isinstance(kernel, SeparableKernel):
-            raise UsageError(
-                f"the projection of {kernel.describe()} has no ONNX form", "only separable kernels have one"
-            )
         self.scale = kernel.scale
         self.register_buffer("taps", torch.tensor(kernel.taps, dtype=torch.float64))
         self.register_buffer("offsets", kernel.first + torch.arange(len(kernel.taps)))
@@ -75,12 +71,19 @@ class DenseProjection(nn.Module):
 
 
 class Graph(nn.Module):
-    """What is exported: x [N, 3, h, w] (and z [N, noise_dim, h, w], if it takes noise) → the estimate."""
+    """What is exported: x [N, 3, h, w] (and z [N, noise_dim, h, w], if it takes noise) → the estimate.
+
+    Raises UsageError for a projection by a kernel that is not separable.
+    """
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.network = model.network
-        self.project = DenseProjection(model.kernel) if model.card.constraint == "affine" else None
+        self.project: DenseProjection | None = None
+        if model.card.constraint == "affine":
+            if not isinstance(model.kernel, SeparableKernel):
+                raise UsageError(f"{model.kernel.describe()} is not separable", "the graph works one axis at a time")
+            self.project = DenseProjection(model.kernel)
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         """As `Estimator.forward` without its clamp."""

@@ -26,6 +26,8 @@ class Account:
     """`network` and `project`."""
     held: Tally = field(default_factory=Tally)
     """Of the stored samples."""
+    notes: tuple[str, ...] = ()
+    """What is worth a line, each once."""
 
     def __add__(self, other: "Account") -> "Account":
         names = self.seconds | other.seconds
@@ -36,6 +38,7 @@ class Account:
             max(self.passes, other.passes),
             {name: self.seconds.get(name, 0.0) + other.seconds.get(name, 0.0) for name in names},
             self.held + other.held,
+            tuple(dict.fromkeys(self.notes + other.notes)),
         )
 
     @property
@@ -56,7 +59,7 @@ def upscale_picture(picture: Picture, upscaler: Upscaler, progress: Progress) ->
     parts = [_light(colour[:3], picture.peak), colour[3:]] if inks else [colour]
     if picture.alpha is not None:
         parts.append(picture.alpha)
-    made = [upscaler.upscale(part, picture.peak, progress) for part in parts]
+    made = [upscaler.upscale(part, picture.peak, progress, exact=part is picture.alpha) for part in parts]
     levels = [part.levels for part in made]
     alpha = None if picture.alpha is None else levels.pop()
     colour = torch.cat([_light(levels[0], picture.peak), levels[1]]) if inks else levels[0]
@@ -72,4 +75,4 @@ def _light(levels: Tensor, peak: int) -> Tensor:
 
 def _account(made: Unchecked, part: Tensor) -> Account:
     n = part.numel()
-    return Account(n, made.mse_float * n, made.max_abs_float, made.passes, made.seconds)
+    return Account(n, made.mse_float * n, made.max_abs_float, made.passes, made.seconds, notes=made.notes)

@@ -1,17 +1,20 @@
 """A network over an image in tiles, equal to the network over the whole.
 
 Each tile is run with as much of its surroundings (the halo) as an output pixel depends on, so that no seam can appear:
-only the order of floating-point sums differs.
+only the order of floating-point sums differs. Where memory does not suffice, tiles are halved.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-AUTO_TILE = 384
-"""LR pixels a side: features of one tile stay around 40 MB at 64 channels."""
+from mapsr_cli.errors import MapsrError
+from mapsr_cli.inference.memory import LEAST_TILE, is_out_of_memory, release
+
+Put = Callable[[slice, slice, Tensor], None]
+"""Takes HR rows, HR columns and what belongs there [N, C, rows, cols]."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,28 @@ class Tile:
     outer_cols: slice
 
 
-def tiles(height: int, width: int, size: int, halo: int) -> Iterator[Tile]:
-    """Cover an LR image of height × width by tiles of at most `size`, each with a halo cut at the image's border."""
-    for top in range(0, height, size):
-        for left in range(0, width, size):
-            rows, outer_rows = _span(top, size, halo, height)
-            cols, outer_cols = _span(left, size, halo, width)
-            yield Tile(rows, cols, outer_rows, outer_cols)
+@dataclass(frozen=True)
+class Grid:
+    """How an LR image of height × width is cut."""
 
+    height: int
+    width: int
+    halo: int
 
-def _span(start: int, size: int, halo: int, length: int) -> tuple[slice, slice]:
-    end = min(start + size, length)
-    return slice(start, end), slice(max(start - halo, 0), min(end + halo, length))
+    def tiles(self, size: int) -> list[Tile]:
+        """The whole image in tiles of at most `size`, each with a halo cut at the image's border."""
+        return list(self.cut(slice(0, self.height), slice(0, self.width), size))
+
+    def cut(self, rows: slice, cols: slice, size: int) -> Iterator[Tile]:
+        """A part of it in tiles."""
+        for top in range(rows.start, rows.stop, size):
+            for left in range(cols.start, cols.stop, size):
+                inner_rows, outer_rows = self._span(top, min(top + size, rows.stop), self.height)
+                inner_cols, outer_cols = self._span(left, min(left + size, cols.stop), self.width)
+                yield Tile(inner_rows, inner_cols, outer_rows, outer_cols)
+
+    def _span(self, start: int, end: int, length: int) -> tuple[slice, slice]:
+        return slice(start, end), slice(max(start - self.halo, 0), min(end + self.halo, length))
 
 
 def _scaled(span: slice, scale: int, origin: int = 0) -> slice:
@@ -48,21 +61,46 @@ def run_tiled(
     scale: int,
     size: int,
     halo: int,
+    put: Put,
     progress: Callable[[int, int], None],
-) -> Tensor:
-    """network(x) for x [N, C, h, w] → [N, C', s·h, s·w], in tiles of `size` LR pixels. Reports (tiles done, tiles)."""
-    plan = list(tiles(x.shape[-2], x.shape[-1], size, halo))
-    out: Tensor | None = None
-    for done, tile in enumerate(plan, 1):
-        y = network(x[..., tile.outer_rows, tile.outer_cols])
-        if len(plan) == 1:
-            progress(1, 1)
-            return y
-        if out is None:
-            out = y.new_empty(*y.shape[:2], scale * x.shape[-2], scale * x.shape[-1])
-        inner = y[
-            ..., _scaled(tile.rows, scale, tile.outer_rows.start), _scaled(tile.cols, scale, tile.outer_cols.start)
-        ]
-        out[..., _scaled(tile.rows, scale), _scaled(tile.cols, scale)] = inner
-        progress(done, len(plan))
-    return torch.empty(0) if out is None else out
+) -> int:
+    """network(x) for x [N, C, h, w], in tiles of `size` LR pixels, each handed to `put`. Reports (tiles done, tiles).
+
+    Returns the size of the last tiles: less than `size` where memory did not suffice for that. Raises MapsrError where
+    it does not suffice for the smallest either.
+    """
+    grid, done = Grid(x.shape[-2], x.shape[-1], halo), 0
+    waiting = deque(grid.tiles(size))
+    while waiting:
+        tile = waiting[0]
+        y = _attempt(network, x[..., tile.outer_rows, tile.outer_cols])
+        if y is None:
+            size = _halved(size)
+            waiting = deque(small for large in waiting for small in grid.cut(large.rows, large.cols, size))
+            continue
+        waiting.popleft()
+        rows = _scaled(tile.rows, scale, tile.outer_rows.start)
+        cols = _scaled(tile.cols, scale, tile.outer_cols.start)
+        put(_scaled(tile.rows, scale), _scaled(tile.cols, scale), y[..., rows, cols])
+        done += 1
+        progress(done, done + len(waiting))
+    return size
+
+
+def _attempt(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | None:
+    """network(x); None where memory does not suffice."""
+    try:
+        return network(x)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    release(str(x.device))  # only now: the exception held on to what the network had made
+    return None
+
+
+def _halved(size: int) -> int:
+    if size <= LEAST_TILE:
+        raise MapsrError(
+            f"out of memory even in tiles of {size} pixels", "--device cpu may have more, or close other programs"
+        )
+    return max(size // 2, LEAST_TILE)

@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, overload
 
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor
 from mapsr_cli.errors import UsageError
 from mapsr_cli.imaging.memory import PictureLike, picture_from, picture_like
 from mapsr_cli.inference.comparison import difference, tally
-from mapsr_cli.inference.tiles import AUTO_TILE, run_tiled
-from mapsr_cli.operators import Consistency, Downsampling, Kernel, downsampling, round_trip, to_levels
+from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory
+from mapsr_cli.inference.projection import chunks_for, project, residual_of
+from mapsr_cli.inference.tiles import run_tiled
+from mapsr_cli.operators import Consistency, Downsampling, Kernel, downsampling, make_strips, mend, soften
 from mapsr_cli.zoo import Model, find_model, load_model
 
 ConsistencyLevel = Literal["bits", "float", "none"]
@@ -29,11 +32,13 @@ class Settings:
     """`bits`: the saved levels, through A and rounded, give the input back; `float`: projected, then only clipped and
     rounded; `none`: the network's estimate as it is."""
     tile: int | None = None
-    """LR pixels a side of a tile; None chooses; 0 is the whole image at once."""
+    """LR pixels a side of a tile; None chooses by free memory; 0 is the whole image at once."""
     device: str = "cpu"
     """Where the network runs."""
     dtype: torch.dtype = torch.float32
     """What the network computes in; the projection is always at least float32."""
+    strength: float = 1.0
+    """Below 1, what of a noisy input is kept: see `operators.soften`. The guarantee is then off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +55,8 @@ class Unchecked:
     """Most dual passes that the round trip needed anywhere; 0 where rounding was enough."""
     seconds: dict[str, float]
     """`network` and `project` (projection and round trip)."""
+    notes: tuple[str, ...]
+    """What is worth a line: memory that did not suffice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,29 +81,61 @@ class Upscaler:
         self.kernel = kernel or model.kernel
         if self.kernel.scale != model.kernel.scale:
             raise UsageError(f"the model is ×{model.kernel.scale}, the kernel ×{self.kernel.scale}")
+        if not 0 <= self.settings.strength <= 1:
+            raise UsageError(f"strength must be from 0 to 1, not {self.settings.strength:g}")
+        if self.settings.strength < 1 and self.settings.consistency == "none":
+            raise UsageError(
+                "without a projection there is none to soften", "give either --strength, or consistency none"
+            )
         self.network = copy.deepcopy(model.network).to(self.settings.device, self.settings.dtype)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._per_pixel: float | None = None
 
-    def operator(self, height: int, width: int) -> Downsampling:
-        """A for an LR image of height × width."""
-        s = self.kernel.scale
-        return downsampling(self.kernel, (s * height, s * width), torch.float32, self.settings.device)
+    def operator(self, height: int, width: int, peak: int = 255) -> Downsampling:
+        """A for an LR image of height × width: in float32, which tells levels of 8 bits apart, or else in float64."""
+        s, dtype = self.kernel.scale, torch.float32 if peak <= 255 else torch.float64
+        device = "cpu" if peak > 255 and self.settings.device == "mps" else self.settings.device  # MPS has no float64
+        return downsampling(self.kernel, (s * height, s * width), dtype, device)
+
+    def tile_for(self, x: Tensor) -> int:
+        """Side of a tile for x [C, h, w]: as set, or by the memory that is free now."""
+        if self.settings.tile is not None:
+            return self.settings.tile or max(x.shape[-2:])
+        if self._per_pixel is None:
+            probe = torch.empty(3, 1, 1, dtype=self.settings.dtype, device=self.settings.device)
+            self._per_pixel = bytes_per_pixel(self.network, probe)
+        image = 4 * self.kernel.scale**2 * x.numel()  # the estimate itself, in float32
+        free = free_memory(self.settings.device) - image
+        return choose_tile(free, self._per_pixel, self.model.reach, self.settings.device)
 
     def estimate(self, x: Tensor, progress: Progress = _silent) -> Tensor:
         """f(x), the network alone: x [C, h, w] in [0, 1] (C = 1 or 3) → [C, s·h, s·w] float32, range not enforced."""
-        height, width = x.shape[-2:]
-        tile = AUTO_TILE if self.settings.tile is None else self.settings.tile
+        s, (count, height, width) = self.kernel.scale, x.shape
+        f = torch.empty(count, s * height, s * width, device=self.settings.device)
+        self._estimate(x, lambda rows, cols, part: f[:, rows, cols].copy_(part), progress)
+        return f
+
+    def _estimate(
+        self, x: Tensor, put: Callable[[slice, slice, Tensor], object], progress: Progress
+    ) -> tuple[str, ...]:
+        """f(x), tile by tile; returns what is to be said about memory."""
         colour = x.to(self.settings.device, self.settings.dtype).expand(3, -1, -1)
-        f = run_tiled(
+
+        def take(rows: slice, cols: slice, f: Tensor) -> None:
+            f = f[0].float()
+            put(rows, cols, f if len(x) == 3 else f.mean(0, keepdim=True))  # grey in, grey out
+
+        wanted = self.tile_for(x)
+        used = run_tiled(
             lambda part: self.network(part.contiguous(memory_format=torch.channels_last)),
             colour[None],
             self.kernel.scale,
-            tile or max(height, width),
+            wanted,
             self.model.reach,
-            lambda done, total: progress("network", done, total),
-        )[0]
-        f = f if x.shape[0] == 3 else f.mean(0, keepdim=True)  # grey in, grey out
-        return f.float().contiguous()
+            take,
+            partial(progress, "network"),
+        )
+        return () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
 
     @overload
     def __call__(self, lr: Tensor, peak: int = 255, progress: Progress = _silent) -> Upscaled: ...
@@ -116,28 +155,35 @@ class Upscaler:
         return Upscaled(**vars(made), consistency=held.consistency)
 
     @torch.inference_mode()
-    def upscale(self, lr: Tensor, peak: int = 255, progress: Progress = _silent) -> Unchecked:
-        """LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) → levels that nobody has checked yet."""
+    def upscale(self, lr: Tensor, peak: int = 255, progress: Progress = _silent, exact: bool = False) -> Unchecked:
+        """LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) → levels that nobody has checked yet.
+
+        `exact` ones (an alpha channel, which has no noise) are kept whatever the settings' strength.
+        """
         began = time.perf_counter()
-        # float32 tells levels of 8 bits apart, but not of 16.
-        dtype = torch.float32 if peak <= 255 else torch.float64
-        f = self.estimate(lr.float() / peak, progress).to(dtype) * peak
+        strength = 1.0 if exact else self.settings.strength
+        trusted = lr if strength == 1 else torch.stack([soften(plane, self.kernel, strength) for plane in lr])
+        strips = make_strips(self.operator(lr.shape[-2], lr.shape[-1], peak))
+        f, width = chunks_for(strips), strips.op.hr_size[1]
+
+        def put(rows: slice, cols: slice, part: Tensor) -> None:
+            f.write(rows, cols, width, part.to(strips.device))
+
+        notes = self._estimate(trusted.float() / peak, put, progress)
         estimated = time.perf_counter()
-        x = lr.to(f.device, dtype)
-        op = downsampling(self.kernel, (f.shape[-2], f.shape[-1]), dtype, f.device)
         progress("project", 0, 1)
-        # Without a constraint: what the network was trained to add to.
-        y = f + op.pinv(x) if self.settings.consistency == "none" else op.project(f, x)
-        error = (x - op.down(y)).double() / peak
-        levels, passes = to_levels(y, peak), 0
-        if self.settings.consistency == "bits":
-            result = round_trip(y, x, op, peak, lambda done, total: progress("round trip", done, total))
-            levels, passes = result.image, result.passes
+        x, target = (t.to(strips.device, strips.dtype) for t in (lr, trusted))
+        projected = project(strips, f, target, x, peak, constrained=self.settings.consistency != "none")
+        passes = 0
+        if self.settings.consistency == "bits" and strength == 1:
+            told = partial(progress, "round trip")
+            passes = mend(projected.levels, x, residual_of(strips, projected.levels, x), self.kernel, told).passes
         progress("project", 1, 1)
         return Unchecked(
-            levels=levels.to("cpu", torch.uint8 if peak <= 255 else torch.uint16),
-            mse_float=error.square().mean().item(),
-            max_abs_float=error.abs().max().item(),
+            levels=projected.levels.image.cpu(),
+            mse_float=projected.mse_float,
+            max_abs_float=projected.max_abs_float,
             passes=passes,
             seconds={"network": estimated - began, "project": time.perf_counter() - estimated},
+            notes=notes,
         )

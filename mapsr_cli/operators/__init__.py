@@ -5,9 +5,12 @@ from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
 from mapsr_cli.operators.downsampling import downsampling
 from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
 from mapsr_cli.operators.kernels import KERNEL_NAMES, Kernel, SeparableKernel, make_kernel
+from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
 from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
-from mapsr_cli.operators.roundtrip import Consistency, RoundTrip, consistency, round_trip, to_levels
+from mapsr_cli.operators.roundtrip import Consistency, RoundTrip, consistency, mend, round_trip
+from mapsr_cli.operators.softening import soften
+from mapsr_cli.operators.strips import Strips, make_strips
 
 __all__ = [
     "KERNEL_NAMES",
@@ -16,10 +19,12 @@ __all__ = [
     "Downsampling",
     "FitConfig",
     "Kernel",
+    "Levels",
     "PinvReport",
     "Psf",
     "RoundTrip",
     "SeparableKernel",
+    "Strips",
     "condition_number",
     "consistency",
     "downsampling",
@@ -27,9 +32,12 @@ __all__ = [
     "fit_pinv",
     "make_kernel",
     "make_psf",
+    "make_strips",
+    "mend",
     "psf_of_taps",
     "random_kernels",
     "round_trip",
+    "soften",
     "solve_pinv",
     "to_levels",
 ]

@@ -85,6 +85,16 @@ class ConvolvedDownsampling(Downsampling):
         return self._inverse_spectrum.shape[0] // 2, self._inverse_spectrum.shape[1] - 1
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of what it computes in."""
+        return self._phases.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self._phases.device
+
+    @property
     def condition(self) -> float:
         """Condition number of AAᵀ: of a periodic image, or of a small one with its borders, whichever is worse."""
         return _condition(self.kernel, self._size, self.ridge)

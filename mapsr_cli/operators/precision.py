@@ -42,7 +42,7 @@ _TF32 = (
     ),
 )
 """Of matrix products, and of convolutions, which torch computes in TF32 unless told otherwise. Both have an older
-switch and, since torch 2.9, a newer one; the first of the two that can be read is set. For products that is the older,
+switch and, since torch 2.9, a newer one. The first of the two that can be read is set. For products that is the older,
 which sets the other as well, unless the newer was used: then torch refuses to read it. For convolutions it is the
 newer, as the older leaves a global setting in force."""
 

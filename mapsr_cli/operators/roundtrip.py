@@ -13,11 +13,10 @@ from torch import Tensor
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.operators.base import Downsampling
+from mapsr_cli.operators.kernels import Kernel
+from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.window_solver import Effort
-from mapsr_cli.operators.windows import Windows
-
-MARGIN = 0.01
-"""Levels by which A y must stay clear of a rounding boundary, so that any other implementation of A rounds alike."""
+from mapsr_cli.operators.windows import MARGIN, Windows
 
 EFFORTS = (
     Effort(window=24, passes=100, slack=0.25),
@@ -73,11 +72,6 @@ class Consistency:
         return None if self.mse == 0 else -10 * torch.log10(torch.tensor(self.mse, dtype=torch.float64)).item()
 
 
-def to_levels(y: Tensor, peak: int) -> Tensor:
-    """Clip to 0 … peak and round to whole levels, as saving a file does."""
-    return y.clamp(0, peak).round()
-
-
 def consistency(y: Tensor, x: Tensor, op: Downsampling, peak: int) -> Consistency:
     """Compare A y with x, both in levels 0 … peak: y [C, H, W], x [C, h, w]."""
     difference = (to_levels(op.down(y), peak) - x).double()
@@ -86,14 +80,6 @@ def consistency(y: Tensor, x: Tensor, op: Downsampling, peak: int) -> Consistenc
         worst_levels=int(difference.abs().max().item()),
         mse=(difference / peak).square().mean().item(),
     )
-
-
-def bounds(x: Tensor, peak: int) -> tuple[Tensor, Tensor]:
-    """Where A y − x may lie so that A y, clipped and rounded, is x: half a level less the margin; no bound beyond the
-    range, where saving clips anyway."""
-    half = torch.full_like(x, 0.5 - MARGIN)
-    infinite = torch.full_like(x, float("inf"))
-    return torch.where(x <= 0, -infinite, -half), torch.where(x >= peak, infinite, half)
 
 
 def round_trip(f: Tensor, x: Tensor, op: Downsampling, peak: int, progress: Progress | None = None) -> RoundTrip:
@@ -106,54 +92,69 @@ def round_trip(f: Tensor, x: Tensor, op: Downsampling, peak: int, progress: Prog
         raise UsageError(f"sizes disagree: f {tuple(f.shape)}, x {tuple(x.shape)}, A {op.hr_size} → {op.lr_size}")
     if op.hr_size != (op.kernel.scale * op.lr_size[0], op.kernel.scale * op.lr_size[1]):
         raise UsageError(f"an HR size of {op.hr_size} is not a multiple of the scale, {op.kernel.scale}")
-    repair = _Repair(f, x, op, peak, progress)
+    levels = Levels.rounded(f, peak)
+    mended = mend(levels, x, op.down(to_levels(f, peak)) - x, op.kernel, progress)
+    image = levels.image.to(f.dtype)
+    remaining = int((to_levels(op.down(image), peak) != x).sum())  # fewer than are wrong, which keeps a margin
+    return RoundTrip(image, mended.passes, mended.windows, remaining)
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What it took: fields as in RoundTrip."""
+
+    passes: int
+    windows: int
+
+
+def mend(levels: Levels, x: Tensor, residual: Tensor, kernel: Kernel, progress: Progress | None = None) -> Mended:
+    """The round trip in place: `levels` as rounded, `residual` = A of them − x [C, h, w], both kept up to date.
+
+    Works in windows around what is wrong, so an image need not exist in floating point as a whole.
+    """
+    repair = _Repair(levels, x, residual, kernel, progress)
     repair.make(EFFORTS[0], tries=1)
     for effort in EFFORTS:
         if repair.hopeless:
             break
         repair.make(effort, TRIES)
-    return RoundTrip(repair.y, repair.passes, repair.solved, repair.remaining)
+    return Mended(repair.passes, repair.solved)
 
 
 class _Repair:
-    """The state of one round trip: the integer image y and what is wrong with it."""
+    """The state of one round trip: the levels and what is wrong with them."""
 
-    def __init__(self, f: Tensor, x: Tensor, op: Downsampling, peak: int, progress: Progress | None) -> None:
-        self.f, self.x, self.op, self.peak, self.progress = f, x, op, peak, progress
-        self.low, self.high = bounds(x, peak)
-        self.y = to_levels(f, peak)
+    def __init__(self, levels: Levels, x: Tensor, residual: Tensor, kernel: Kernel, progress: Progress | None) -> None:
+        self.levels, self.x, self.residual, self.kernel, self.progress = levels, x, residual, kernel, progress
         self.passes = self.solved = 0
-        self._look()
         self.at_first = int(self.wrong.sum())
 
-    def _look(self) -> None:
-        self.lr = self.op.down(self.y)
-        self.residual = self.lr - self.x
-        self.wrong = (self.residual < self.low) | (self.residual > self.high)
-
     @property
-    def remaining(self) -> int:
-        """Samples that y does not give back: fewer than `wrong`, which keeps a margin."""
-        return int((to_levels(self.lr, self.peak) != self.x).sum())
+    def wrong(self) -> Tensor:
+        """[C, h, w] where A y would be rounded to another level than x, or nearly."""
+        too_low = (self.residual < MARGIN - 0.5) & (self.x > 0)
+        return too_low | ((self.residual > 0.5 - MARGIN) & (self.x < self.levels.peak))
 
     @property
     def hopeless(self) -> bool:
-        return float(self.wrong.float().mean()) > HOPELESS
+        return int(self.wrong.sum()) > HOPELESS * self.x.numel()
 
     def make(self, effort: Effort, tries: int) -> None:
         """Turns of disjoint windows around what is wrong, until nothing is, or all of it has been tried so often."""
-        if not self.wrong.any():
+        wrong = self.wrong
+        if not wrong.any():
             return
-        windows = Windows(self.op.kernel, effort, self.op.lr_size, self.peak, self.f.dtype, self.f.device)
-        tried = torch.zeros_like(self.wrong, dtype=torch.uint8)
+        size = (self.x.shape[-2], self.x.shape[-1])
+        windows = Windows(self.kernel, effort, size, self.levels.peak, self.levels.dtype, self.x.device)
+        tried = torch.zeros_like(wrong, dtype=torch.uint8)
         for _ in range(ROUNDS):
-            spots = windows.place(self.wrong & (tried < tries))
+            spots = windows.place(wrong & (tried < tries))
             if not spots:
                 return
-            windows.solve(spots, self.f, self.y, self.residual, self.low, self.high)
+            windows.solve(spots, self.levels, self.x, self.residual)
             for spot in spots:
                 windows.core(tried, spot).add_(1)
             self.passes, self.solved = max(self.passes, effort.passes), self.solved + len(spots)
-            self._look()
+            wrong = self.wrong
             if self.progress is not None:
-                self.progress(max(self.at_first - int(self.wrong.sum()), 0), self.at_first)
+                self.progress(max(self.at_first - int(wrong.sum()), 0), self.at_first)

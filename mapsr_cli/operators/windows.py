@@ -4,13 +4,25 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mapsr_cli.operators.kernels import Kernel
+from mapsr_cli.operators.levels import Levels
 from mapsr_cli.operators.window_solver import Effort, Task, WindowSolver
 
 BATCH = 32
 """Windows solved at once."""
+MARGIN = 0.01
+"""Levels by which A y must stay clear of a rounding boundary, so that any other implementation of A rounds alike."""
+
+
+def bounds(x: Tensor, peak: int) -> tuple[Tensor, Tensor]:
+    """Where A y − x may lie so that A y, clipped and rounded, is x: half a level less the margin; no bound beyond the
+    range, where saving clips anyway."""
+    half = torch.full_like(x, 0.5 - MARGIN)
+    infinite = torch.full_like(x, float("inf"))
+    return torch.where(x <= 0, -infinite, -half), torch.where(x >= peak, infinite, half)
 
 
 class Spot(NamedTuple):
@@ -42,11 +54,9 @@ class Windows:
 
     def place(self, wrong: Tensor) -> list[Spot]:
         """Disjoint windows with wrong LR samples [C, h, w] in their middle; those that would overlap must wait."""
-        at = wrong.nonzero().cpu().numpy()
-        _, first = np.unique(at // np.array([1, self.cell, self.cell]), axis=0, return_index=True)
         taken = np.zeros(wrong.shape, dtype=bool)
         spots = []
-        for channel, i, j in at[np.sort(first)]:
+        for channel, i, j in self._first_of_each_cell(wrong):
             row = int(min(max(i - self.size[0] // 2, 0), self.lr_size[0] - self.size[0]))
             col = int(min(max(j - self.size[1] // 2, 0), self.lr_size[1] - self.size[1]))
             area = (channel, slice(row, row + self.size[0]), slice(col, col + self.size[1]))
@@ -55,30 +65,40 @@ class Windows:
                 spots.append(Spot(int(channel), row, col))
         return spots
 
+    def _first_of_each_cell(self, wrong: Tensor) -> NDArray[np.int64]:
+        """[n, 3] channel, row and column of one wrong sample in each cell that has any, from top to bottom."""
+        found = []
+        for channel, plane in enumerate(wrong):
+            for top in range(0, plane.shape[0], self.cell):
+                at = plane[top : top + self.cell].nonzero().cpu().numpy()
+                _, first = np.unique(at[:, 1] // self.cell, return_index=True)
+                found.append(np.insert(at[first] + (top, 0), 0, channel, axis=1))
+        return np.concatenate(found)
+
     def core(self, t: Tensor, spot: Spot) -> Tensor:
         """The part of t [C, h, w] that a window at `spot` has in its hand: no frozen pixel reaches it."""
         (top, bottom), (left, right) = (self._free(start, axis, 2 * self.reach) for axis, start in enumerate(spot[1:]))
         return t[spot.channel, spot.row + top : spot.row + bottom, spot.col + left : spot.col + right]
 
-    def solve(self, spots: list[Spot], f: Tensor, y: Tensor, residual: Tensor, low: Tensor, high: Tensor) -> None:
-        """Solve the windows at `spots` (disjoint) and write what improves into the integer image y, in place.
-
-        f, y [C, H, W] in levels; residual = A y − x and its bounds low, high [C, h, w].
-        """
+    def solve(self, spots: list[Spot], levels: Levels, x: Tensor, residual: Tensor) -> None:
+        """Solve the windows at `spots` (disjoint); what improves goes into the levels and into residual = A y − x."""
         for at in range(0, len(spots), BATCH):
             batch = spots[at : at + BATCH]
-            images, better = self.solver.solve(self._gather(batch, f, y, residual, low, high))
-            for spot, image, keep in zip(batch, images, better.tolist(), strict=True):
+            task = self._gather(batch, levels, x, residual)
+            images, better = self.solver.solve(task)
+            residuals = task.offset + self.solver.a.down(images)
+            for spot, image, f, after, keep in zip(batch, images, task.f, residuals, better.tolist(), strict=True):
                 if keep:
-                    self._hr(y, spot).copy_(image)
+                    levels.write(self._hr(spot), f, image)
+                    self._lr(residual, spot).copy_(after)
 
     def _lr(self, t: Tensor, spot: Spot) -> Tensor:
         return t[spot.channel, spot.row : spot.row + self.size[0], spot.col : spot.col + self.size[1]]
 
-    def _hr(self, t: Tensor, spot: Spot) -> Tensor:
+    def _hr(self, spot: Spot) -> tuple[int, slice, slice]:
         s = self.scale
         rows = slice(s * spot.row, s * (spot.row + self.size[0]))
-        return t[spot.channel, rows, s * spot.col : s * (spot.col + self.size[1])]
+        return spot.channel, rows, slice(s * spot.col, s * (spot.col + self.size[1]))
 
     def _free(self, start: int, axis: int, margin: int) -> tuple[int, int]:
         """First and last (exclusive) LR index in the window `margin` from a cut; the image's border is no cut."""
@@ -96,21 +116,21 @@ class Windows:
     def _mask(self, spot: Spot, margin: int, unit: int) -> Tensor:
         return self._inside(spot.row, 0, margin, unit)[:, None] & self._inside(spot.col, 1, margin, unit)[None, :]
 
-    def _gather(self, spots: list[Spot], f: Tensor, y: Tensor, residual: Tensor, low: Tensor, high: Tensor) -> Task:
+    def _gather(self, spots: list[Spot], levels: Levels, x: Tensor, residual: Tensor) -> Task:
         """Cut the windows out.
 
         Pixels near a cut are frozen, so the window's own A, which reflects there, is exact for whatever moves. LR
         samples near a cut that frozen pixels keep wrong may stay as wrong as they are.
         """
-        images = torch.stack([self._hr(y, s) for s in spots])
+        images, estimates = (torch.stack(t) for t in zip(*(levels.read(self._hr(s)) for s in spots), strict=True))
         now = torch.stack([self._lr(residual, s) for s in spots])
-        lo, hi = (torch.stack([self._lr(t, s) for s in spots]) for t in (low, high))
+        low, high = bounds(torch.stack([self._lr(x, s) for s in spots]), levels.peak)
         controlled = torch.stack([self._mask(s, 2 * self.reach, 1) for s in spots])
         return Task(
-            f=torch.stack([self._hr(f, s) for s in spots]),
+            f=estimates,
             y=images,
             free=torch.stack([self._mask(s, self.reach, self.scale) for s in spots]),
             offset=now - self.solver.a.down(images),
-            low=torch.where(controlled, lo, torch.minimum(lo, now)),
-            high=torch.where(controlled, hi, torch.maximum(hi, now)),
+            low=torch.where(controlled, low, torch.minimum(low, now)),
+            high=torch.where(controlled, high, torch.maximum(high, now)),
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from mapsr_cli import __version__
 from mapsr_cli.criteria.base import Learner
@@ -16,12 +16,12 @@ from mapsr_cli.criteria.resolver import Estimator, SuperResolver
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import architecture_of, build
-from mapsr_cli.operators import Kernel
+from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
 from mapsr_cli.training.data import Data, open_data
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.recipe import ConstraintConfig, Recipe, criterion_config
 from mapsr_cli.training.run import Run
-from mapsr_cli.zoo import Card, describe_kernel, load_model, save_model
+from mapsr_cli.zoo import Card, describe_kernel, load_model, load_pinv, save_model
 from mapsr_cli.zoo.prior import PriorCard, load_prior, save_prior
 
 WEIGHTS = "weights.safetensors"
@@ -81,6 +81,21 @@ def make_constraint(recipe: Recipe) -> Constraint:
     if config.projection == "exact":
         return Affine(kernel)
     return AffineConvolution(kernel, _kernels(config, kernel), config.projection.endswith("-trainable"))
+
+
+def _kernels(config: ConstraintConfig, kernel: Kernel) -> Tensor:
+    """B's kernels at first, [scale², taps, taps]: random, of a file, or the least-squares solution for A."""
+    if config.projection.startswith("random"):
+        return random_kernels(kernel.scale, config.taps)
+    if config.pinv is None:
+        return solve_pinv(kernel, config.taps).kernels
+    pinv, inverted = load_pinv(Path(config.pinv))
+    if inverted != kernel:
+        raise UsageError(
+            f"--pinv {config.pinv} inverts {inverted.describe()}, not this run's {kernel.describe()}",
+            "fit-pinv makes one for it; or name none",
+        )
+    return pinv.kernels
 
 
 def open_run(

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli import __version__
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.operators import ConvPinv, Kernel
 from mapsr_cli.operators.fit_pinv import MOST_TAPS
@@ -38,12 +37,12 @@ class _Kernels(nn.Module):
         self.register_buffer("kernels", kernels.double())
 
 
-def save_pinv(path: Path, pinv: ConvPinv, kernel: Kernel) -> None:
-    """Write the kernels in float64 and what they invert; to a temporary file first.
+def save_pinv(path: Path, pinv: ConvPinv, kernel: Kernel, version: str = "") -> None:
+    """Write the kernels in float64, what they invert and mapsr's version; to a temporary file first.
 
     Raises CheckpointError where nothing can be written.
     """
-    card = PinvCard(describe_kernel(kernel), pinv.taps, __version__)
+    card = PinvCard(describe_kernel(kernel), pinv.taps, version)
     try:
         write_checkpoint(path, _Kernels(pinv.kernels), asdict(card), torch.float64)
     except OSError as error:

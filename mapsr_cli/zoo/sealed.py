@@ -5,14 +5,14 @@
 """
 
 import hashlib
-import io
 import math
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save
@@ -25,7 +25,7 @@ from mapsr_cli.zoo.container import Container, Entry, opened, read_container
 
 Said = TypeVar("Said")
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 """Bytes read at a time: loading takes the network's memory and this."""
 
 
@@ -47,7 +47,7 @@ def write_checkpoint(path: Path, network: nn.Module, header: dict[str, Any], dty
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Write contiguous tensors, bit for bit, and a header, sealed; to a temporary file first."""
     unsealed = save(tensors)
-    container = read_container(io.BytesIO(unsealed), path)
+    container = read_container(BytesIO(unsealed), path)
     try:
         sealed = seal(header, container.table())
     except (TypeError, ValueError) as error:
@@ -126,7 +126,7 @@ def _compare(wanted: dict[str, Tensor], found: dict[str, Entry], path: Path) -> 
             raise CheckpointError(f"{path}: '{name}' is {entry.dtype}, which is not a number of its kind")
 
 
-def _fill(network: nn.Module, container: Container, file: BinaryIO, sealed: "hashlib._Hash", path: Path) -> None:
+def _fill(network: nn.Module, container: Container, file: BufferedReader, sealed: "hashlib._Hash", path: Path) -> None:
     """Copy the file's tensors into the network and feed their bytes to the seal, piece by piece."""
     targets = network.state_dict()
     for name, entry in container.tensors.items():
@@ -142,12 +142,12 @@ def _fill(network: nn.Module, container: Container, file: BinaryIO, sealed: "has
             raise CheckpointError(f"{path}: cut short while it was read")
 
 
-def _pieces(file: BinaryIO, length: int) -> Iterator[bytearray]:
+def _pieces(file: BufferedReader, length: int) -> Iterator[bytearray]:
     """`length` bytes; fewer only if the file has become shorter since."""
     while length > 0:
         wanted = min(length, _CHUNK)
-        piece = bytearray(file.read(wanted))
-        if len(piece) < wanted:
+        piece = bytearray(wanted)
+        if file.readinto(piece) < wanted:
             return
         length -= wanted
         yield piece

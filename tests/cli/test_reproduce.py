@@ -11,6 +11,7 @@ from tests.cli.conftest import Mapsr
 from tests.experiments.swissroll.test_recipe import TINY, small_test
 
 
+@pytest.mark.slow
 def test_the_command(mapsr: Mapsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BUDGETS, "smoke", TINY)
     monkeypatch.setattr(fig6, "MOMENTS", 2)

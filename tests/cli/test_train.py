@@ -7,9 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from mapsr_cli.training.checkpoint import load_state
 from mapsr_cli.training.journal import read_metrics
 from mapsr_cli.zoo import load_model
 from tests.cli.conftest import Mapsr
@@ -101,6 +104,39 @@ def test_a_guided_method_trains_its_prior_once(mapsr: Mapsr, tmp_path: Path) -> 
     times = [path.stat().st_mtime_ns for path in kept]
     assert mapsr(*command, "--out", tmp_path / "two").code == 0
     assert [path.stat().st_mtime_ns for path in kept] == times
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_bits(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    """`kill -9` somewhere after a checkpoint, then --resume: the weights of a run that nobody disturbed."""
+    common = ["--data", photos, "--steps", 400, "--log", "csv", *SMALL]
+    common += ["--set", "loop.checkpoint_minutes=0.002", "--set", "loop.log_steps=1"]
+    assert mapsr("train", "affmse", "--out", tmp_path / "whole", *common).code == 0
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "mapsr_cli", "train", "affmse", "--out", killed, *common]
+    process = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (killed / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    reached = load_state(killed / "checkpoint.safetensors")["step"]
+    assert 0 < reached < 400
+    done = mapsr("train", "affmse", "--out", killed, "--resume", "--log", "csv", "--device", "cpu")
+    assert done.code == 0, done.stderr
+    ours, theirs = (load_state(tmp_path / name / "checkpoint.safetensors") for name in ("killed", "whole"))
+    for part in ("players", "average"):
+        assert flat(ours[part]).keys() == flat(theirs[part]).keys()
+        assert all(torch.equal(value, flat(theirs[part])[key]) for key, value in flat(ours[part]).items())
+    assert [row[:2] for row in read_metrics(killed)] == [row[:2] for row in read_metrics(tmp_path / "whole")]
+
+
+def flat(tree: Any, at: str = "") -> dict[str, torch.Tensor]:
+    """Every tensor of a state, by its path."""
+    if isinstance(tree, torch.Tensor):
+        return {at: tree}
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list | tuple) else ()
+    return {name: value for key, item in items for name, value in flat(item, f"{at}/{key}").items()}
 
 
 @pytest.mark.slow

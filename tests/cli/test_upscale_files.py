@@ -146,3 +146,23 @@ def test_pipes_take_any_kind(mapsr: Mapsr, tmp_path: Path, tiny_model: Path) -> 
     with Image.open(io.BytesIO(done.data)) as written:
         assert written.mode == "RGBA"
         assert np.array(written).shape == (96, 80, 4)
+
+
+def test_strength(mapsr: Mapsr, tmp_path: Path, tiny_model: Path) -> None:
+    image("RGBA").save(tmp_path / "in.png")
+    done = mapsr("upscale", tmp_path / "in.png", "-m", tiny_model, "--strength", 0.5, "--json")
+    assert done.code == 0
+    assert done.stderr.splitlines() == [
+        "note: --strength 0.5: the guarantee is off, results do not give their originals back"
+    ]
+    held = done.json["results"][0]["consistency"]
+    assert held["bit_exact"] < 1
+    assert held["mse_float"] > 1e-7
+    with Image.open(tmp_path / "in.png") as original, Image.open(tmp_path / "in_x4.png") as written:
+        small, large = (torch.from_numpy(np.array(i))[None, ..., 3] for i in (original, written))
+    assert torch.equal(lr_of(large.float(), make_kernel("bicubic", 4)).byte(), small)  # alpha has no noise
+    whole = mapsr("upscale", tmp_path / "in.png", "-m", tiny_model, "--strength", 1, "--overwrite")
+    assert (whole.code, whole.stderr) == (0, "")
+    assert mapsr("verify", tmp_path / "in.png", tmp_path / "in_x4.png").code == 0
+    for words in (("--strength", "1.5"), ("--strength", "0.5", "--consistency", "none")):
+        assert mapsr("upscale", tmp_path / "in.png", "-m", tiny_model, *words, "--overwrite").code == 2

@@ -6,12 +6,11 @@ import torch
 
 from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError
 from mapsr_cli.inference.estimator import Estimator
-from mapsr_cli.inference.onnx_graph import DenseProjection, check_onnx, export_onnx
+from mapsr_cli.inference.onnx_graph import DenseProjection, Graph, check_onnx, export_onnx
 from mapsr_cli.networks import MlpGenerator, MlpGeneratorConfig, PaperGenerator, PaperGeneratorConfig
-from mapsr_cli.operators import downsampling, make_kernel
+from mapsr_cli.operators import downsampling, make_kernel, make_psf
 from mapsr_cli.operators.axis import dense_a
 from mapsr_cli.zoo import Model, load_model
-from tests.psfs import comet_kernel
 
 
 @pytest.mark.parametrize(
@@ -34,16 +33,19 @@ def test_the_dense_projection_is_the_projection(
     assert (dense(f, x) - wanted).abs().max() < 1e-4 * max(1.0, wanted.abs().max().item())
 
 
-def test_the_projection_of_a_measured_kernel_has_no_onnx_form() -> None:
-    with pytest.raises(UsageError, match="no ONNX form"):
-        DenseProjection(comet_kernel(4))
-
-
 def test_networks_of_one_size_are_refused(tiny_model: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     model = Model(load_model(tiny_model).card, MlpGenerator(MlpGeneratorConfig()), make_kernel("box", 2))
     with pytest.raises(UsageError, match="one size"):
         export_onnx(model, tmp_path / "m.onnx")
+
+
+def test_only_separable_kernels_are_projected(tiny_model: Path, tmp_path: Path) -> None:
+    model = load_model(tiny_model)
+    psf = make_psf("psf", torch.rand(5, 5).numpy(), 4)
+    with pytest.raises(UsageError, match="separable"):
+        Graph(Model(model.card, model.network, psf))
+    assert Graph(Model(replace(model.card, constraint="soft"), model.network, psf)).project is None
 
 
 def test_without_the_extra(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from mapsr_cli.errors import UsageError
+from mapsr_cli.imaging import read_picture
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.devices import choose_device, choose_dtype
-from mapsr_cli.operators import consistency, downsampling, make_kernel
+from mapsr_cli.operators import consistency, downsampling, make_kernel, soften, to_levels
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
-from tests.pictures import lr_of, scene
+from tests.pictures import EXAMPLES, lr_of, scene
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -67,6 +68,30 @@ def test_progress_is_told(tiny_model: Path) -> None:
     assert seen[:5] == [("network", i, 4) for i in (1, 2, 3, 4)] + [("project", 0, 1)]
     assert all(stage == "round trip" and done <= total for stage, done, total in seen[5:-1])
     assert seen[-1] == ("project", 1, 1)
+
+
+def test_a_softer_projection_is_one_onto_a_softened_original(tiny_model: Path) -> None:
+    model = load_model(tiny_model)
+    x = lr_of(scene(160, 120, contrast=0.5), model.kernel)
+    upscaler = Upscaler(model, Settings(strength=0.4))
+    target = soften(x, model.kernel, 0.4).float()
+    f = upscaler.estimate(target / 255) * 255
+    expected = to_levels(upscaler.operator(40, 30).project(f, target), 255)
+    assert (upscaler.upscale(x.byte()).levels - expected).abs().max() <= 1
+    exact = upscaler.upscale(x.byte(), exact=True)
+    assert torch.equal(exact.levels, Upscaler(model).upscale(x.byte()).levels)
+
+
+def test_noise_weighs_less_at_less_strength() -> None:
+    """A tenth of a decibel at least, on a photograph with noise of five levels."""
+    model = load_model(find_model(DEFAULT_MODEL))
+    hr = read_picture(EXAMPLES / "chelsea.png").levels[:, :160, 40:200].float()
+    noise = torch.randn(3, 40, 40, generator=torch.Generator().manual_seed(0))
+    x = (lr_of(hr, model.kernel) + 5 * noise).round().clamp(0, 255).byte()
+    errors = [
+        (Upscaler(model, Settings("float", strength=s)).upscale(x).levels - hr).square().mean() for s in (1.0, 0.7)
+    ]
+    assert errors[1] < errors[0] * 10**-0.01
 
 
 def test_bundled_model_is_nearer_the_truth_projected_than_not() -> None:

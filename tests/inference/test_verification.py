@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.imaging import Provenance, read_picture, read_provenance, write_picture
@@ -32,9 +31,22 @@ def test_does_not_hold_for_another(tmp_path: Path) -> None:
     checked = verify_files(*pair(tmp_path), KernelChoice(kernel="gaussian9"))
     assert not checked.consistency.holds
     assert checked.consistency.lr_psnr is not None
-    difference_picture(checked, tmp_path / "map.png")
-    drawn = read_picture(tmp_path / "map.png").levels
-    assert torch.equal(drawn[0] > 0, checked.difference.abs().amax(0) > 0)
+
+
+def test_the_map_is_drawn_but_never_over_what_it_compares(tmp_path: Path) -> None:
+    lr, hr = pair(tmp_path)
+    checked = verify_files(lr, hr, KernelChoice(kernel="gaussian9"))
+    for _ in range(2):
+        difference_picture(checked, lr, hr, tmp_path / "map.png")
+    assert min(read_picture(tmp_path / "map.png").size) > 400
+    (tmp_path / "link.png").symlink_to(hr)
+    before = hr.read_bytes()
+    for path in (lr, hr, tmp_path / "link.png"):
+        with pytest.raises(ImageError, match="one of the two files"):
+            difference_picture(checked, lr, hr, path)
+    assert hr.read_bytes() == before
+    with pytest.raises(ImageError, match="not a plain file"):
+        difference_picture(checked, lr, hr, Path("/dev/null"))
 
 
 def test_one_changed_level_is_found_where_it_is(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def solve(gram: Tensor, b: Tensor, limit: int = 1000, precondition: Tensor | Non
     applied = 0
 
     def by(matrix: Tensor, x: Tensor) -> Tensor:
-        return (x.flatten(-2) @ matrix.T).view_as(x)
+        return (x.flatten(-2) @ matrix.T).reshape(x.shape)
 
     def count(x: Tensor) -> Tensor:
         nonlocal applied

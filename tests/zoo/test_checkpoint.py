@@ -21,7 +21,7 @@ from mapsr_cli.networks import (
     architecture_of,
     build,
 )
-from mapsr_cli.operators import make_kernel
+from mapsr_cli.operators import make_kernel, make_psf
 from mapsr_cli.zoo import Card, Dataset, describe_kernel, load_model, save_model
 from mapsr_cli.zoo.card import kernel_hash
 from tests.psfs import comet_kernel
@@ -69,12 +69,17 @@ def test_everything_that_a_card_says_comes_back(tiny_card: Card, tmp_path: Path)
     assert loaded.kernel == make_kernel("gaussian9", 4, 1.3)
 
 
-def test_a_measured_kernel_is_in_the_file(tiny_card: Card, tmp_path: Path) -> None:
-    """Nobody else has it: what it was read from need not be there any more."""
-    kernel = comet_kernel(4)
-    card = replace(tiny_card, kernel=describe_kernel(kernel))
-    save_model(tmp_path / "m.safetensors", Compact(CompactConfig(**card.config)), card)
-    assert load_model(tmp_path / "m.safetensors").kernel == kernel
+def test_a_point_spread_function_comes_back_with_the_same_bits(tiny_card: Card, tmp_path: Path) -> None:
+    """It has no name to be built from: the taps in the header are all there is, and they are enough."""
+    psf = make_psf("file:psf.npy", torch.rand(5, 7, generator=torch.Generator().manual_seed(0)).numpy(), 4)
+    path = tmp_path / "m.safetensors"
+    save_model(path, Compact(CompactConfig(**tiny_card.config)), replace(tiny_card, kernel=describe_kernel(psf)))
+    assert load_model(path).kernel == psf
+    for change in (_set("kernel", "first", to=[0, 0]), _set("kernel", "taps", to=[[0.25] * 2] * 2)):
+        tensors, header, data = take_apart(path)
+        change(tensors, header)
+        header["kernel"]["sha256"] = kernel_hash(header["kernel"])
+        refused(put_together(tmp_path / "bad.safetensors", tensors, header, data))
 
 
 @pytest.mark.parametrize("taps", [[[]], [[1.0], [0.5, 0.5]], [["a"]], [[0.0]], [[0.5]], [[0.0, 1.0], [0.0, 0.0]]])
@@ -204,6 +209,8 @@ LIES: dict[str, Change] = {
     "another phase": _set("kernel", "phase", to=0.5),
     "another first tap": _set("kernel", "first", to=0),
     "other taps": _set("kernel", "taps", to=[0.25] * 4),
+    "taps of the plane that are none": _set("kernel", "taps", to=[[0.5, 0.5], [1.0]]),
+    "taps of the plane that are text": _set("kernel", "taps", to=[["a"]]),
     "taps that are none": _set("kernel", "taps", to="taps"),
     "another kernel hash": _set("kernel", "sha256", to="0" * 64),
     "kernel without taps": lambda tensors, header: header["kernel"].pop("taps"),

@@ -92,11 +92,13 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_faults(hub: Hub, data: bytes, name: str) -> None:
+def test_faults(hub: Hub, data: bytes, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, nothing left where it would be used, and the next call succeeds."""
     fault, told = FAULTS[name]
     hub.add(REPO, {MODEL_FILE: data})
     hub.faults.append(fault)
+    if fault.kind in ("slow", "short"):
+        monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.1)
     with pytest.raises(HubError, match=told) as caught:
         find_model(REPO)
     assert "\n" not in str(caught.value)
@@ -105,6 +107,7 @@ def test_faults(hub: Hub, data: bytes, name: str) -> None:
     with pytest.raises(CheckpointError, match="not on this machine"):
         find_here(REPO)
     hub.faults.clear()
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", constants.DEFAULT_DOWNLOAD_TIMEOUT)
     assert find_model(REPO).read_bytes() == data
 
 

@@ -40,7 +40,9 @@ def test_a_measured_kernels_phase_is_that_of_the_plane(tiny_card: Card, tmp_path
     card = replace(tiny_card, kernel=describe_kernel(comet_kernel(4)), license="mit")
     save_model(tmp_path / "m.safetensors", Compact(CompactConfig(**card.config)), card)
     files = repository_files(tmp_path / "m.safetensors", "org/tiny", "mit", {})
-    assert "`file:comet.npy` ×4, phase 1 and 1.5, symmetric border" in files["README.md"].decode()
+    readme = files["README.md"]
+    assert isinstance(readme, bytes)
+    assert "`file:comet.npy` ×4, phase 1 and 1.5, symmetric border" in readme.decode()
 
 
 def test_what_the_hub_reads(checkpoint: Path) -> None:

@@ -1,0 +1,83 @@
+"""Peak memory and time of `mapsr upscale` by output size, each size in a process of its own.
+
+`python benchmarks/upscale_memory.py --megapixels 0.25 4 25 100`; the bound is 1 GB + 16 bytes per output pixel.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from mapsr_cli.zoo import DEFAULT_MODEL
+
+PHOTO = Path(__file__).parents[1] / "examples" / "coffee.png"
+SCALE = 4
+
+
+def picture(side: int, deep: bool, path: Path) -> None:
+    """A photograph, enlarged and mirrored to side × side: as smooth as what a large sensor gives."""
+    with Image.open(PHOTO) as photo:
+        enlarged = photo.resize((2 * photo.width, 2 * photo.height), Image.Resampling.BICUBIC)
+    mirrored = Image.new("RGB", (2 * enlarged.width, 2 * enlarged.height))
+    turns = (None, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.ROTATE_180)
+    for index, turn in enumerate(turns):
+        part = enlarged if turn is None else enlarged.transpose(turn)
+        mirrored.paste(part, ((index % 2) * enlarged.width, (index // 2) * enlarged.height))
+    whole = Image.new("RGB", (side, side))
+    for top in range(0, side, mirrored.height):
+        for left in range(0, side, mirrored.width):
+            whole.paste(mirrored, (left, top))
+    if not deep:
+        whole.save(path)
+        return
+    import numpy as np
+
+    from mapsr_cli.imaging import Picture, write_picture
+
+    levels = torch.from_numpy(np.array(whole)).permute(2, 0, 1).int() * 257
+    write_picture(path, Picture(levels.to(torch.uint16), 65535))
+
+
+def measure(megapixels: float, model: str, deep: bool, folder: Path) -> None:
+    side = round(math.sqrt(megapixels * 1e6) / SCALE)
+    source, target = folder / "in.png", folder / "out.png"
+    picture(side, deep, source)
+    command = [sys.executable, "-m", "mapsr_cli", "upscale", source, "-o", target, "-m", model, "--overwrite", "--json"]
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    pixels = (SCALE * side) ** 2
+    peak, bound = usage.ru_maxrss * 1024, 1e9 + 16 * pixels
+    result = json.loads(output)["results"][0]
+    seconds, held = result["seconds"], result["consistency"]
+    print(
+        f"{pixels / 1e6:7.2f} MP, {'16' if deep else '8'} bits: peak {peak / 1e9:.2f} GB, "
+        f"{peak / bound:.0%} of the bound; {seconds['total'] / pixels * 1e6:.2f} s per megapixel "
+        f"(network {seconds['network']:.1f} s, project {seconds['project']:.1f} s, encode {seconds['encode']:.1f} s); "
+        f"bit_exact {held['bit_exact']:.6f}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megapixels", type=float, nargs="+", default=[0.25, 4, 25, 100])
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--deep", action="store_true", help="16 bits a sample")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for megapixels in args.megapixels:
+            measure(megapixels, args.model, args.deep, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""How much memory there is, what a network takes, and what to do when there was too little."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+LIVE = 4.5
+"""Largest activations that are alive at once, as a multiple of the largest one: measured 4.1 on Compact."""
+SHARE = 0.25
+"""Of free memory, what one tile may take."""
+LEAST_TILE = 32
+MOST_TILE = {"cpu": 512}
+MOST_TILE_ELSEWHERE = 1024
+"""LR pixels a side; beyond them the halo costs little."""
+FALLBACK = 4 << 30
+"""Bytes taken to be free where the system does not say."""
+_PROBE = 32
+_LIMITS = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+
+
+def free_memory(device: str) -> int:
+    """Bytes that could be allocated on a device now."""
+    if device.startswith("cuda"):
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    found = [left for left in (_available(), _left_in_group()) if left is not None]
+    return min(found, default=FALLBACK)
+
+
+def _available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return None
+
+
+def _left_in_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What a container may still take; None outside of one."""
+    for limit, usage in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            return int((root / limit).read_text()) - int((root / usage).read_text())
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return None
+
+
+@torch.inference_mode()
+def bytes_per_pixel(network: nn.Module, like: Tensor) -> float:
+    """Memory that a network takes per LR pixel: its largest activation on a small image `like` ours, times LIVE."""
+    largest = 0
+
+    def look(module: nn.Module, inputs: object, output: object) -> None:
+        nonlocal largest
+        if isinstance(output, Tensor):
+            largest = max(largest, output.nbytes)
+
+    hooks = [module.register_forward_hook(look) for module in network.modules()]
+    try:
+        network(like.new_zeros(1, like.shape[-3], _PROBE, _PROBE))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return LIVE * largest / _PROBE**2
+
+
+def choose_tile(free: int, per_pixel: float, halo: int, device: str) -> int:
+    """Side of a tile in LR pixels such that it and its halo take a SHARE of the free memory."""
+    side = math.isqrt(max(int(SHARE * free / per_pixel), 0)) - 2 * halo
+    return max(LEAST_TILE, min(side, MOST_TILE.get(device, MOST_TILE_ELSEWHERE)))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether that is what an exception says."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "out of memory" in text)
+
+
+def release(device: str) -> None:
+    """Give back what the allocator keeps for later."""
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    elif device == "mps":
+        torch.mps.empty_cache()

@@ -1,0 +1,61 @@
+"""Π f and its rounding, strip by strip: an image need not exist in floating point as a whole."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mapsr_cli.inference.chunks import Chunks
+from mapsr_cli.operators import Levels, Strips
+
+
+@dataclass(frozen=True, eq=False)
+class Projected:
+    """Π f, rounded, and how well it held before that."""
+
+    levels: Levels
+    """[C, s·h, s·w]."""
+    mse_float: float
+    """Mean of (x − A Π f)² over LR samples, on a 0 … 1 scale."""
+    max_abs_float: float
+    """Largest |x − A Π f|, on a 0 … 1 scale."""
+
+
+def chunks_for(strips: Strips) -> Chunks:
+    """What an estimate is to be written into, so that `project` can give it up strip by strip."""
+    return Chunks([strips.hr(part) for part in strips.plan])
+
+
+def project(strips: Strips, f: Chunks, target: Tensor, x: Tensor, peak: int, constrained: bool = True) -> Projected:
+    """Π f (eqn (7)) onto {y : A y = target}, for f in [0, 1] and target [C, h, w] in levels; uses f up.
+
+    The target is x, or what of x is to be trusted; errors are told against x. Without the constraint, f + A⁺ target:
+    what the network was trained to add to.
+    """
+    width = strips.op.hr_size[1]
+
+    def estimate(rows: slice) -> Tensor:
+        return f.read(rows).to(x.device, x.dtype) * peak
+
+    residual = target - strips.down_whole(estimate) if constrained else target
+    correction = torch.stack([strips.op.inverse_gram(plane) for plane in residual])
+    levels = Levels.empty((len(x), *strips.op.hr_size), peak, x.dtype, x.device)
+    y, errors = chunks_for(strips), []
+    for part, before in zip([*strips.plan, None], [None, *strips.plan], strict=True):
+        if part is not None:
+            rows = strips.hr(part)
+            projected = strips.adjoint(part, correction, estimate(rows))
+            y.write(rows, slice(0, width), width, projected)
+            levels.write((slice(None), rows), projected)
+            f.drop_before(rows.stop)
+        if before is not None:  # A reads a little beyond a strip: only now is all of that there
+            error = (x[:, before] - strips.down(before, y.read)).double() / peak
+            errors.append((error.square().sum().item(), error.abs().max().item()))
+            y.drop_before(strips.hr(before).start)
+    squared, largest = zip(*errors, strict=True)
+    return Projected(levels, sum(squared) / x.numel(), max(largest))
+
+
+def residual_of(strips: Strips, levels: Levels, x: Tensor) -> Tensor:
+    """A of the rounded image, less x: [C, h, w]."""
+    return strips.down_whole(levels.rows) - x

@@ -1,0 +1,53 @@
+"""For a noisy LR image: what a regularised A⁺ makes of it, seen through A.
+
+Let x = A y + n, and along one axis let our best guess without looking at fine detail be plain interpolation,
+m = Aᵀx / λ, with λ = 1/s the gain of AAᵀ for flat areas. A ridge ρ on the residual x − A m gives the estimate
+
+    A⁺_ρ x = m + Aᵀ(AAᵀ + ρI)⁻¹(x − A m) = (1 + ρ/λ) Aᵀ(AAᵀ + ρI)⁻¹ x,
+
+the posterior mean where ρ is the noise's variance over that of the detail that m lacks. A⁺ divides the finest LR
+detail, and the noise in it, by AAᵀ's smallest eigenvalue (bicubic ×4: half of λ along each axis); A⁺_ρ does not. With
+
+    A A⁺_ρ = (1 + ρ/λ)(I − ρ(AAᵀ + ρI)⁻¹)
+
+along both axes, projecting onto {y : A y = x̃} for x̃ = A A⁺_ρ x is projecting with A⁺_ρ in place of A⁺: what A does
+not see of f stays as it is. Nothing is blended and f is not blurred.
+"""
+
+import torch
+from torch import Tensor
+
+from mapsr_cli.errors import UsageError
+from mapsr_cli.operators.axis import make_axis
+from mapsr_cli.operators.kernels import Kernel, SeparableKernel
+
+LEAST = 1e-3
+"""Strengths below differ by less than a thousandth from a ridge without bound."""
+
+
+def soften(x: Tensor, kernel: Kernel, strength: float) -> Tensor:
+    """x̃ = A A⁺_ρ x for LR images x [..., h, w], any unit; float64.
+
+    `strength` = λ/(λ + ρ) in 0 … 1 is the share of a flat residual that the ridge takes off along an axis; 1 is x
+    itself, 0 plain interpolation's A m. Flat areas keep their level at any strength. Raises UsageError outside 0 … 1,
+    and for a kernel that is not separable.
+    """
+    if not 0 <= strength <= 1:
+        raise UsageError(f"strength must be from 0 to 1, not {strength:g}")
+    if not isinstance(kernel, SeparableKernel):
+        raise UsageError(f"{kernel.describe()} is not separable: its inverse takes no ridge", "leave out --strength")
+    x = x.double()
+    if strength == 1:
+        return x
+    strength = max(strength, LEAST)
+    ridge = (1 - strength) / strength / kernel.scale
+    for _ in range(2):
+        x = _along_rows(x, kernel, ridge).transpose(-1, -2)
+    return x.contiguous()
+
+
+def _along_rows(x: Tensor, kernel: SeparableKernel, ridge: float) -> Tensor:
+    inverse = make_axis(kernel, kernel.scale * x.shape[-2], torch.float64, x.device, ridge).inverse_gram
+    flat = x.new_ones(x.shape[-2], 1)
+    gain = flat - ridge * inverse(flat)  # λ/(λ + ρ), but for ripples of the kernel and its border
+    return (x - ridge * inverse(x)) / gain

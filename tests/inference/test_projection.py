@@ -1,0 +1,90 @@
+"""Strips, tiles and free memory change nothing that is saved."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mapsr_cli.inference import Settings, Upscaler
+from mapsr_cli.inference.comparison import downscaled
+from mapsr_cli.inference.projection import chunks_for, project, residual_of
+from mapsr_cli.operators import downsampling, make_kernel, make_strips, round_trip, to_levels
+from mapsr_cli.zoo import load_model
+from tests.pictures import lr_of, scene
+
+BICUBIC = make_kernel("bicubic", 4)
+SIZE = (4 * 150, 4 * 20)
+
+
+@pytest.mark.parametrize(("peak", "dtype"), [(255, torch.float32), (65535, torch.float64)])
+@pytest.mark.parametrize("constrained", [True, False])
+def test_projected_in_strips(peak: int, dtype: torch.dtype, constrained: bool) -> None:
+    op = downsampling(BICUBIC, SIZE, dtype)
+    f = torch.rand(3, *SIZE)
+    x = to_levels(peak * op.down(scene(*SIZE).to(dtype) / 255), peak)
+    strips = make_strips(op, 1)
+    chunks = chunks_for(strips)
+    chunks.write(slice(0, SIZE[0]), slice(0, SIZE[1]), SIZE[1], f)
+    projected = project(strips, chunks, x, x, peak, constrained)
+    f = f.to(dtype) * peak
+    y = op.project(f, x) if constrained else f + op.pinv(x)
+    assert torch.equal(projected.levels.image.to(dtype), to_levels(y, peak))
+    error = (x - op.down(y)).double() / peak
+    assert projected.max_abs_float == error.abs().max().item()
+    assert projected.mse_float == pytest.approx(error.square().mean().item())
+    assert torch.equal(residual_of(strips, projected.levels, x), op.down(to_levels(y, peak)) - x)
+
+
+@pytest.mark.parametrize("consistency", ["bits", "float"])
+def test_upscaled_in_strips(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, consistency: str) -> None:
+    """Against the whole image in one, by the operators themselves."""
+    model = load_model(tiny_model)
+    upscaler = Upscaler(model, Settings(consistency=consistency, tile=13))  # type: ignore[arg-type]
+    x = lr_of(scene(*SIZE, contrast=2.0), BICUBIC)
+    whole = upscaler(x.byte())
+    op = upscaler.operator(x.shape[-2], x.shape[-1])
+    y = op.project(upscaler.estimate(x / 255) * 255, x)
+    expected = round_trip(y, x, op, 255).image if consistency == "bits" else to_levels(y, 255)
+    assert torch.equal(whole.levels, expected.byte())
+    monkeypatch.setattr("mapsr_cli.operators.strips.STRIP_PIXELS", 1)
+    monkeypatch.setattr("mapsr_cli.inference.upscaler.make_strips", lambda op: make_strips(op, 1))
+    assert torch.equal(upscaler(x.byte()).levels, whole.levels)
+
+
+def test_downscaled_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    hr = scene(*SIZE).byte()
+    expected = to_levels(downsampling(BICUBIC, SIZE, torch.float64).down(hr.double()), 255).int()
+    monkeypatch.setattr("mapsr_cli.inference.comparison.make_strips", lambda op: make_strips(op, 1))
+    assert torch.equal(downscaled(hr, BICUBIC, 255), expected)
+
+
+def test_out_of_memory_is_noted(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    upscaler = Upscaler(load_model(tiny_model), Settings(consistency="float"))
+    x = scene(100, 90).byte()
+    expected = upscaler.upscale(x)
+    network = upscaler.network
+
+    def cramped(part: torch.Tensor) -> torch.Tensor:
+        if part.shape[-1] > 80:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return network(part)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(upscaler, "network", cramped)
+    monkeypatch.setattr(upscaler, "_per_pixel", 100.0)
+    found = upscaler.upscale(x)
+    assert found.notes == ("out of memory in tiles of 512 pixels: took 64",)
+    assert torch.equal(found.levels, expected.levels)
+    assert expected.notes == ()
+
+
+def test_tiles_by_free_memory(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    upscaler, x = Upscaler(load_model(tiny_model)), torch.zeros(3, 1000, 1000)
+    sides = []
+    for free in (1 << 34, 1 << 28, 0):
+        monkeypatch.setattr("mapsr_cli.inference.upscaler.free_memory", lambda device, free=free: free)
+        sides.append(upscaler.tile_for(x))
+    assert sides[0] == 512
+    assert 32 < sides[1] < 512
+    assert sides[2] == 32
+    assert Upscaler(load_model(tiny_model), Settings(tile=0)).tile_for(x) == 1000
+    assert Upscaler(load_model(tiny_model), Settings(tile=77)).tile_for(x) == 77

@@ -24,6 +24,7 @@ from mapsr_cli.networks import (
 from mapsr_cli.operators import make_kernel, make_psf
 from mapsr_cli.zoo import Card, Dataset, describe_kernel, load_model, save_model
 from mapsr_cli.zoo.card import kernel_hash
+from tests.psfs import comet_kernel
 from tests.tiny import tiny
 from tests.zoo.forging import Header, put_together, take_apart
 from tests.zoo.fuzz import fuzz
@@ -79,6 +80,14 @@ def test_a_point_spread_function_comes_back_with_the_same_bits(tiny_card: Card, 
         change(tensors, header)
         header["kernel"]["sha256"] = kernel_hash(header["kernel"])
         refused(put_together(tmp_path / "bad.safetensors", tensors, header, data))
+
+
+@pytest.mark.parametrize("taps", [[[]], [[1.0], [0.5, 0.5]], [["a"]], [[0.0]], [[0.5]], [[0.0, 1.0], [0.0, 0.0]]])
+def test_taps_that_are_no_kernel_are_refused(tiny_card: Card, tmp_path: Path, taps: list[list[object]]) -> None:
+    described = {**describe_kernel(comet_kernel(4)), "taps": taps}
+    card = replace(tiny_card, kernel={**described, "sha256": kernel_hash(described)})
+    save_model(tmp_path / "m.safetensors", Compact(CompactConfig(**card.config)), card)
+    refused(tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

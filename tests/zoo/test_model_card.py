@@ -8,8 +8,9 @@ from huggingface_hub import ModelCard
 
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.networks import Compact, CompactConfig
-from mapsr_cli.zoo import Card, Dataset, save_model
+from mapsr_cli.zoo import Card, Dataset, describe_kernel, save_model
 from mapsr_cli.zoo.model_card import licence_of, repository_files
+from tests.psfs import comet_kernel
 
 METRICS = {"protocol": "y", "psnr_y": {"Set5": 31.5, "Set14": None}, "cost_of_float16": {"Set5": 0.0}}
 
@@ -33,6 +34,15 @@ def metadata(text: bytes) -> dict[str, Any]:
     """As the Hub's own library reads it."""
     found: dict[str, Any] = ModelCard(text.decode()).data.to_dict()  # type: ignore[no-untyped-call]
     return found
+
+
+def test_a_measured_kernels_phase_is_that_of_the_plane(tiny_card: Card, tmp_path: Path) -> None:
+    card = replace(tiny_card, kernel=describe_kernel(comet_kernel(4)), license="mit")
+    save_model(tmp_path / "m.safetensors", Compact(CompactConfig(**card.config)), card)
+    files = repository_files(tmp_path / "m.safetensors", "org/tiny", "mit", {})
+    readme = files["README.md"]
+    assert isinstance(readme, bytes)
+    assert "`file:comet.npy` ×4, phase 1 and 1.5, symmetric border" in readme.decode()
 
 
 def test_what_the_hub_reads(checkpoint: Path) -> None:

@@ -38,3 +38,14 @@ class CheckpointError(MapsrError):
 
 class ConsistencyError(MapsrError):
     """A picture that does not give its low-resolution original back."""
+
+
+class HubError(MapsrError):
+    """The Hugging Face Hub cannot be reached, says no, or sends what it should not."""
+
+
+class MissingExtraError(MapsrError):
+    """An optional package that the call needs is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"the optional packages for {what} are not installed", f"pip install 'mapsr[{extra}]'")

@@ -1,5 +1,6 @@
-"""A tiny checkpoint that all rooms can use, and a quiet processor."""
+"""A tiny checkpoint that all rooms can use, a Hub on loopback, and a quiet processor."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,18 @@ from hypothesis import settings
 
 from mapsr_cli.networks import Compact, CompactConfig
 from mapsr_cli.operators import make_kernel
-from mapsr_cli.zoo import Card, save_model
-from mapsr_cli.zoo.checkpoint import describe_kernel
+from mapsr_cli.zoo import Card, describe_kernel, save_model
+from tests.hub_server import TOKEN, Hub, serve
 
-settings.register_profile("same every time", derandomize=True, database=None)
+settings.register_profile("same every time", derandomize=True, database=None, deadline=None)
 settings.load_profile("same every time")
+
+
+@pytest.fixture(autouse=True)
+def _denormals() -> Iterator[None]:
+    """Commands flush denormal numbers for speed, for the whole process; the next test shall not know."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +44,23 @@ def tiny_model(tiny_card: Card, tmp_path_factory: pytest.TempPathFactory) -> Pat
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_model(path, network, tiny_card)
     return path
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub, an empty cache and a token, as HF_ENDPOINT, HF_HOME and HF_TOKEN set them for a new process."""
+    from huggingface_hub import close_session, constants
+
+    with serve() as hub:
+        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        for name, value in {
+            "ENDPOINT": hub.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": template,
+            "HF_HUB_CACHE": str(tmp_path / "hf" / "hub"),
+            "HF_HUB_DISABLE_XET": True,
+        }.items():
+            monkeypatch.setattr(constants, name, value)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the library's own attempts
+        yield hub
+        close_session()

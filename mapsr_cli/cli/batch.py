@@ -8,15 +8,14 @@ from functools import partial
 from typing import Any
 
 from mapsr_cli.cli.paths import PIPE, Job
-from mapsr_cli.cli.report import complain, progress_bar, result, say
+from mapsr_cli.cli.report import complain, fetching, progress_bar, result, say
 from mapsr_cli.errors import DiskFullError, ImageError, MapsrError, UsageError
-from mapsr_cli.imaging import check_target, make_folder, output_format, write_bytes
+from mapsr_cli.imaging import check_target, find_kernel, make_folder, output_format, write_bytes
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.devices import choose_device, choose_dtype
 from mapsr_cli.inference.files import Encoded, Loaded, Made, Output, encode_made, load_file, make
 from mapsr_cli.inference.overlap import overlapped
 from mapsr_cli.inference.upscaler import ConsistencyLevel
-from mapsr_cli.operators import make_kernel
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
 
@@ -31,10 +30,11 @@ def make_upscaler(
     strength: float,
 ) -> Upscaler:
     """The upscaler that the options of `mapsr upscale` describe."""
-    loaded = load_model(find_model(model or DEFAULT_MODEL))
+    with fetching(model or DEFAULT_MODEL) as fetched:
+        loaded = load_model(find_model(model or DEFAULT_MODEL, fetched))
     a = None
     if kernel is not None or sigma is not None:
-        a = make_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
+        a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
     chosen = choose_device(device)
     settings = Settings(consistency, _tile(tile), chosen, choose_dtype(precision, chosen), strength)
     return Upscaler(loaded, settings, a)

@@ -23,11 +23,18 @@ def downscale(
 ) -> None:
     """Apply A: downscale HR by the kernel (bicubic) and scale (4), round, and save."""
     with failures(debug):
-        from mapsr_cli.imaging import FORMATS, MAX_PIXELS, check_target, output_format, read_picture, write_picture
+        from mapsr_cli.imaging import (
+            FORMATS,
+            MAX_PIXELS,
+            check_target,
+            find_kernel,
+            output_format,
+            read_picture,
+            write_picture,
+        )
         from mapsr_cli.inference.comparison import downscale_picture
-        from mapsr_cli.operators import make_kernel
 
-        a = make_kernel(kernel or "bicubic", 4 if scale is None else scale, sigma)
+        a = find_kernel(kernel or "bicubic", 4 if scale is None else scale, sigma)
         holds = FORMATS[output_format(output.name)].holds
         check_target(output, overwrite)
         picture = read_picture(hr, holds, max_pixels or MAX_PIXELS)

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 KernelName = Annotated[
     str | None,
     typer.Option(
-        "--kernel", metavar="NAME", help="bicubic, gaussian9, gaussianN, lanczos3 or box.", show_default=False
+        "--kernel",
+        metavar="NAME",
+        help="bicubic, gaussian9, gaussianN, lanczos3, box, or a measured one: file:PSF.npy|PSF.png.",
+        show_default=False,
     ),
 ]
 Sigma = Annotated[
@@ -21,7 +25,11 @@ Scale = Annotated[int | None, typer.Option("--scale", help="2, 3, 4 or 8.", show
 ModelName = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", metavar="NAME|FILE", help="A bundled model or a .safetensors file.", show_default=False
+        "--model",
+        "-m",
+        metavar="NAME|FILE|ORG/REPO[@REV]",
+        help="A bundled model, a .safetensors file, or a repository on the Hugging Face Hub.",
+        show_default=False,
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
@@ -35,4 +43,17 @@ MaxPixels = Annotated[
         "--max-pixels", min=1, help="Refuse larger inputs, in pixels (89478485).", metavar="N", show_default=False
     ),
 ]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+
+
+class Precision(StrEnum):
+    """What the network computes in."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+NetworkPrecision = Annotated[Precision, typer.Option("--precision", help="Of the network alone.")]
 InputFile = Annotated[Path, typer.Argument(show_default=False)]

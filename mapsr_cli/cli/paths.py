@@ -31,6 +31,13 @@ class Source:
     root: Path | None = None
 
 
+def refuse_nowhere(*paths: Path | None) -> None:
+    """Raise UsageError for a file in a folder that does not exist: better before the work than after it."""
+    for path in paths:
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent}")
+
+
 def find_sources(inputs: list[Path], recursive: bool, suffix: str) -> list[Source]:
     """The files that inputs name: files, folders, glob patterns that the shell left alone, and lists (.txt, .lst).
 

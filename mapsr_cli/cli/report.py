@@ -3,22 +3,33 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mapsr_cli.errors import MapsrError
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDE = 160
+"""Columns of a table that goes into a file or a pipe, where nothing needs to fold."""
+
+
+@cache
+def stderr() -> "Console":
+    """Where remarks go. Rich takes a tenth of a second to import: commands that need none of it do without."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(line: str) -> None:
     """A remark, on stderr."""
-    stderr.print(printable(line), markup=False)
+    stderr().print(printable(line), markup=False)
 
 
 def result(line: str) -> None:
@@ -31,6 +42,22 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
 
 
+def table(title: str, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table for people, on stdout; cells are Rich markup, the first column is text, the others are numbers."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
+    for index, name in enumerate(titles):
+        drawn.add_column(name, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(drawn)
+
+
 def document(content: dict[str, Any]) -> None:
     """A result for programs, on stdout."""
     typer.echo(json.dumps(content, indent=2, allow_nan=False))
@@ -38,12 +65,13 @@ def document(content: dict[str, Any]) -> None:
 
 def complain(error: MapsrError) -> None:
     """One line that says what is wrong, one that says what to do."""
-    stderr.print(f"[bold red]error:[/] {_escape(str(error))}")
+    stderr().print(f"[bold red]error:[/] {escape(str(error))}")
     if error.hint:
-        stderr.print(f"  {_escape(error.hint)}")
+        stderr().print(f"  {escape(error.hint)}")
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Text as it is, on one line, for Rich's markup."""
     return printable(" ".join(text.split())).replace("[", r"\[")
 
 
@@ -67,19 +95,28 @@ def failures(debug: bool) -> Iterator[None]:
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, str, int, int], None]]:
     """Yields a callback (file, stage, done, total). On a terminal it draws a bar; elsewhere it is silent."""
-    if not (sys.stderr.isatty() and stderr.is_terminal):
+    if not (sys.stderr.isatty() and stderr().is_terminal):
         yield lambda name, stage, done, total: None
         return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr, transient=True) as progress:
+    with Progress(*columns, console=stderr(), transient=True) as progress:
         task = progress.add_task("", total=None)
 
         def update(name: str, stage: str, done: int, total: int) -> None:
-            progress.update(task, description=f"{_escape(name)}  {stage}", completed=done, total=total)
+            progress.update(task, description=f"{escape(name)}  {stage}", completed=done, total=total)
 
         yield update
+
+
+@contextmanager
+def fetching(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields what a fetch from the Hub calls with (bytes done, bytes in all)."""
+    with progress_bar() as progress:
+        yield lambda done, total: progress(name, "fetch", done, total)

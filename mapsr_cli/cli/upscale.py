@@ -18,15 +18,6 @@ class Consistency(StrEnum):
     none = "none"
 
 
-class Precision(StrEnum):
-    """What the network computes in."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
-
 def upscale(
     inputs: Annotated[
         list[Path],
@@ -53,8 +44,8 @@ def upscale(
         typer.Option(min=0, max=1, help="Below 1: a softer projection for noisy and JPEG inputs; no guarantee then."),
     ] = 1.0,
     tile: Annotated[str, typer.Option(metavar="auto|N|off", help="Tile side in input pixels.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[Precision, typer.Option(help="Of the network alone.")] = Precision.auto,
+    device: options.Device = "auto",
+    precision: options.NetworkPrecision = options.Precision.auto,
     file_format: Annotated[
         str | None, typer.Option("--format", help="png, tiff, webp (lossless) or jpg (lossy).  [default: png]")
     ] = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, result, say
+from mapsr_cli.cli.report import document, failures, fetching, result, say
 
 
 def verify(
@@ -27,8 +27,12 @@ def verify(
     with failures(debug):
         from mapsr_cli.imaging import MAX_PIXELS
         from mapsr_cli.inference.verification import KernelChoice, difference_picture, verify_files
+        from mapsr_cli.zoo import find_model
 
         choice = KernelChoice(model, kernel, sigma, scale)
+        if model is not None:
+            with fetching(model) as progress:
+                choice = KernelChoice(str(find_model(model, progress)))
         checked = verify_files(lr, hr, choice, max_pixels or MAX_PIXELS)
         for note in checked.notes:
             say(f"note: {note}")

@@ -1,39 +1,128 @@
-"""Protocol `y`: 8-bit LR = A(HR) rounded, 8-bit estimate, PSNR on luma with `scale` pixels shaved."""
+"""What is compared: 8-bit LR = A(HR) rounded, 8-bit estimates; on luma without a border, or on RGB."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from mapsr_cli.evaluation.metrics import psnr_y
+from mapsr_cli.errors import ImageError
+from mapsr_cli.evaluation.metrics import luma, psnr, psnr_y, ssim
+from mapsr_cli.imaging import read_picture
 from mapsr_cli.operators import Kernel, downsampling, to_levels
 
-Estimator = Callable[[Tensor], Tensor]
-"""LR [3, h, w] in [0, 1] → HR estimate [3, s·h, s·w], nominally in [0, 1]."""
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+PEAK = 255
 
 
-def pairs(folder: Path, kernel: Kernel, limit: int | None = None) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """(name, HR, LR) for each image of a folder, in [0, 1]: HR cropped to a multiple of the scale.
+@dataclass(frozen=True)
+class Protocol:
+    """How PSNR and SSIM are taken."""
 
-    LR is A(HR), clipped and rounded as a file has it.
+    name: str
+    """`y` or `rgb`."""
+    y_only: bool
+    """Whether luma stands for the colours."""
+    shaved: bool
+    """Whether `scale` pixels are cut from each side."""
+
+    def describe(self, kernel: Kernel) -> str:
+        """For people, to be printed beside the numbers."""
+        colour = "BT.601 luma" if self.y_only else "RGB"
+        border = f"{kernel.scale} pixels shaved" if self.shaved else "whole image"
+        return f"protocol {self.name}: {colour}, {border}; LR = A(HR) in 8 bits, A = {kernel.describe()}"
+
+    def compare(self, a: Tensor, b: Tensor, scale: int) -> tuple[float, float]:
+        """(PSNR in dB, SSIM) of [3, H, W] in [0, 1]. Raises ImageError for images too small for SSIM's window."""
+        a, b = self._part(a, scale), self._part(b, scale)
+        return psnr(a, b), ssim(a, b)
+
+    def _part(self, image: Tensor, scale: int) -> Tensor:
+        part = luma(image)[None] if self.y_only else image
+        return part[..., scale:-scale, scale:-scale] if self.shaved else part
+
+
+PROTOCOLS = {"y": Protocol("y", y_only=True, shaved=True), "rgb": Protocol("rgb", y_only=False, shaved=False)}
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """An HR image and its LR original."""
+
+    name: str
+    """Stem of the HR file's name."""
+    hr: Tensor
+    """[3, s·h, s·w] float32, whole levels 0 … 255, cropped to a multiple of the scale."""
+    lr: Tensor
+    """[3, h, w] float32, whole levels 0 … 255: A(HR), clipped and rounded as a file has it."""
+
+    @property
+    def scale(self) -> int:
+        """HR pixels per LR pixel."""
+        return self.hr.shape[-1] // self.lr.shape[-1]
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Image files directly in a folder, by name."""
+    found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(p for p in found if p.is_file())
+
+
+def find_sets(folder: Path) -> dict[str, list[Path]]:
+    """HR images by test set: the folder's own images are one set; if it has none, each folder in it is one.
+
+    Raises ImageError where there is no image, or two would go by one name.
     """
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in (".png", ".jpg", ".bmp"))[:limit]:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
-        height, width = (n - n % kernel.scale for n in pixels.shape[:2])
-        hr = torch.from_numpy(pixels[:height, :width].copy()).permute(2, 0, 1).float()
-        lr = to_levels(downsampling(kernel, (height, width)).down(hr), 255)
-        yield path.stem, hr / 255, lr / 255
+    if not folder.is_dir():
+        raise ImageError(f"{folder} is not a folder", "--data takes a folder of HR images, or of test sets")
+    if own := images_in(folder):
+        sets = {folder.resolve().name: own}
+    else:
+        sets = {inner.name: images_in(inner) for inner in sorted(folder.iterdir()) if inner.is_dir()}
+    if not any(sets.values()):
+        raise ImageError(f"{folder}: no images there", "--data takes a folder of HR images, or of test sets")
+    for paths in sets.values():
+        by_name(paths)
+    return {name: paths for name, paths in sets.items() if paths}
 
 
-def mean_psnr_y(estimate: Estimator, folder: Path, kernel: Kernel, limit: int | None = None) -> float:
-    """Mean Y-PSNR in dB over a folder of HR images."""
+def by_name(paths: Sequence[Path], suffix: str = "") -> dict[str, Path]:
+    """Paths by stem, less `suffix`. Raises ImageError where two have the same."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        name = path.stem.removesuffix(suffix)
+        if name in named:
+            raise ImageError(f"{named[name]} and {path.name} would both be '{name}'", "keep one of them there")
+        named[name] = path
+    return named
+
+
+def read_levels(path: Path) -> Tensor:
+    """A file as [3, H, W] float32 in whole levels 0 … 255; grey is three equal channels."""
+    picture = read_picture(path)
+    return to_levels(picture.levels.float() * (PEAK / picture.peak), PEAK).expand(3, -1, -1)
+
+
+def make_pair(path: Path, kernel: Kernel) -> Pair:
+    """HR from a file, LR from HR. Raises ImageError for a file that cannot be read."""
+    levels = read_levels(path)
+    height, width = (n - n % kernel.scale for n in levels.shape[-2:])
+    hr = levels[:, :height, :width].contiguous()
+    return Pair(path.stem, hr, to_levels(downsampling(kernel, (height, width)).down(hr), PEAK))
+
+
+def pairs(folder: Path, kernel: Kernel, limit: int | None = None) -> Iterator[Pair]:
+    """The first `limit` pairs of a folder of HR images."""
+    for path in images_in(folder)[:limit]:
+        yield make_pair(path, kernel)
+
+
+def mean_psnr_y(estimate: Callable[[Tensor], Tensor], folder: Path, kernel: Kernel, limit: int | None = None) -> float:
+    """Mean Y-PSNR in dB over a folder of HR images; `estimate` takes LR [3, h, w] in [0, 1] to [3, s·h, s·w]."""
     with torch.inference_mode():
         values = [
-            psnr_y(to_levels(estimate(lr) * 255, 255) / 255, hr, kernel.scale)
-            for _, hr, lr in pairs(folder, kernel, limit)
+            psnr_y(to_levels(estimate(pair.lr / PEAK) * PEAK, PEAK) / PEAK, pair.hr / PEAK, kernel.scale)
+            for pair in pairs(folder, kernel, limit)
         ]
     return sum(values) / len(values)

@@ -1,89 +1,85 @@
-"""Turn a finished run into a zoo checkpoint: average weights, measured figures, and a card for people.
+"""Turn a run's weights into a zoo checkpoint: half the size, measured, with terms and protocol in its header.
 
-python -m mapsr_cli.experiments.publish --run runs/natural-x4-affmse --valid DIR
+    python -m mapsr_cli.experiments.publish --run runs/affmse-compact --name natural-x4-affmse --valid eval
+
+The manifest beside it follows.
 """
 
 import argparse
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mapsr_cli import __version__
 from mapsr_cli.evaluation.protocol import mean_psnr_y
-from mapsr_cli.experiments.natural_x4_affmse import KERNEL, NETWORK, estimate
-from mapsr_cli.networks import Compact
-from mapsr_cli.training.loop import Run, TrainConfig
-from mapsr_cli.zoo import Card, load_model, save_model
-from mapsr_cli.zoo.checkpoint import describe_kernel
+from mapsr_cli.operators import downsampling
+from mapsr_cli.zoo import Dataset, Model, load_model, save_model
+from mapsr_cli.zoo.manifest import write_manifest
 
-NAME = "natural-x4-affmse"
 SETS = ("Set5", "Set14", "BSD100", "Kodak24")
 PROTOCOL = "Y-PSNR in dB (BT.601 luma, 4 pixels shaved), LR = A(HR) rounded to 8 bits, output rounded to 8 bits"
-DATA = (
-    "BSDS500 train + test (400, Berkeley: research), T91 (91, no terms stated), one photograph per ImageNet class "
-    "(883, non-commercial research), wallpapers of elementary, Pop!_OS, deepin and Debian (55, Unsplash / CC-BY / "
-    "CC-BY-SA / GPL)"
+NATURAL = (
+    Dataset("BSDS500 train + test", "Berkeley: research", 400),
+    Dataset("T91", "no terms stated", 91),
+    Dataset("ImageNet, one photograph per class", "non-commercial research", 883),
+    Dataset("wallpapers of elementary, Pop!_OS, deepin and Debian", "Unsplash, CC-BY, CC-BY-SA, GPL", 55),
 )
+DESCRIPTION = "4× upscaling of photographs: sharp edges, no invented texture"
+LICENSE = "apache-2.0"
 
-BATCHES = "16 HR patches of 128² to step 5252, then 8 of 192²"
+
+def estimate(model: Model, lr: Tensor) -> Tensor:
+    """What an estimate is for the model's constraint, for one LR image [3, h, w]: Π f(x), or f(x)."""
+    f: Tensor = model.network(lr[None].contiguous(memory_format=torch.channels_last))[0].contiguous()
+    if model.card.constraint != "affine":
+        return f
+    return downsampling(model.kernel, (f.shape[-2], f.shape[-1])).project(f, lr)
 
 
-def measure(network: nn.Module, folder: Path, sets: tuple[str, ...]) -> dict[str, float]:
+def measure(model: Model, folder: Path, sets: tuple[str, ...]) -> dict[str, float]:
     """Mean Y-PSNR per test set."""
 
     def upscale(lr: Tensor) -> Tensor:
-        return estimate(network, lr)
+        return estimate(model, lr)
 
-    return {name: round(mean_psnr_y(upscale, folder / name, KERNEL), 3) for name in sets}
+    return {name: round(mean_psnr_y(upscale, folder / name, model.kernel), 3) for name in sets}
+
+
+def _dataset(text: str) -> Dataset:
+    name, separator, terms = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=TERMS")
+    return Dataset(name, terms)
 
 
 def main() -> None:
-    """Measure in float32 and as stored, then write weights and card."""
+    """Measure as trained and as stored, then write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="run folder")
+    parser.add_argument("--name", required=True, help="name in the zoo")
     parser.add_argument("--valid", type=Path, required=True, help="folder of test sets")
+    parser.add_argument("--description", default=DESCRIPTION, help="one line")
+    parser.add_argument("--license", default=LICENSE, help="of the weights")
+    parser.add_argument("--data", type=_dataset, nargs="*", default=NATURAL, help="NAME=TERMS of what it learnt from")
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="where to write")
     parser.add_argument("--sets", nargs="*", default=SETS, help="test sets to measure")
     args = parser.parse_args()
     torch.set_flush_denormal(True)
-    run = Run(Compact(NETWORK), Compact(NETWORK), TrainConfig(), args.run)
-    if not run.resume():
-        raise SystemExit(f"{args.run}: no checkpoint")
-    network = run.average.eval()
-    card = Card(
-        name=NAME,
-        architecture="compact",
-        config=asdict(NETWORK),
-        kernel=describe_kernel(KERNEL),
-        constraint="affine",
-        method="affmse",
-        training=_training(run),
-        version=__version__,
-    )
-    full = measure(network, args.valid, tuple(args.sets[:1]))
-    path = args.weights / f"{NAME}.safetensors"
-    save_model(path, network, card, torch.float16)
-    stored = measure(load_model(path).network, args.valid, tuple(args.sets))
+    trained = load_model(args.run / "weights.safetensors")
+    path = args.weights / f"{args.name}.safetensors"
+    told = {"description": args.description, "license": args.license, "data": tuple(args.data)}
+    card = replace(trained.card, name=args.name, **told)
+    save_model(path, trained.network, card, torch.float16)
+    full = measure(trained, args.valid, tuple(args.sets[:1]))
+    stored = measure(load_model(path), args.valid, tuple(args.sets))
     cost = {name: round(full[name] - stored[name], 4) for name in full}
     metrics: dict[str, Any] = {"protocol": PROTOCOL, "psnr_y": stored, "cost_of_float16": cost}
-    save_model(path, network, replace(card, metrics=metrics), torch.float16)
+    save_model(path, trained.network, replace(card, metrics=metrics), torch.float16)
+    write_manifest(args.weights, {})
     print(json.dumps({"weights": str(path), "training": card.training, "metrics": metrics}, indent=2))
-
-
-def _training(run: Run) -> dict[str, Any]:
-    return {
-        "data": DATA,
-        "criterion": f"MAE of Π f to {run.config.mse_from:.0%} of the run, then MSE",
-        "steps": run.state.step,
-        "minutes": round(run.state.seconds / 60, 1),
-        "batches": BATCHES,
-        "machine": "2 CPU cores, float32",
-        "command": "python -m mapsr_cli.experiments.natural_x4_affmse",
-    }
 
 
 if __name__ == "__main__":

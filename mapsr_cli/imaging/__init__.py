@@ -5,6 +5,7 @@ from mapsr_cli.imaging.formats import FORMATS, Format, Holds, is_lossless, outpu
 from mapsr_cli.imaging.hidden import spread
 from mapsr_cli.imaging.picture import Frames, Picture
 from mapsr_cli.imaging.provenance import Provenance
+from mapsr_cli.imaging.psf import find_kernel, read_psf
 from mapsr_cli.imaging.reading import MAX_PIXELS, read_frames, read_picture, read_provenance
 from mapsr_cli.imaging.tags import Tags
 from mapsr_cli.imaging.writing import check_target, make_folder, write_bytes, write_picture
@@ -21,12 +22,14 @@ __all__ = [
     "check_target",
     "encode",
     "encode_frames",
+    "find_kernel",
     "is_lossless",
     "make_folder",
     "output_format",
     "read_frames",
     "read_picture",
     "read_provenance",
+    "read_psf",
     "spread",
     "write_bytes",
     "write_picture",

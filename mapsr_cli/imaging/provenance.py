@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Self
 
-from mapsr_cli.operators import Kernel, make_kernel
+from mapsr_cli.imaging.psf import find_kernel
+from mapsr_cli.operators import Kernel
 
 PREFIX = "mapsr-"
 
@@ -27,8 +28,8 @@ class Provenance:
     """mapsr's version."""
 
     def make_kernel(self) -> Kernel:
-        """The kernel it names."""
-        return make_kernel(self.kernel, self.scale, self.sigma)
+        """The kernel it names. Raises KernelError for a measured one whose file is not there."""
+        return find_kernel(self.kernel, self.scale, self.sigma)
 
     def to_text(self) -> dict[str, str]:
         """Text chunks: `mapsr-model`, `mapsr-kernel`, …"""

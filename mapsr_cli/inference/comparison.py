@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging import Picture
-from mapsr_cli.operators import Consistency, Kernel, Strips, downsampling, to_levels
+from mapsr_cli.operators import Consistency, Kernel, downsampling, make_strips, to_levels
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Tally:
 
 def downscaled(hr: Tensor, kernel: Kernel, peak: int) -> Tensor:
     """A(HR), clipped and rounded: levels [C, H, W] → [C, h, w] int32. Strip by strip, in double precision."""
-    strips = Strips(downsampling(kernel, (hr.shape[-2], hr.shape[-1]), torch.float64))
+    strips = make_strips(downsampling(kernel, (hr.shape[-2], hr.shape[-1]), torch.float64))
     parts = (strips.down(part, lambda rows: hr[:, rows].double()) for part in strips.plan)
     return torch.cat([to_levels(part, peak).int() for part in parts], dim=1)
 

@@ -5,18 +5,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
 from mapsr_cli.errors import UsageError
+from mapsr_cli.imaging.memory import PictureLike, picture_from, picture_like
 from mapsr_cli.inference.comparison import difference, tally
 from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.inference.tiles import run_tiled
-from mapsr_cli.operators import Consistency, Downsampling, Kernel, Strips, downsampling, mend, soften
-from mapsr_cli.zoo import Model
+from mapsr_cli.operators import Consistency, Downsampling, Kernel, downsampling, make_strips, mend, soften
+from mapsr_cli.zoo import Model, find_model, load_model
 
 ConsistencyLevel = Literal["bits", "float", "none"]
 Progress = Callable[[str, int, int], None]
@@ -71,9 +72,11 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 class Upscaler:
-    """Upscale LR levels with one model. Give it LR, get HR that A takes back to LR."""
+    """Upscale with one model. Give it LR, get HR that A takes back to LR."""
 
-    def __init__(self, model: Model, settings: Settings | None = None, kernel: Kernel | None = None) -> None:
+    def __init__(self, model: Model | str, settings: Settings | None = None, kernel: Kernel | None = None) -> None:
+        """`model`: loaded, or anything that `mapsr --model` takes; then raises as `find_model` and `load_model` do."""
+        model = load_model(find_model(model)) if isinstance(model, str) else model
         self.model, self.settings = model, settings or Settings()
         self.kernel = kernel or model.kernel
         if self.kernel.scale != model.kernel.scale:
@@ -134,8 +137,19 @@ class Upscaler:
         )
         return () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
 
-    def __call__(self, lr: Tensor, peak: int = 255, progress: Progress = _silent) -> Upscaled:
-        """LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) → Upscaled, checked as `verify` does."""
+    @overload
+    def __call__(self, lr: Tensor, peak: int = 255, progress: Progress = _silent) -> Upscaled: ...
+    @overload
+    def __call__(self, lr: PictureLike) -> PictureLike: ...
+    def __call__(self, lr: Any, peak: int = 255, progress: Progress = _silent) -> Any:
+        """LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) → Upscaled, checked as `verify` does.
+
+        A PIL image, or an array of uint8 or uint16 [h, w] or [h, w, S] → the same kind, upscaled, alpha included.
+        """
+        if not isinstance(lr, Tensor):
+            from mapsr_cli.inference.pictures import upscale_picture  # which needs this module
+
+            return picture_like(upscale_picture(picture_from(lr), self, progress)[0], lr)
         made = self.upscale(lr, peak, progress)
         held = tally(difference(made.levels, lr, self.kernel, peak), peak)
         return Upscaled(**vars(made), consistency=held.consistency)
@@ -149,7 +163,7 @@ class Upscaler:
         began = time.perf_counter()
         strength = 1.0 if exact else self.settings.strength
         trusted = lr if strength == 1 else torch.stack([soften(plane, self.kernel, strength) for plane in lr])
-        strips = Strips(self.operator(lr.shape[-2], lr.shape[-1], peak))
+        strips = make_strips(self.operator(lr.shape[-2], lr.shape[-1], peak))
         f, width = chunks_for(strips, len(lr)), strips.op.hr_size[1]
 
         def put(rows: slice, cols: slice, part: Tensor) -> None:

@@ -14,13 +14,14 @@ from mapsr_cli.imaging import (
     Picture,
     Provenance,
     check_target,
+    find_kernel,
     read_frames,
     read_provenance,
     write_bytes,
 )
 from mapsr_cli.imaging.difference_map import Caption, draw_difference
 from mapsr_cli.inference.comparison import Tally, compare
-from mapsr_cli.operators import Consistency, Kernel, make_kernel
+from mapsr_cli.operators import Consistency, Kernel
 from mapsr_cli.operators.axis import lr_length
 from mapsr_cli.zoo import find_model, load_model
 
@@ -65,7 +66,7 @@ class KernelChoice:
             return load_model(find_model(self.model)).kernel, ()
         if self.kernel is None and self.sigma is None and stored is not None and self.scale in (None, stored.scale):
             return stored.make_kernel(), ()
-        chosen = make_kernel(
+        chosen = find_kernel(
             self.kernel or FALLBACK_KERNEL, FALLBACK_SCALE if self.scale is None else self.scale, self.sigma
         )
         silent = self.kernel is None and stored is None

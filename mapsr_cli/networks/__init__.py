@@ -1,5 +1,63 @@
 """Plain nn.Modules, each with a frozen config dataclass beside it."""
 
+from mapsr_cli.networks.architectures import (
+    ARCHITECTURES,
+    AnyConfig,
+    AnyDenoiser,
+    AnyDenoiserConfig,
+    AnyDiscriminator,
+    AnyDiscriminatorConfig,
+    AnyGenerator,
+    AnyGeneratorConfig,
+    architecture_of,
+    build,
+    read_config,
+)
 from mapsr_cli.networks.compact import Compact, CompactConfig
+from mapsr_cli.networks.denoiser import Denoiser, DenoiserConfig
+from mapsr_cli.networks.density import Density, DensityConfig, bits_per_dim
+from mapsr_cli.networks.discriminator import Discriminator, DiscriminatorConfig
+from mapsr_cli.networks.generator import PaperGenerator, PaperGeneratorConfig
+from mapsr_cli.networks.mlp import (
+    MlpDenoiser,
+    MlpDenoiserConfig,
+    MlpDiscriminator,
+    MlpDiscriminatorConfig,
+    MlpGenerator,
+    MlpGeneratorConfig,
+)
+from mapsr_cli.networks.presets import DEFAULT_PRESET, PRESETS, Preset
 
-__all__ = ["Compact", "CompactConfig"]
+__all__ = [
+    "ARCHITECTURES",
+    "DEFAULT_PRESET",
+    "PRESETS",
+    "AnyConfig",
+    "AnyDenoiser",
+    "AnyDenoiserConfig",
+    "AnyDiscriminator",
+    "AnyDiscriminatorConfig",
+    "AnyGenerator",
+    "AnyGeneratorConfig",
+    "Compact",
+    "CompactConfig",
+    "Denoiser",
+    "DenoiserConfig",
+    "Density",
+    "DensityConfig",
+    "Discriminator",
+    "DiscriminatorConfig",
+    "MlpDenoiser",
+    "MlpDenoiserConfig",
+    "MlpDiscriminator",
+    "MlpDiscriminatorConfig",
+    "MlpGenerator",
+    "MlpGeneratorConfig",
+    "PaperGenerator",
+    "PaperGeneratorConfig",
+    "Preset",
+    "architecture_of",
+    "bits_per_dim",
+    "build",
+    "read_config",
+]

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mapsr_cli.networks.layers import with_noise
+
 
 @dataclass(frozen=True)
 class CompactConfig:
@@ -19,6 +21,8 @@ class CompactConfig:
     """Residual blocks of two convolutions."""
     colours: int = 3
     """Image channels."""
+    noise_dim: int = 0
+    """Noise maps beside the LR image (Appendix F); 0: a deterministic generator."""
 
 
 class ResidualBlock(nn.Module):
@@ -49,7 +53,7 @@ class Compact(nn.Module):
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.config = config
-        self.head = nn.Conv2d(config.colours, config.channels, 3, padding=1)
+        self.head = nn.Conv2d(config.colours + config.noise_dim, config.channels, 3, padding=1)
         self.body = nn.Sequential(*(ResidualBlock(config.channels, config.blocks) for _ in range(config.blocks)))
         self.tail = nn.Conv2d(config.channels, config.colours * config.scale**2, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
@@ -60,7 +64,7 @@ class Compact(nn.Module):
         """LR pixels on each side that an output pixel depends on."""
         return 2 * self.config.blocks + 2
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, colours, h, w] → [N, colours, s·h, s·w]."""
-        h = self.head(x - 0.5)
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """x [N, colours, h, w] (and z [N, noise_dim, h, w]) → [N, colours, s·h, s·w]."""
+        h = self.head(with_noise(x - 0.5, z, self.config.noise_dim))
         return functional.pixel_shuffle(self.tail(self.body(h)), self.config.scale)

@@ -1,25 +1,43 @@
-"""A, Aᵀ, A⁺, Π and the box-and-bits round trip. Tensors in, tensors out."""
+"""A, Aᵀ, A⁺, Π, the paper's convolution in place of A⁺, and the box-and-bits round trip. Tensors in, tensors out."""
 
-from mapsr_cli.operators.downsampling import Downsampling, downsampling
-from mapsr_cli.operators.kernels import KERNEL_NAMES, Kernel, make_kernel
+from mapsr_cli.operators.base import Downsampling
+from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
+from mapsr_cli.operators.downsampling import downsampling
+from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
+from mapsr_cli.operators.kernels import KERNEL_NAMES, Kernel, SeparableKernel, make_kernel
 from mapsr_cli.operators.levels import Levels, to_levels
+from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
+from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
 from mapsr_cli.operators.roundtrip import Consistency, RoundTrip, consistency, mend, round_trip
 from mapsr_cli.operators.softening import soften
-from mapsr_cli.operators.strips import Strips
+from mapsr_cli.operators.strips import Strips, make_strips
 
 __all__ = [
     "KERNEL_NAMES",
     "Consistency",
+    "ConvPinv",
     "Downsampling",
+    "FitConfig",
     "Kernel",
     "Levels",
+    "PinvReport",
+    "Psf",
     "RoundTrip",
+    "SeparableKernel",
     "Strips",
+    "condition_number",
     "consistency",
     "downsampling",
+    "examine",
+    "fit_pinv",
     "make_kernel",
+    "make_psf",
+    "make_strips",
     "mend",
+    "psf_of_taps",
+    "random_kernels",
     "round_trip",
     "soften",
+    "solve_pinv",
     "to_levels",
 ]

@@ -6,14 +6,15 @@ inverse is a short filter plus a border correction as well.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
 
 from mapsr_cli.errors import KernelError
 from mapsr_cli.operators.banded import Array, AxisMap, Sample, axis_map
-from mapsr_cli.operators.kernels import Kernel
+from mapsr_cli.operators.border import reflected
+from mapsr_cli.operators.kernels import Kernel, SeparableKernel
 
 CONDITION_LIMIT = 3000.0
 """Largest condition number of AAᵀ along an axis for which float32 still keeps A Π(f) = x to display precision."""
@@ -25,12 +26,22 @@ WHOLE = 64
 class Axis:
     """A and (AAᵀ)⁻¹ along one axis of a given HR length."""
 
-    down: AxisMap
-    """A: HR length → LR length."""
-    inverse_gram: AxisMap
-    """(AAᵀ + ridge·I)⁻¹: LR length → LR length."""
+    kernel: SeparableKernel
+    length: int
+    """HR pixels."""
+    ridge: float
     condition: float
     """Condition number of AAᵀ + ridge·I."""
+    down: AxisMap
+    """A: HR length → LR length."""
+
+    @cached_property
+    def inverse_gram(self) -> AxisMap:
+        """(AAᵀ + ridge·I)⁻¹: LR length → LR length. Built when first asked for: whoever only applies A never does."""
+        like = self.down.forward.head
+        m, tolerance = lr_length(self.length, self.kernel.scale), max(torch.finfo(like.dtype).eps * 1e-2, 1e-16)
+        inverse, reach = _inverse_gram_sample(self.kernel, self.length, self.ridge, tolerance)
+        return axis_map(Sample(inverse, 1, 1, reach), m - inverse.shape[0], like.dtype, like.device)
 
 
 def lr_length(n: int, scale: int) -> int:
@@ -38,42 +49,36 @@ def lr_length(n: int, scale: int) -> int:
     return -(-n // scale)
 
 
-def dense_a(kernel: Kernel, n: int) -> Array:
-    """A along one axis as a dense [⌈n/scale⌉, n] matrix, symmetric (half-sample reflecting) border.
-
-    The border is the reflection … 2 1 0 | 0 1 2 … n−1 | n−1 n−2 …, repeated where the kernel is longer than the image.
-    """
+def dense_a(kernel: SeparableKernel, n: int) -> Array:
+    """A along one axis as a dense [⌈n/scale⌉, n] matrix."""
     m = lr_length(n, kernel.scale)
-    rows = np.repeat(np.arange(m), len(kernel.taps))
-    at = np.add.outer(kernel.scale * np.arange(m) + kernel.first, np.arange(len(kernel.taps))).ravel() % (2 * n)
+    at = np.add.outer(kernel.scale * np.arange(m) + kernel.first, np.arange(len(kernel.taps)))
     a = np.zeros((m, n))
-    np.add.at(a, (rows, np.minimum(at, 2 * n - 1 - at)), np.tile(kernel.taps, m))
+    np.add.at(a, (np.arange(m)[:, None], reflected(at, n)), kernel.taps)
     return a
 
 
-def border_reach(kernel: Kernel) -> int:
-    """LR pixels at each end of an axis whose rows of A, or columns, feel the border."""
-    before, after = -kernel.first, kernel.first + len(kernel.taps) - kernel.scale
-    return max(before, after, 0) // kernel.scale + 2
-
-
-def _gram(kernel: Kernel, n: int, ridge: float) -> Array:
+def _gram(kernel: SeparableKernel, n: int, ridge: float) -> Array:
     a = dense_a(kernel, n)
     return a @ a.T + ridge * np.eye(a.shape[0])
 
 
-def _condition(kernel: Kernel, gram: Array, ridge: float) -> float:
+def condition_number(gram: Array) -> float:
+    """Of a symmetric matrix: largest over smallest eigenvalue, infinite if that is not positive."""
     values = np.linalg.eigvalsh(gram)
-    condition = float(values[-1] / values[0]) if values[0] > 0 else float("inf")
-    if condition > CONDITION_LIMIT:
+    return float(values[-1] / values[0]) if values[0] > 0 else float("inf")
+
+
+def refuse_singular(kernel: Kernel, condition: float, limit: float, ridge: float) -> None:
+    """Raise KernelError if AAᵀ (+ ridge·I) has a condition number above `limit`."""
+    if condition > limit:
         asked = f" even with ridge {ridge:g}" if ridge else ""
         raise KernelError(
             f"kernel {kernel.describe()} is near-singular{asked}: A Aᵀ has condition number {condition:.3g} "
-            f"(limit {CONDITION_LIMIT:g})",
+            f"(limit {limit:g})",
             "take a narrower kernel or a larger scale, or ask for a regularised inverse (ridge > 0), "
             "which no longer keeps the original exactly",
         )
-    return condition
 
 
 def _inverse(gram: Array) -> Array:
@@ -81,7 +86,7 @@ def _inverse(gram: Array) -> Array:
     return (inverse + inverse.T) / 2
 
 
-def _inverse_gram_sample(kernel: Kernel, n: int, ridge: float, tolerance: float) -> tuple[Array, int]:
+def _inverse_gram_sample(kernel: SeparableKernel, n: int, ridge: float, tolerance: float) -> tuple[Array, int]:
     """(AAᵀ)⁻¹ of the shortest axis that shows all of it (entries below `tolerance` of the peak dropped), and its reach.
 
     Doubles the length until an interior row has decayed on both sides, or the sample is the whole axis.
@@ -92,7 +97,7 @@ def _inverse_gram_sample(kernel: Kernel, n: int, ridge: float, tolerance: float)
         row = np.abs(inverse[short // 2])
         far = np.flatnonzero(row > tolerance * row.max())
         decay = int(max(short // 2 - far[0], far[-1] - short // 2))
-        reach = decay + border_reach(kernel)  # the border's own rows of AAᵀ, and as far as their inverse carries them
+        reach = decay + kernel.border_reach  # the border's own rows of AAᵀ, and as far as their inverse carries them
         if Sample.periods_needed(reach) <= short:
             inverse[np.abs(inverse) <= tolerance * row.max()] = 0.0
             return inverse, reach
@@ -101,19 +106,15 @@ def _inverse_gram_sample(kernel: Kernel, n: int, ridge: float, tolerance: float)
 
 
 @lru_cache(maxsize=256)
-def make_axis(kernel: Kernel, n: int, dtype: torch.dtype, device: torch.device, ridge: float = 0.0) -> Axis:
+def make_axis(kernel: SeparableKernel, n: int, dtype: torch.dtype, device: torch.device, ridge: float = 0.0) -> Axis:
     """A and (AAᵀ + ridge·I)⁻¹ along an axis of `n` ≥ 1 HR pixels.
 
     Set-up is made in float64 on short instances, so its cost does not grow with `n`. Raises KernelError where AAᵀ is
     near-singular.
     """
-    s, m = kernel.scale, lr_length(n, kernel.scale)
-    reach = border_reach(kernel)
-    condition = _condition(kernel, _gram(kernel, n - s * max(m - WHOLE, 0), ridge), ridge)
+    s, m, reach = kernel.scale, lr_length(n, kernel.scale), kernel.border_reach
+    condition = condition_number(_gram(kernel, n - s * max(m - WHOLE, 0), ridge))
+    refuse_singular(kernel, condition, CONDITION_LIMIT, ridge)
     more = 0 if m <= WHOLE else max(m - Sample.periods_needed(reach), 0)
     down = axis_map(Sample(dense_a(kernel, n - s * more), 1, s, reach), more, dtype, device)
-    tolerance = max(torch.finfo(dtype).eps * 1e-2, 1e-16)
-    inverse, inverse_reach = _inverse_gram_sample(kernel, n, ridge, tolerance)
-    sample = Sample(inverse, 1, 1, inverse_reach)
-    inverse_gram = axis_map(sample, m - inverse.shape[0], dtype, device)
-    return Axis(down, inverse_gram, condition)
+    return Axis(kernel, n, ridge, condition, down)

@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mapsr_cli.operators.precision import exact_products, is_exact
+
 Array = NDArray[np.float64]
 
 BLOCK = 8
@@ -114,10 +116,10 @@ class AxisMap:
 
     def __call__(self, x: Tensor, base: Tensor | None = None) -> Tensor:
         """M x (+ base) over the second-to-last axis: [..., cols, W] → [..., rows, W]."""
-        if torch.is_autocast_enabled(x.device.type):  # the promise does not survive bf16
-            with torch.autocast(x.device.type, enabled=False):
-                return self(x, base)
-        return cast(Tensor, _Apply.apply(self, x, base))  # type: ignore[no-untyped-call]
+        if is_exact(x.device):
+            return cast(Tensor, _Apply.apply(self, x, base))  # type: ignore[no-untyped-call]
+        with exact_products(x.device):  # the promise does not survive bf16 or TF32
+            return cast(Tensor, _Apply.apply(self, x, base))  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)

@@ -1,77 +1,13 @@
-"""A, Aᵀ, A⁺ and Π for images, built from two axes."""
-
-from dataclasses import dataclass
+"""From a kernel to A."""
 
 import torch
-from torch import Tensor
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators.axis import Axis, make_axis
-from mapsr_cli.operators.banded import AxisMap
-from mapsr_cli.operators.kernels import Kernel
-
-
-def _along_both(rows: AxisMap, cols: AxisMap, x: Tensor, base: Tensor | None = None) -> Tensor:
-    """rows · x · colsᵀ (+ base). Widths first when growing, heights first when shrinking: the long pass is then
-    the one along rows of contiguous pixels, which needs no transposed copy."""
-    if rows.forward.rows >= rows.forward.cols:
-        return rows(_transposed(cols(_transposed(x))), base)
-    y = cols(_transposed(rows(x)), None if base is None else _transposed(base))
-    return _transposed(y).clone(memory_format=torch.contiguous_format)
-
-
-def _transposed(x: Tensor) -> Tensor:
-    return x.transpose(-1, -2)
-
-
-@dataclass(frozen=True, eq=False)
-class Downsampling:
-    """The linear map A that turns an HR image into its LR original, at one HR size, dtype and device.
-
-    Images are [..., H, W] (each leading index an independent plane), LR [..., ⌈H/s⌉, ⌈W/s⌉], any range and unit;
-    dtype and device as given to `downsampling`. Everything is linear, differentiable and free of clamps.
-    """
-
-    kernel: Kernel
-    ridge: float
-    _rows: Axis
-    _cols: Axis
-
-    @property
-    def hr_size(self) -> tuple[int, int]:
-        """(H, W) of the HR image."""
-        return self._rows.down.forward.cols, self._cols.down.forward.cols
-
-    @property
-    def lr_size(self) -> tuple[int, int]:
-        """(h, w) of the LR image."""
-        return self._rows.down.forward.rows, self._cols.down.forward.rows
-
-    @property
-    def condition(self) -> float:
-        """The larger of the two axes' condition numbers of AAᵀ."""
-        return max(self._rows.condition, self._cols.condition)
-
-    def down(self, y: Tensor) -> Tensor:
-        """A y: [..., H, W] → [..., h, w]."""
-        return _along_both(self._rows.down, self._cols.down, y)
-
-    def adjoint(self, r: Tensor) -> Tensor:
-        """Aᵀ r: [..., h, w] → [..., H, W]."""
-        return _along_both(self._rows.down.T, self._cols.down.T, r)
-
-    def inverse_gram(self, r: Tensor) -> Tensor:
-        """(AAᵀ)⁻¹ r: [..., h, w] → [..., h, w]."""
-        return _along_both(self._rows.inverse_gram, self._cols.inverse_gram, r)
-
-    def pinv(self, r: Tensor) -> Tensor:
-        """A⁺ r = Aᵀ(AAᵀ)⁻¹ r: [..., h, w] → [..., H, W], the smallest HR image that A takes to r."""
-        return self.adjoint(self.inverse_gram(r))
-
-    def project(self, f: Tensor, x: Tensor) -> Tensor:
-        """Π f = f + A⁺(x − A f), eqn (7): the image nearest to f [..., H, W] among those with A y = x [..., h, w]."""
-        correction = self.inverse_gram(x - self.down(f))
-        return _along_both(self._rows.down.T, self._cols.down.T, correction, base=f)
+from mapsr_cli.operators.base import Downsampling
+from mapsr_cli.operators.convolved import convolved_downsampling
+from mapsr_cli.operators.kernels import Kernel, SeparableKernel
+from mapsr_cli.operators.psf import Psf
+from mapsr_cli.operators.separable import separable_downsampling
 
 
 def downsampling(
@@ -81,9 +17,9 @@ def downsampling(
     device: torch.device | str = "cpu",
     ridge: float = 0.0,
 ) -> Downsampling:
-    """A for HR images of `hr_size` = (H, W), both ≥ 1. Cached per axis length, so a second call costs nothing.
+    """A for HR images of `hr_size` = (H, W), both ≥ 1. Cached per axis length or size: a second call costs nothing.
 
-    `ridge` > 0 asks for the regularised (AAᵀ + ridge·I)⁻¹ per axis: then A Π(f) = x holds only approximately.
+    `ridge` > 0 asks for the regularised (AAᵀ + ridge·I)⁻¹: then A Π(f) = x holds only approximately.
     Raises KernelError where AAᵀ is near-singular.
     """
     if min(hr_size) < 1:
@@ -91,5 +27,7 @@ def downsampling(
     if ridge < 0:
         raise UsageError(f"ridge must not be negative, not {ridge}")
     device = torch.device(device)
-    rows, cols = (make_axis(kernel, n, dtype, device, ridge) for n in hr_size)
-    return Downsampling(kernel, ridge, rows, cols)
+    if isinstance(kernel, SeparableKernel):
+        return separable_downsampling(kernel, hr_size, dtype, device, ridge)
+    assert isinstance(kernel, Psf)
+    return convolved_downsampling(kernel, hr_size, dtype, device, ridge)

@@ -1,13 +1,18 @@
-"""Downsampling kernels as data: the taps of one axis, and where they lie.
+"""Downsampling kernels as data: their weights, and where they lie.
 
-Every kernel here is separable, A = A_h ⊗ A_w, and normalised to sum to one. Along one axis, LR pixel i reads HR pixels
-`scale·i + first … scale·i + first + len(taps) − 1`, with a symmetric (half-sample reflecting) border.
+Weights sum to one. LR pixel i reads HR pixels `scale·i + first … scale·i + first + len(taps) − 1` along an axis, with a
+symmetric (half-sample reflecting) border. What has a name here is separable, A = A_h ⊗ A_w; a measured point-spread
+function (`psf`) need not be.
 """
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mapsr_cli.errors import UsageError
 
@@ -17,29 +22,76 @@ DEFAULT_SIGMA = 1.6
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """One axis of a separable downsampling kernel."""
+class Kernel(ABC):
+    """What A weighs HR pixels with, and where. Hashable: operators are cached by it."""
 
     name: str
-    """What the user calls it: `bicubic`, `gaussian9`, …"""
+    """What the user calls it: `bicubic`, `gaussian9`, `file:psf.npy`, …"""
     scale: int
     """HR pixels per LR pixel."""
-    taps: tuple[float, ...]
-    """Weights, summing to one."""
-    first: int
-    """HR index of the first tap, seen from HR pixel `scale·i`."""
+    taps: tuple[float, ...] | tuple[tuple[float, ...], ...]
+    """Weights, summing to one: of one axis if separable, else of the plane, row by row."""
+    first: int | tuple[int, int]
+    """HR index of the first tap, seen from HR pixel `scale·i`; (row, column) in the plane."""
     sigma: float | None = None
     """Standard deviation in HR pixels (Gaussians only)."""
 
     @property
-    def phase(self) -> float:
+    @abstractmethod
+    def phase(self) -> float | tuple[float, float]:
         """HR position of LR pixel 0's centre: (scale − 1)/2 for a centre-aligned kernel, as image libraries have it."""
-        return self.first + (len(self.taps) - 1) / 2
 
+    @abstractmethod
+    def plane(self) -> tuple[NDArray[np.float64], tuple[int, int]]:
+        """Weights [P, Q] of the plane, and (row, column) of the first, seen from HR pixel (`scale·i`, `scale·j`)."""
+
+    @abstractmethod
     def describe(self) -> str:
         """For people."""
+
+    @property
+    def border_reach(self) -> int:
+        """LR pixels at each end of an axis whose rows of A, or columns, feel the border."""
+        weights, first = self.plane()
+        beyond = [max(-at, at + size - self.scale, 0) for at, size in zip(first, weights.shape, strict=True)]
+        reach: int = max(beyond) // self.scale + 2
+        return reach
+
+
+@dataclass(frozen=True)
+class SeparableKernel(Kernel):
+    """The same taps along both axes."""
+
+    taps: tuple[float, ...]
+    first: int
+
+    @property
+    def phase(self) -> float:
+        """The same along both axes."""
+        return self.first + (len(self.taps) - 1) / 2
+
+    def plane(self) -> tuple[NDArray[np.float64], tuple[int, int]]:
+        """The taps' outer product."""
+        return np.outer(self.taps, self.taps), (self.first, self.first)
+
+    def describe(self) -> str:
+        """Name, scale, σ, taps, phase."""
         sigma = "" if self.sigma is None else f", σ = {self.sigma:g}"
         return f"{self.name} (×{self.scale}{sigma}, {len(self.taps)} taps per axis, phase {self.phase:g})"
+
+
+def centred(size: int, scale: int) -> int:
+    """HR index of the first of `size` taps that are centred on the LR pixel.
+
+    Where parity forbids the block's centre, half a pixel before it: an odd kernel at stride 4 sits on HR pixel 4i + 1.
+    """
+    return math.floor((scale - 1) / 2 - (size - 1) / 2)
+
+
+def check_scale(scale: int) -> None:
+    """Raise UsageError for a scale that is not offered."""
+    if scale not in SCALES:
+        raise UsageError(f"scale {scale} is not one of 2, 3, 4, 8")
 
 
 def cubic(x: float) -> float:
@@ -78,7 +130,7 @@ def _normalised(weights: list[float]) -> tuple[float, ...]:
     return tuple(w / total for w in weights)
 
 
-def _antialiased(name: str, scale: int) -> Kernel:
+def _antialiased(name: str, scale: int) -> SeparableKernel:
     """A continuous kernel stretched by the scale and centred on the LR pixel, as MATLAB's `imresize` does it."""
     profile, radius = _CONTINUOUS[name]
     centre = (scale - 1) / 2
@@ -86,28 +138,21 @@ def _antialiased(name: str, scale: int) -> Kernel:
     weights = [profile((j - centre) / scale) for j in range(first, last + 1)]
     while weights[0] == 0.0:  # the kernel ends exactly on a pixel: it is not read
         weights, first = weights[1:-1], first + 1
-    return Kernel(name, scale, _normalised(weights), first)
+    return SeparableKernel(name, scale, _normalised(weights), first)
 
 
-def _gaussian(size: int, scale: int, sigma: float) -> Kernel:
-    """`size` taps of a Gaussian.
-
-    Where parity forbids the block's centre, the kernel is centred half a pixel before it: an odd one at stride 4 sits
-    on HR pixel 4i + 1.
-    """
-    first = math.floor((scale - 1) / 2 - (size - 1) / 2)
+def _gaussian(size: int, scale: int, sigma: float) -> SeparableKernel:
     weights = [math.exp(-0.5 * ((j - (size - 1) / 2) / sigma) ** 2) for j in range(size)]
-    return Kernel(f"gaussian{size}", scale, _normalised(weights), first, sigma)
+    return SeparableKernel(f"gaussian{size}", scale, _normalised(weights), centred(size, scale), sigma)
 
 
-def make_kernel(name: str, scale: int, sigma: float | None = None) -> Kernel:
+def make_kernel(name: str, scale: int, sigma: float | None = None) -> SeparableKernel:
     """The kernel a user names, at a scale of 2, 3, 4 or 8.
 
     `gaussianN` has N taps per axis (N ≥ 1) and standard deviation `sigma` in HR pixels (default 1.6).
     Raises UsageError for an unknown name or scale, or a `sigma` that has no meaning there.
     """
-    if scale not in SCALES:
-        raise UsageError(f"scale {scale} is not one of 2, 3, 4, 8")
+    check_scale(scale)
     if name in _CONTINUOUS:
         if sigma is not None:
             raise UsageError(f"--sigma has no meaning for the {name} kernel", "it belongs to gaussianN")
@@ -117,4 +162,4 @@ def make_kernel(name: str, scale: int, sigma: float | None = None) -> Kernel:
         if not (math.isfinite(sigma) and sigma > 0):
             raise UsageError(f"sigma must be a positive number of HR pixels, not {sigma}")
         return _gaussian(int(match[1]), scale, sigma)
-    raise UsageError(f"unknown kernel '{name}'", f"known kernels: {', '.join(KERNEL_NAMES)}")
+    raise UsageError(f"unknown kernel '{name}'", f"known kernels: {', '.join(KERNEL_NAMES)}, file:PSF")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators.downsampling import Downsampling
+from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.kernels import Kernel
 from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.window_solver import Effort

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.operators.axis import make_axis
-from mapsr_cli.operators.kernels import Kernel
+from mapsr_cli.operators.kernels import Kernel, SeparableKernel
 
 LEAST = 1e-3
 """Strengths below differ by less than a thousandth from a ridge without bound."""
@@ -29,10 +29,13 @@ def soften(x: Tensor, kernel: Kernel, strength: float) -> Tensor:
     """x̃ = A A⁺_ρ x for LR images x [..., h, w], any unit; float64.
 
     `strength` = λ/(λ + ρ) in 0 … 1 is the share of a flat residual that the ridge takes off along an axis; 1 is x
-    itself, 0 plain interpolation's A m. Flat areas keep their level at any strength. Raises UsageError outside 0 … 1.
+    itself, 0 plain interpolation's A m. Flat areas keep their level at any strength. Raises UsageError outside 0 … 1,
+    and for a kernel that is not separable.
     """
     if not 0 <= strength <= 1:
         raise UsageError(f"strength must be from 0 to 1, not {strength:g}")
+    if not isinstance(kernel, SeparableKernel):
+        raise UsageError(f"{kernel.describe()} is not separable: its inverse takes no ridge", "leave out --strength")
     x = x.double()
     if strength == 1:
         return x
@@ -43,7 +46,7 @@ def soften(x: Tensor, kernel: Kernel, strength: float) -> Tensor:
     return x.contiguous()
 
 
-def _along_rows(x: Tensor, kernel: Kernel, ridge: float) -> Tensor:
+def _along_rows(x: Tensor, kernel: SeparableKernel, ridge: float) -> Tensor:
     inverse = make_axis(kernel, kernel.scale * x.shape[-2], torch.float64, x.device, ridge).inverse_gram
     flat = x.new_ones(x.shape[-2], 1)
     gain = flat - ridge * inverse(flat)  # λ/(λ + ρ), but for ripples of the kernel and its border

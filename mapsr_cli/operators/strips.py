@@ -4,6 +4,7 @@ A large image then never has to exist in floating point as a whole. A strip is c
 banded matrices as the whole image is, so not even the order of a sum differs.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,9 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.operators.banded import Banded
-from mapsr_cli.operators.downsampling import Downsampling
+from mapsr_cli.operators.base import Downsampling
+from mapsr_cli.operators.convolved import ConvolvedDownsampling
+from mapsr_cli.operators.separable import SeparableDownsampling
 
 STRIP_BYTES = 1 << 23
 """Of one plane of a strip, about."""
@@ -63,33 +66,71 @@ def band(whole: Banded, rows: slice) -> Band:
     return Band(matrix, slice(start, stop), gives)
 
 
-class Strips:
+class Strips(ABC):
     """One operator, strip by strip. No autograd."""
 
-    def __init__(self, op: Downsampling, size: int = STRIP_BYTES) -> None:
-        self.op = op
-        self._rows, self._cols = op._rows.down, op._cols.down
-        height, width = op.lr_size
-        least = max(LEAST_ROWS, 2 * (len(self._rows.forward.head) + len(self._rows.forward.core)))
-        count = max(size // (op.kernel.scale**2 * width * self.dtype.itemsize), least)
-        starts = list(range(0, max(height - least, 0) + 1, count))
-        self.plan = [slice(a, b) for a, b in zip(starts, [*starts[1:], height], strict=True)]
-        """LR rows of each strip; A reads no further than into the strips beside it."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of what it computes in."""
-        return self._rows.forward.head.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        return self._rows.forward.head.device
+    op: Downsampling
+    plan: list[slice]
+    """LR rows of each strip; A reads no further than into the strips beside it."""
+    dtype: torch.dtype
+    """Of what it computes in."""
+    device: torch.device
+    """Where it computes."""
 
     def hr(self, part: slice) -> slice:
         """The HR rows of LR rows."""
         s = self.op.kernel.scale
         return slice(s * part.start, min(s * part.stop, self.op.hr_size[0]))
+
+    @abstractmethod
+    def down(self, part: slice, fetch: Fetch) -> Tensor:
+        """LR rows `part` of A y: [C, rows, w]. `fetch` is asked once, for the HR rows of y that they need."""
+
+    @abstractmethod
+    def adjoint(self, part: slice, r: Tensor, base: Tensor) -> Tensor:
+        """The HR rows of LR rows `part` of Aᵀ r, added to `base` [C, rows, W], for r [C, h, w]."""
+
+    def down_whole(self, fetch: Fetch) -> Tensor:
+        """A y [C, h, w], where y as a whole exists only as `fetch` has it."""
+        return torch.cat([self.down(part, fetch) for part in self.plan], dim=-2)
+
+
+def make_strips(op: Downsampling, size: int = STRIP_BYTES) -> Strips:
+    """Strips of about `size` bytes a plane; the whole at once where A is not separable."""
+    if isinstance(op, SeparableDownsampling):
+        return SeparableStrips(op, size)
+    assert isinstance(op, ConvolvedDownsampling)
+    return WholeStrip(op)
+
+
+class WholeStrip(Strips):
+    """All rows in one strip: what is not separable has no matrix of rows."""
+
+    def __init__(self, op: ConvolvedDownsampling) -> None:
+        self.op, self.dtype, self.device = op, op.dtype, op.device
+        self.plan = [slice(0, op.lr_size[0])]
+
+    def down(self, part: slice, fetch: Fetch) -> Tensor:
+        """A y."""
+        return self.op.down(fetch(self.hr(part)))
+
+    def adjoint(self, part: slice, r: Tensor, base: Tensor) -> Tensor:
+        """Aᵀ r + base."""
+        return self.op.adjoint(r) + base
+
+
+class SeparableStrips(Strips):
+    """Through the axes' banded matrices."""
+
+    def __init__(self, op: SeparableDownsampling, size: int = STRIP_BYTES) -> None:
+        self.op = op
+        self._rows, self._cols = op._rows.down, op._cols.down
+        self.dtype, self.device = self._rows.forward.head.dtype, self._rows.forward.head.device
+        height, width = op.lr_size
+        least = max(LEAST_ROWS, 2 * (len(self._rows.forward.head) + len(self._rows.forward.core)))
+        count = max(size // (op.kernel.scale**2 * width * self.dtype.itemsize), least)
+        starts = list(range(0, max(height - least, 0) + 1, count))
+        self.plan = [slice(a, b) for a, b in zip(starts, [*starts[1:], height], strict=True)]
 
     def down(self, part: slice, fetch: Fetch) -> Tensor:
         """LR rows `part` of A y: [C, rows, w]. `fetch` is asked once, for the HR rows of y that they need."""
@@ -105,10 +146,6 @@ class Strips:
         onto = base.new_zeros(len(base), rows.matrix.rows, base.shape[-1])
         rows.cut(onto, wanted).copy_(base)
         return rows.cut(rows.matrix.matmul(grown, onto), wanted)
-
-    def down_whole(self, fetch: Fetch) -> Tensor:
-        """A y [C, h, w], where y as a whole exists only as `fetch` has it."""
-        return torch.cat([self.down(part, fetch) for part in self.plan], dim=-2)
 
 
 def _transposed(x: Tensor) -> Tensor:

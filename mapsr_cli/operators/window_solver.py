@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mapsr_cli.operators.axis import border_reach, dense_a
 from mapsr_cli.operators.kernels import Kernel
+from mapsr_cli.operators.window_map import window_map
 
 SOFTNESS = 2.0
 """1/μ times `peak`, as a fraction of AAᵀ's largest eigenvalue: multipliers grow with the range, e must not."""
@@ -79,44 +79,19 @@ class Task:
 
 
 class WindowSolver:
-    """Solves many windows of one size at once. Everything is dense: a window is small."""
+    """Solves many windows of one size at once."""
 
     def __init__(
         self, kernel: Kernel, effort: Effort, size: tuple[int, int], peak: int, dtype: torch.dtype, device: torch.device
     ) -> None:
         self.effort, self.peak = effort, peak
-        self.cell = 2 * border_reach(kernel) * kernel.scale
-        rows, cols = (torch.from_numpy(dense_a(kernel, n * kernel.scale)) for n in size)
-        height_values, height_vectors = torch.linalg.eigh(rows @ rows.T)
-        width_values, width_vectors = torch.linalg.eigh(cols @ cols.T)
-        spectrum = height_values[:, None] * width_values[None, :]
-        self.softness = SOFTNESS / peak * spectrum.max().item()
-
-        def placed(t: Tensor) -> Tensor:
-            return t.to(device, dtype)
-
-        self.rows, self.cols = placed(rows), placed(cols)
-        self.height_vectors, self.width_vectors = placed(height_vectors), placed(width_vectors)
-        self.damped = placed(1 / (spectrum + self.softness))
-        self.step_cost = placed(0.5 * rows.square().sum(0)[:, None] * cols.square().sum(0)[None, :])
+        self.cell = 2 * kernel.border_reach * kernel.scale
+        self.a = window_map(kernel, size, SOFTNESS / peak, dtype, device)
 
     def solve(self, task: Task) -> tuple[Tensor, Tensor]:
         """Integer images [B, H, W] for the windows, and which of them [B] are better than what was there."""
         solution = self._repair(task, self._dual(task).round())
-        return solution, task.better(self.down(solution), self.down(task.y))
-
-    def down(self, y: Tensor) -> Tensor:
-        """A y for windows [B, H, W] → [B, h, w]."""
-        return self.rows @ y @ self.cols.T
-
-    def adjoint(self, r: Tensor) -> Tensor:
-        """Aᵀ r."""
-        return self.rows.T @ r @ self.cols
-
-    def precondition(self, r: Tensor) -> Tensor:
-        """(AAᵀ + I/μ)⁻¹ r, through the eigenvectors of the two axes."""
-        u, v = self.height_vectors, self.width_vectors
-        return u @ (self.damped * (u.T @ r @ v)) @ v.T
+        return solution, task.better(self.a.down(solution), self.a.down(task.y))
 
     def _dual(self, task: "Task") -> Tensor:
         """The continuous problem: accelerated ascent on λ. Returns y [B, H, W]. Windows that converge drop out."""
@@ -138,7 +113,7 @@ class WindowSolver:
     def _ascend(self, task: "Task", state: "_Ascent") -> "_Ascent":
         """One pass of Nesterov's method; where the momentum overshoots, it starts anew."""
         _, gradient = self._image_and_gradient(task, state.multiplier)
-        ascended = state.multiplier + self.precondition(gradient)
+        ascended = state.multiplier + self.a.precondition(gradient)
         step = ascended - state.previous
         onward = (gradient * step).sum((1, 2), keepdim=True) > 0
         t = torch.where(onward, state.t, torch.ones_like(state.t))
@@ -148,13 +123,13 @@ class WindowSolver:
     def _image_and_gradient(self, task: "Task", multiplier: Tensor) -> tuple[Tensor, Tensor]:
         """y(λ) = clip(f + Aᵀλ) where it is free, and x + e − A y, the dual's gradient: what is still violated."""
         tighten = 0.5 - self.effort.slack
-        y = torch.where(task.free, (task.f + self.adjoint(multiplier)).clamp_(0, self.peak), task.y)
-        e = torch.clamp(-self.softness * multiplier, task.low + tighten, task.high - tighten)
-        return y, e - task.offset - self.down(y)
+        y = torch.where(task.free, (task.f + self.a.adjoint(multiplier)).clamp_(0, self.peak), task.y)
+        e = torch.clamp(-self.a.softness * multiplier, task.low + tighten, task.high - tighten)
+        return y, e - task.offset - self.a.down(y)
 
     def _repair(self, task: "Task", y: Tensor) -> Tensor:
         """Step single pixels by one level where that lowers the squared excess over the bounds, while it still does."""
-        penalty = task.penalty(self.down(y))
+        penalty = task.penalty(self.a.down(y))
         left = penalty.nonzero()[:, 0]
         for _ in range(REPAIR_TURNS):
             if len(left) == 0:
@@ -163,7 +138,7 @@ class WindowSolver:
             for step in range(REPAIR_STEPS):
                 repaired = self._step(part, repaired, parity=step % 4)
             y = y.index_copy(0, left, repaired)
-            penalty = part.penalty(self.down(repaired))
+            penalty = part.penalty(self.a.down(repaired))
             going = (penalty > 0) & (penalty < WORTHWHILE * before)
             left, penalty = left[going], torch.zeros_like(y[:, 0, 0]).index_copy(0, left, penalty)
         return y
@@ -174,11 +149,11 @@ class WindowSolver:
         The excess is measured against slightly tighter bounds, so that every step that is taken is sure to help:
         ½ dist² has a 1-Lipschitz gradient, hence the gain of a step at pixel j is at least |g_j| − ½ Σ_i a_ij².
         """
-        gradient = self.adjoint(task.excess(self.down(y), TIGHTER))
+        gradient = self.a.adjoint(task.excess(self.a.down(y), TIGHTER))
         direction = -gradient.sign()
         drift = direction * (y - task.f).clamp(-1, 1)  # away from f
         moved = y + direction
-        gain = gradient.abs() - self.step_cost - DRIFT_WEIGHT * drift
+        gain = gradient.abs() - self.a.step_cost - DRIFT_WEIGHT * drift
         gain = torch.where(task.free & (moved >= 0) & (moved <= self.peak), gain, -1.0)
         best = _best_of_cells(gain, self.cell, parity)
         return torch.where(best & (gain > 0), moved, y)

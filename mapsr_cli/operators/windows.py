@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mapsr_cli.operators.axis import border_reach
 from mapsr_cli.operators.kernels import Kernel
 from mapsr_cli.operators.levels import Levels
 from mapsr_cli.operators.window_solver import Effort, Task, WindowSolver
@@ -47,7 +46,7 @@ class Windows:
         device: torch.device,
     ) -> None:
         self.scale, self.lr_size, self.device = kernel.scale, lr_size, device
-        self.reach = border_reach(kernel)
+        self.reach = kernel.border_reach
         side = max(effort.window, 4 * self.reach + 8)  # a core of at least 8
         self.size = (min(side, lr_size[0]), min(side, lr_size[1]))
         self.cell = side - 4 * self.reach
@@ -87,7 +86,7 @@ class Windows:
             batch = spots[at : at + BATCH]
             task = self._gather(batch, levels, x, residual)
             images, better = self.solver.solve(task)
-            residuals = task.offset + self.solver.down(images)
+            residuals = task.offset + self.solver.a.down(images)
             for spot, image, f, after, keep in zip(batch, images, task.f, residuals, better.tolist(), strict=True):
                 if keep:
                     levels.write(self._hr(spot), f, image)
@@ -131,7 +130,7 @@ class Windows:
             f=estimates,
             y=images,
             free=torch.stack([self._mask(s, self.reach, self.scale) for s in spots]),
-            offset=now - self.solver.down(images),
+            offset=now - self.solver.a.down(images),
             low=torch.where(controlled, low, torch.minimum(low, now)),
             high=torch.where(controlled, high, torch.maximum(high, now)),
         )

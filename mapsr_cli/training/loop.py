@@ -1,156 +1,172 @@
-"""A minimal honest loop: L1 and then MSE on Π f, Adam, a cosine schedule over minutes, an average of the weights.
+"""The one loop: time, log, validate, save, step. It knows nothing of GANs, faces or files' contents."""
 
-Time counts only while it computes: a run that is paused or resumed keeps its schedule.
-"""
-
-import json
-import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mapsr_cli.operators import Downsampling
-from mapsr_cli.training.data import Photographs
+from mapsr_cli.criteria.base import Report
+from mapsr_cli.training.journal import Journal
+from mapsr_cli.training.run import Run
+from mapsr_cli.training.signals import stop_wishes
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """How to train."""
+class Status:
+    """What a display shows."""
 
-    minutes: float = 100.0
-    """Computing time of the whole run, resumptions included."""
-    batch: int = 16
-    """Patches per step."""
-    rate: float = 1.5e-3
-    """Peak learning rate."""
-    warmup: int = 100
-    """Steps of linear warm-up."""
-    average: float = 0.999
-    """Decay of the weights' moving average."""
-    mse_from: float = 0.75
-    """Fraction of the run after which the criterion is MSE; before, MAE, which starts better."""
-    seed: int = 0
-    """Seed of patches."""
-    log_seconds: float = 60.0
-    """Computing time between log lines (and checkpoints)."""
-    validate_seconds: float = 300.0
-    """Computing time between validations."""
+    step: int
+    progress: float
+    seconds: float
+    """Computing time, resumptions included."""
+    left: float
+    """Estimated seconds to the end."""
+    images_per_second: float
+    """HR patches drawn, over all processes."""
+    waiting: float
+    """Share of the time spent waiting for data."""
+    rate: float
+    """Learning rate as a fraction of the peak."""
+    skipped: int
+    values: Mapping[str, float]
+    """Means of the learner's report since the last status, and the latest validation."""
 
 
-@dataclass
-class State:
-    """Where a run is."""
+@dataclass(frozen=True)
+class Tasks:
+    """What happens beside the steps, on the main process. Each gets the averaged network in eval mode."""
 
-    step: int = 0
-    seconds: float = 0.0
-
-
-LONGEST_STEP = 5.0
-"""Seconds: a step that took longer was interrupted, and counts as this much."""
-
-
-class Run:
-    """One training run: network, average, optimiser, and the folder that lets it resume."""
-
-    def __init__(self, network: nn.Module, average: nn.Module, config: TrainConfig, folder: Path) -> None:
-        self.network, self.average, self.config, self.folder = network, average, config, folder
-        self.average.load_state_dict(network.state_dict())
-        self.average.requires_grad_(False)
-        self.optimiser = torch.optim.Adam(network.parameters(), config.rate, betas=(0.9, 0.99))
-        self.rng = np.random.default_rng(config.seed)
-        self.state = State()
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def save(self) -> None:
-        """Write the checkpoint to temporary files, then rename: a killed run keeps its last one."""
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        for index, slots in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{k}": v for k, v in slots.items()}
-        meta = {"state": json.dumps(asdict(self.state)), "rng": json.dumps(self.rng.bit_generator.state)}
-        partial = self.folder / "checkpoint.partial"
-        save_file({k: v.contiguous() for k, v in tensors.items()}, partial, meta)
-        partial.rename(self.folder / "checkpoint.safetensors")
-
-    def resume(self) -> bool:
-        """Go on from the folder's checkpoint; False if there is none."""
-        path = self.folder / "checkpoint.safetensors"
-        if not path.exists():
-            return False
-        tensors = load_file(path)
-        for name, module in (("network", self.network), ("average", self.average)):
-            prefix = f"{name}."
-            module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
-        state = self.optimiser.state_dict()
-        state["state"] = {}
-        for key, value in tensors.items():
-            if key.startswith("adam."):
-                _, index, slot = key.split(".")
-                state["state"].setdefault(int(index), {})[slot] = value
-        self.optimiser.load_state_dict(state)
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))["__metadata__"]
-        self.state = State(**json.loads(header["state"]))
-        self.rng.bit_generator.state = json.loads(header["rng"])
-        return True
-
-    @property
-    def fraction(self) -> float:
-        """How much of the run is done, 0 … 1."""
-        return min(self.state.seconds / (60 * self.config.minutes), 1.0)
-
-    def rate(self) -> float:
-        """Cosine from the peak rate to a hundredth of it, after a linear warm-up."""
-        cosine = 0.505 + 0.495 * math.cos(math.pi * self.fraction)
-        return self.config.rate * cosine * min(1.0, (self.state.step + 1) / self.config.warmup)
-
-    def step(self, y: Tensor, op: Downsampling) -> Tensor:
-        """One update on HR patches y [N, 3, H, W]: LR = A y, estimate Π f(LR)."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
-        x = op.down(y)
-        estimate = op.project(self.network(x.contiguous(memory_format=torch.channels_last)).contiguous(), x)
-        loss = functional.mse_loss if self.fraction >= self.config.mse_from else functional.l1_loss
-        value = loss(estimate, y)
-        value.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        self.state.step += 1
-        decay = min(self.config.average, (1 + self.state.step) / (10 + self.state.step))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - decay)
-        return value.detach()
+    validate: Callable[[nn.Module], Mapping[str, float]] | None = None
+    """Figures, by name."""
+    picture: Callable[[nn.Module, Path], None] | None = None
+    """Writes a grid of samples to a path."""
+    export: Callable[[nn.Module, Run], object] | None = None
+    """Writes the weights that people use."""
+    snapshot: Callable[[nn.Module, int, float], None] | None = None
+    """Keeps a copy: its number and the learner's level."""
+    watch: Callable[[Status], None] = lambda status: None
+    """Shows how it goes."""
+    journals: list[Journal] = field(default_factory=list)
 
 
-def train(
-    run: Run,
-    data: Photographs,
-    op: Downsampling,
-    validate: Callable[[nn.Module], dict[str, float]],
-    log: Callable[[str], None],
-) -> None:
-    """Time, log, validate, save, step, until the minutes are up."""
-    config, losses = run.config, []
-    logged = validated = run.state.seconds
-    while run.fraction < 1.0:
-        began = time.perf_counter()
-        losses.append(run.step(data.batch(run.rng, config.batch), op))
-        run.state.seconds += min(time.perf_counter() - began, LONGEST_STEP)
-        if run.state.seconds - logged >= config.log_seconds:
-            mean = torch.stack(losses).mean().item()
-            pace = len(losses) / (run.state.seconds - logged)
-            log(f"step {run.state.step} minute {run.state.seconds / 60:.1f} loss {mean:.6f} steps/s {pace:.2f}")
-            logged, losses = run.state.seconds, []
-            run.save()
-        if run.state.seconds - validated >= config.validate_seconds:
-            validated = run.state.seconds
-            log(f"step {run.state.step} " + " ".join(f"{k} {v:.3f}" for k, v in validate(run.average).items()))
+class Interrupted(KeyboardInterrupt):
+    """A signal asked to stop; the run is saved."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(f"stopped by signal {signal}")
+        self.signal = signal
+
+
+class _Meter:
+    """Means of reports, and pace, between two statuses."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.latest: dict[str, float] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew."""
+        self.reports: dict[str, list[Tensor | float]] = {}
+        self.steps, self.seconds = self.run.step, self.run.seconds
+        self.images, self.waited = self.run.engine.images, self.run.engine.waited
+
+    def add(self, report: Report) -> None:
+        """Take a step's report; tensors stay on the device until `status`."""
+        for name, value in report.items():
+            self.reports.setdefault(name, []).append(value)
+
+    def means(self) -> dict[str, float]:
+        """Of each reported value."""
+        return {k: torch.stack([torch.as_tensor(x) for x in v]).float().mean().item() for k, v in self.reports.items()}
+
+    def status(self) -> Status:
+        """Since the last reset."""
+        run, engine = self.run, self.run.engine
+        seconds = max(run.seconds - self.seconds, 1e-9)
+        images = (engine.images - self.images) * engine.accelerator.num_processes
+        left = run.seconds / run.progress - run.seconds if run.progress > 0 else float("inf")
+        return Status(
+            step=run.step,
+            progress=run.progress,
+            seconds=run.seconds,
+            left=left,
+            images_per_second=images / seconds,
+            waiting=(engine.waited - self.waited) / seconds,
+            rate=engine.rate,
+            skipped=engine.skipped,
+            values={**self.latest, **self.means()},
+        )
+
+
+def train(run: Run, tasks: Tasks) -> Mapping[str, float]:
+    """Run to its end; the last validation's figures. Raises Interrupted after a signal, with the run saved."""
+    config, meter = run.config, _Meter(run)
+    saved = validated = run.seconds
+    with stop_wishes() as wish:
+        while run.progress < 1.0:
+            began, before = time.perf_counter(), run.progress
+            meter.add(run.advance())
+            run.seconds, stop = _agreed(run, run.seconds + time.perf_counter() - began, wish.signal)
+            if run.step % config.log_steps == 0 or run.progress == 1.0:
+                _log(meter, tasks)
+            _keep(run, tasks, before)
+            if run.seconds - validated >= 60 * config.validate_minutes and run.progress < 1.0:
+                validated = run.seconds
+                _validate(run, meter, tasks)
+            if stop or run.seconds - saved >= 60 * config.checkpoint_minutes:
+                saved = run.seconds
+                _save(run, tasks)
+            if stop:
+                raise Interrupted(stop)
+    _validate(run, meter, tasks)
+    _save(run, tasks)
+    return meter.latest
+
+
+def _agreed(run: Run, seconds: float, signal: int | None) -> tuple[float, int]:
+    """The main process's clock, and any process's wish to stop: all processes must do the same."""
+    accelerator = run.engine.accelerator
+    if accelerator.num_processes == 1:
+        return seconds, signal or 0
+    mine = torch.tensor([[seconds, float(signal or 0)]], dtype=torch.float64, device=accelerator.device)
+    everyone = accelerator.gather(mine)
+    return everyone[0, 0].item(), int(everyone[:, 1].max().item())
+
+
+def _log(meter: _Meter, tasks: Tasks) -> None:
+    status = meter.status()
+    if meter.run.engine.accelerator.is_main_process:
+        rate = {"rate": status.rate, "images_per_second": status.images_per_second, "waiting": status.waiting}
+        for journal in tasks.journals:
+            journal.write(status.step, {**meter.means(), **rate})
+        tasks.watch(status)
+    meter.reset()
+
+
+def _validate(run: Run, meter: _Meter, tasks: Tasks) -> None:
+    if not run.engine.accelerator.is_main_process:
+        return
+    if tasks.validate is not None:
+        meter.latest = {f"valid/{name}": value for name, value in tasks.validate(run.result).items()}
+        for journal in tasks.journals:
+            journal.write(run.step, meter.latest)
+    if tasks.picture is not None:
+        tasks.picture(run.result, run.folder / "samples" / f"{run.step:07d}.png")
+
+
+def _save(run: Run, tasks: Tasks) -> None:
     run.save()
-    log(f"step {run.state.step} " + " ".join(f"{k} {v:.3f}" for k, v in validate(run.average).items()))
+    if tasks.export is not None and run.engine.accelerator.is_main_process:
+        tasks.export(run.result, run)
+
+
+def _keep(run: Run, tasks: Tasks, before: float) -> None:
+    """A snapshot where progress has passed the next of `snapshots` even marks."""
+    count = run.config.snapshots
+    number = int(run.progress * count)
+    if tasks.snapshot is not None and number > int(before * count) and run.engine.accelerator.is_main_process:
+        tasks.snapshot(run.result, number - 1, run.learner.level(run.progress))

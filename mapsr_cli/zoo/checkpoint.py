@@ -1,61 +1,21 @@
-"""One checkpoint: safetensors, with a JSON header that says what the tensors are and how they came to be."""
+"""A generator's checkpoint: safetensors, with a card that says what the tensors are and how they came to be."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 
-from mapsr_cli.errors import CheckpointError, UsageError
-from mapsr_cli.networks import Compact, CompactConfig
-from mapsr_cli.operators import Kernel, make_kernel
+from mapsr_cli.errors import CheckpointError, MapsrError, UsageError
+from mapsr_cli.networks import AnyGeneratorConfig, build, read_config
+from mapsr_cli.operators import Kernel
+from mapsr_cli.zoo.card import Card, describe_kernel, parse_card, restore_kernel
+from mapsr_cli.zoo.sealed import restore, write_checkpoint
 
-FORMAT_VERSION = 1
-HEADER = "mapsr"
-ARCHITECTURES = {"compact": (Compact, CompactConfig)}
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a checkpoint says about itself."""
-
-    name: str
-    """`natural-x4-affmse`."""
-    architecture: str
-    """A key of ARCHITECTURES."""
-    config: dict[str, Any]
-    """Fields of the architecture's config."""
-    kernel: dict[str, Any]
-    """`name`, `scale`, `sigma` of A; `phase` and `border` for whoever builds A elsewhere."""
-    constraint: str
-    """`affine`: the estimate is Π f."""
-    method: str
-    """A row of the method table: `affmse`, …"""
-    training: dict[str, Any] = field(default_factory=dict)
-    """Data and terms, steps, minutes."""
-    metrics: dict[str, Any] = field(default_factory=dict)
-    """Measured figures, with their protocol."""
-    version: str = ""
-    """mapsr's version that wrote it."""
-
-    def make_kernel(self) -> Kernel:
-        """A."""
-        return make_kernel(self.kernel["name"], self.kernel["scale"], self.kernel["sigma"])
-
-
-def describe_kernel(kernel: Kernel) -> dict[str, Any]:
-    """The `kernel` field of a card."""
-    return {
-        "name": kernel.name,
-        "scale": kernel.scale,
-        "sigma": kernel.sigma,
-        "phase": kernel.phase,
-        "border": "symmetric",
-    }
+_TAP_TOLERANCE = 1e-12
+"""How far a tap may lie from what this machine computes: exp and sin differ in the last bit between machines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +33,12 @@ class Model:
 
 
 def save_model(path: Path, network: nn.Module, card: Card, dtype: torch.dtype = torch.float32) -> None:
-    """Write weights in `dtype` and the card; to a temporary file first."""
-    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
-    data = save(tensors, {HEADER: json.dumps({"format": FORMAT_VERSION, **asdict(card)}, sort_keys=True)})
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    """Write weights in `dtype` (float32, float16 or bfloat16) and the card; to a temporary file first.
+
+    Raises CheckpointError for a card that could not be read back.
+    """
+    parse_card(header := card.to_header(), path)
+    write_checkpoint(path, network, header, dtype)
 
 
 def load_model(path: Path) -> Model:
@@ -87,54 +47,46 @@ def load_model(path: Path) -> Model:
     Raises CheckpointError, in one line, for a file that is damaged, of an unknown format, or whose tensors are not
     exactly the network's that its header describes, all finite.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
-    card = _read_card(metadata, path)
-    network = _build(card, path)
-    _check(network.state_dict(), tensors, path)
-    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    return Model(card, network.eval().requires_grad_(False), card.make_kernel())
+
+    def understand(header: dict[str, Any]) -> tuple[Card, Kernel, AnyGeneratorConfig]:
+        card = parse_card(header, path)
+        return card, read_kernel(card.kernel, path), _config(card, path)
+
+    (card, kernel, _), network = restore(path, understand, lambda said: build(said[2]))
+    return Model(card, network, kernel)
 
 
-def _read_card(metadata: dict[str, str], path: Path) -> Card:
+def _config(card: Card, path: Path) -> AnyGeneratorConfig:
     try:
-        header = json.loads(metadata[HEADER])
-        version = header.pop("format")
-    except (KeyError, ValueError, AttributeError, TypeError) as error:
+        config = read_config(card.architecture, card.config)
+    except UsageError as error:
         raise CheckpointError(
-            f"{path}: a safetensors file, but not a mapsr checkpoint (no '{HEADER}' header)"
+            f"{path}: the header describes no network ({shorten(str(error), 200)})", "update mapsr"
         ) from error
-    if version != FORMAT_VERSION:
-        raise CheckpointError(f"{path}: checkpoint format {version}; this mapsr reads {FORMAT_VERSION}", "update mapsr")
+    if not isinstance(config, AnyGeneratorConfig):
+        raise CheckpointError(f"{path}: '{card.architecture}' does not upscale")
+    if card.scale != config.scale:
+        raise CheckpointError(f"{path}: the network is ×{config.scale} but its kernel ×{card.scale}")
+    return config
+
+
+def read_kernel(described: dict[str, Any], path: Path) -> Kernel:
+    """A, built from its name (a measured one: from its taps). Raises CheckpointError unless that is the A described."""
     try:
-        return Card(**header)
-    except TypeError as error:
-        raise CheckpointError(f"{path}: the header's fields are not a card's ({error})") from error
+        kernel = restore_kernel(described)
+        built = describe_kernel(kernel)
+    except (MapsrError, LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the header describes no kernel ({shorten(str(error), 200)})") from error
+    alike = described.keys() == built.keys() and all(
+        described[key] == value for key, value in built.items() if key not in ("taps", "sha256")
+    )
+    if not (alike and _close(described["taps"], built["taps"])):
+        raise CheckpointError(f"{path}: the header's taps are not those of {kernel.describe()}")
+    return kernel
 
 
-def _build(card: Card, path: Path) -> nn.Module:
-    if card.architecture not in ARCHITECTURES:
-        raise CheckpointError(f"{path}: unknown architecture '{card.architecture}'", "update mapsr")
-    module, config = ARCHITECTURES[card.architecture]
-    try:
-        network = module(config(**card.config))
-        kernel = card.make_kernel()
-    except (TypeError, ValueError, KeyError, RuntimeError, UsageError) as error:
-        raise CheckpointError(f"{path}: the header describes no network ({error})") from error
-    if kernel.scale != network.config.scale:
-        raise CheckpointError(f"{path}: the network is ×{network.config.scale} but its kernel ×{kernel.scale}")
-    return network
-
-
-def _check(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor], path: Path) -> None:
-    if odd := sorted(wanted.keys() ^ found.keys()):
-        raise CheckpointError(f"{path}: missing or unexpected tensor '{odd[0]}' ({len(odd)} in all)")
-    for name, tensor in found.items():
-        if tensor.shape != wanted[name].shape:
-            raise CheckpointError(f"{path}: '{name}' is {list(tensor.shape)}, not {list(wanted[name].shape)}")
-        if not (tensor.is_floating_point() and bool(tensor.isfinite().all())):
-            raise CheckpointError(f"{path}: '{name}' holds something other than finite numbers")
+def _close(stored: Any, taps: Any) -> bool:
+    if isinstance(taps, list):
+        alike = isinstance(stored, list) and len(stored) == len(taps)
+        return alike and all(_close(s, t) for s, t in zip(stored, taps, strict=True))
+    return isinstance(stored, float) and abs(stored - taps) <= _TAP_TOLERANCE

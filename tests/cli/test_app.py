@@ -18,8 +18,9 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_every_command_has_help_with_an_example(mapsr: Mapsr) -> None:
-    for command in ("upscale", "verify", "downscale"):
-        done = mapsr(command, "--help")
+    models = (f"models {name}" for name in ("list", "show", "pull", "push", "verify", "rm"))
+    for command in ("upscale", "verify", "downscale", "evaluate", "export", "models", *models):
+        done = mapsr(*command.split(), "--help")
         assert done.code == 0
         assert f"Example: mapsr {command}" in done.stdout
 

@@ -8,7 +8,7 @@ import torch
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.comparison import downscaled
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
-from mapsr_cli.operators import Strips, downsampling, make_kernel, round_trip, to_levels
+from mapsr_cli.operators import downsampling, make_kernel, make_strips, round_trip, to_levels
 from mapsr_cli.zoo import load_model
 from tests.pictures import lr_of, scene
 
@@ -22,7 +22,7 @@ def test_projected_in_strips(peak: int, dtype: torch.dtype, constrained: bool, m
     op = downsampling(BICUBIC, SIZE, dtype)
     f = torch.rand(3, *SIZE)
     x = to_levels(peak * op.down(scene(*SIZE).to(dtype) / 255), peak)
-    strips = Strips(op, 1)
+    strips = make_strips(op, 1)
     monkeypatch.setattr("mapsr_cli.inference.projection.CHUNK", 200_000)
     chunks = chunks_for(strips, 3)
     assert 1 < len(chunks._rows) < len(strips.plan)
@@ -48,14 +48,14 @@ def test_upscaled_in_strips(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, c
     y = op.project(upscaler.estimate(x / 255) * 255, x)
     expected = round_trip(y, x, op, 255).image if consistency == "bits" else to_levels(y, 255)
     assert torch.equal(whole.levels, expected.byte())
-    monkeypatch.setattr("mapsr_cli.inference.upscaler.Strips", lambda op: Strips(op, 1))
+    monkeypatch.setattr("mapsr_cli.inference.upscaler.make_strips", lambda op: make_strips(op, 1))
     assert torch.equal(upscaler(x.byte()).levels, whole.levels)
 
 
 def test_downscaled_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     hr = scene(*SIZE).byte()
     expected = to_levels(downsampling(BICUBIC, SIZE, torch.float64).down(hr.double()), 255).int()
-    monkeypatch.setattr("mapsr_cli.inference.comparison.Strips", lambda op: Strips(op, 1))
+    monkeypatch.setattr("mapsr_cli.inference.comparison.make_strips", lambda op: make_strips(op, 1))
     assert torch.equal(downscaled(hr, BICUBIC, 255), expected)
 
 

@@ -1,8 +1,5 @@
 """A, Aᵀ, A⁺ and Π on images."""
 
-from dataclasses import fields, replace
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,10 +8,10 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators import Downsampling, downsampling, make_kernel
-from mapsr_cli.operators.axis import Axis
-from mapsr_cli.operators.banded import AxisMap, Banded
+from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.operators.kernels import SCALES
+from mapsr_cli.operators.separable import SeparableDownsampling
+from tests.fake_cuda import on_fake_cuda
 
 TOLERANCE = 1e-10
 kernels = st.builds(
@@ -112,14 +109,28 @@ def test_autocast_does_not_reach_the_projection(size: tuple[int, int]) -> None:
 def test_set_up_is_cached() -> None:
     kernel = make_kernel("gaussian9", 4)
     first, again = downsampling(kernel, (2160, 3840)), downsampling(kernel, (2160, 3840))
+    assert isinstance(first, SeparableDownsampling)
+    assert isinstance(again, SeparableDownsampling)
     assert first._rows is again._rows
 
 
+def test_applying_a_does_not_build_its_inverse() -> None:
+    op = downsampling(make_kernel("gaussian7", 4), (80, 72), torch.float64)
+    assert isinstance(op, SeparableDownsampling)
+    op.adjoint(op.down(images(0, 80, 72)))
+    assert op.condition > 1
+    assert "inverse_gram" not in vars(op._rows)
+    op.pinv(images(0, *op.lr_size))
+    assert vars(op._rows)["inverse_gram"] is op._rows.inverse_gram
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own, in its tracer
 def test_compiles_whole() -> None:
     op = downsampling(make_kernel("bicubic", 4), (288, 40))
     compiled = torch.compile(op.project, backend="aot_eager", fullgraph=True)
     f, x = torch.rand(3, 288, 40), torch.rand(3, 72, 10)
+    op.pinv(x)  # builds (AAᵀ)⁻¹, which a graph cannot
     f.requires_grad_()
     assert torch.allclose(compiled(f, x), op.project(f, x), atol=1e-6)
     (by,) = torch.autograd.grad(compiled(f, x).sum(), f)
@@ -130,27 +141,11 @@ def test_compiles_whole() -> None:
 def test_stays_on_its_device() -> None:
     real = downsampling(make_kernel("bicubic", 4), (288, 40))
     with FakeTensorMode():
-        op = _on_fake_cuda(real)
+        op = on_fake_cuda(real)
         f, x = torch.empty(3, 288, 40, device="cuda"), torch.empty(3, 72, 10, device="cuda")
         out = op.project(f, x)
     assert out.device.type == "cuda"
     assert out.shape == (3, 288, 40)
-
-
-def _on_fake_cuda(op: Downsampling) -> Downsampling:
-    """The operator as `downsampling(…, device="cuda")` would build it, had this machine a GPU."""
-
-    def moved(part: object) -> object:
-        if isinstance(part, Tensor):
-            return torch.empty(part.shape, dtype=part.dtype, device="cuda")
-        if isinstance(part, Downsampling | Axis | AxisMap | Banded):
-            parts: dict[str, Any] = {f.name: moved(getattr(part, f.name)) for f in fields(part)}
-            return replace(part, **parts)
-        return part
-
-    result = moved(op)
-    assert isinstance(result, Downsampling)
-    return result
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -10,6 +10,7 @@ from mapsr_cli.errors import UsageError
 from mapsr_cli.operators import Kernel, RoundTrip, consistency, downsampling, make_kernel, round_trip, to_levels
 from mapsr_cli.operators.kernels import SCALES
 from tests.pictures import lr_of, scene
+from tests.psfs import comet_kernel
 
 
 def go_round(x: Tensor, kernel: Kernel, estimate: Tensor | None = None, peak: int = 255) -> RoundTrip:
@@ -46,6 +47,14 @@ def test_exact_where_much_is_saturated() -> None:
     assert result.remaining == 0
     assert result.windows > 0
     assert result.passes > 0
+
+
+def test_exact_for_a_measured_kernel() -> None:
+    kernel = comet_kernel(2)
+    x = lr_of(scene(2 * 30, 2 * 26, seed=5, contrast=2.0), kernel)
+    result = go_round(x, kernel)
+    assert result.remaining == 0
+    assert result.windows > 0
 
 
 def test_exact_from_an_estimate_far_outside_the_range() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators import Kernel, downsampling, make_kernel, soften
+from mapsr_cli.operators import SeparableKernel, downsampling, make_kernel, soften
 from mapsr_cli.operators.axis import dense_a
 
 KERNELS = [
@@ -16,7 +16,7 @@ KERNELS = [
 ]
 
 
-def regularised(kernel: Kernel, n: int, ridge: float) -> Tensor:
+def regularised(kernel: SeparableKernel, n: int, ridge: float) -> Tensor:
     """A A⁺_ρ along one axis, dense, from its definition: m + Aᵀ(AAᵀ + ρI)⁻¹(x − A m), m = Aᵀx / λ."""
     a = torch.from_numpy(dense_a(kernel, kernel.scale * n))
     gram, eye = a @ a.T, torch.eye(n, dtype=torch.float64)
@@ -27,7 +27,7 @@ def regularised(kernel: Kernel, n: int, ridge: float) -> Tensor:
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: f"{k.name} ×{k.scale}")
 @pytest.mark.parametrize("strength", [0.9, 0.5, 0.05])
-def test_is_the_ridge_on_the_residual(kernel: Kernel, strength: float) -> None:
+def test_is_the_ridge_on_the_residual(kernel: SeparableKernel, strength: float) -> None:
     x = torch.rand(2, 100, 7, dtype=torch.float64)
     ridge = (1 - strength) / strength / kernel.scale
     rows, cols = regularised(kernel, 100, ridge), regularised(kernel, 7, ridge)
@@ -38,7 +38,7 @@ def test_is_the_ridge_on_the_residual(kernel: Kernel, strength: float) -> None:
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: f"{k.name} ×{k.scale}")
-def test_flat_areas_keep_their_level(kernel: Kernel) -> None:
+def test_flat_areas_keep_their_level(kernel: SeparableKernel) -> None:
     for strength in (0.0, 0.3, 1.0):
         assert (soften(torch.full((1, 40, 9), 7.0), kernel, strength) - 7).abs().max() < 1e-9
 

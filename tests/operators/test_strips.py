@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mapsr_cli.operators import Levels, Strips, downsampling, make_kernel, to_levels
+from mapsr_cli.operators import Levels, downsampling, make_kernel, make_psf, make_strips, to_levels
+from mapsr_cli.operators.separable import SeparableDownsampling
 from mapsr_cli.operators.strips import LEAST_ROWS, band
 
 KERNELS = [("bicubic", 4), ("gaussian9", 4), ("lanczos3", 2), ("box", 3), ("gaussian9", 2)]
@@ -20,7 +21,7 @@ def test_strips_are_the_whole(name: str, scale: int, size: tuple[int, int], dtyp
     x = torch.rand(3, *size, dtype=dtype, generator=generator)
     correction = op.inverse_gram(x - op.down(f))
     for plane in (1, 50 * scale**2 * size[1] * dtype.itemsize, 10**9):
-        strips = Strips(op, plane)
+        strips = make_strips(op, plane)
         assert torch.equal(strips.down_whole(lambda rows: f[:, rows]), op.down(f))
         y = [strips.adjoint(part, correction, f[:, strips.hr(part)]) for part in strips.plan]
         assert torch.equal(torch.cat(y, dim=1), op.project(f, x))
@@ -29,12 +30,12 @@ def test_strips_are_the_whole(name: str, scale: int, size: tuple[int, int], dtyp
 def test_sizes_that_are_no_multiple_of_the_scale() -> None:
     op = downsampling(make_kernel("bicubic", 4), (399, 30), torch.float64)
     y = torch.rand(1, 399, 30, dtype=torch.float64)
-    assert torch.equal(Strips(op, 1).down_whole(lambda rows: y[:, rows]), op.down(y))
+    assert torch.equal(make_strips(op, 1).down_whole(lambda rows: y[:, rows]), op.down(y))
 
 
 @pytest.mark.parametrize("height", [1, 31, 32, 63, 64, 65, 500])
 def test_plan(height: int) -> None:
-    strips = Strips(downsampling(make_kernel("bicubic", 4), (4 * height, 8)), 1)
+    strips = make_strips(downsampling(make_kernel("bicubic", 4), (4 * height, 8)), 1)
     assert [row for part in strips.plan for row in range(part.start, part.stop)] == list(range(height))
     assert all(part.stop - part.start >= min(LEAST_ROWS, height) for part in strips.plan)
 
@@ -43,7 +44,8 @@ def test_plan(height: int) -> None:
 def test_a_strip_reads_no_further_than_its_neighbours(taps: int) -> None:
     """What `project` relies on when it gives rows up."""
     op = downsampling(make_kernel(f"gaussian{taps}", 4), (4 * 700, 8))
-    strips = Strips(op, 1)
+    assert isinstance(op, SeparableDownsampling)
+    strips = make_strips(op, 1)
     assert len(strips.plan) > 4
     for index, part in enumerate(strips.plan):
         reads = band(op._rows.down.forward, part).reads
@@ -66,3 +68,14 @@ def test_levels(peak: int, dtype: torch.dtype) -> None:
     assert (image == 7).all()
     far = (f[1, :3, :3] - 7).abs() > 511
     assert ((estimate - f[1, :3, :3]).abs()[~far] <= 1 / 128).all()
+
+
+def test_a_kernel_that_is_not_separable_is_one_strip() -> None:
+    plane = torch.rand(5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).tolist()
+    op = downsampling(make_psf("measured", plane, 2), (24, 20), torch.float64)
+    strips = make_strips(op, 1)
+    y, r = torch.rand(3, 24, 20, dtype=torch.float64), torch.rand(3, 12, 10, dtype=torch.float64)
+    assert strips.plan == [slice(0, 12)]
+    assert (strips.dtype, strips.device.type) == (torch.float64, "cpu")
+    assert torch.equal(strips.down_whole(lambda rows: y[:, rows]), op.down(y))
+    assert torch.equal(strips.adjoint(strips.plan[0], r, y), op.adjoint(r) + y)

@@ -1,83 +1,185 @@
+"""The loop: exact resume, averages, accumulation, lost steps, signals."""
+
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import pytest
 import torch
-from torch import nn
 
-from mapsr_cli.networks import Compact, CompactConfig
-from mapsr_cli.operators import downsampling, make_kernel
-from mapsr_cli.training.data import Photographs
-from mapsr_cli.training.loop import Run, TrainConfig, train
-from tests.pictures import save, scene
+from mapsr_cli.errors import CheckpointError, UsageError
+from mapsr_cli.training.config import LoopConfig
+from mapsr_cli.training.engine import HOPELESS, DivergenceError
+from mapsr_cli.training.journal import CsvJournal, read_metrics
+from mapsr_cli.training.loop import Interrupted, Status, Tasks, train
+from mapsr_cli.training.run import CHECKPOINT, Run
+from tests.training.learners import Fit, run
 
-OP = downsampling(make_kernel("bicubic", 4), (32, 32))
-CONFIG = TrainConfig(minutes=1e9, batch=2, warmup=3)
-
-
-def fresh(folder: Path, config: TrainConfig = CONFIG) -> Run:
-    torch.manual_seed(0)
-    network = CompactConfig(4, 8, 1)
-    return Run(Compact(network), Compact(network), config, folder)
+TEN = LoopConfig(steps=10, warmup=2, log_steps=5)
 
 
-def photographs(folder: Path) -> Photographs:
-    folder.mkdir(exist_ok=True)
-    save(scene(64, 64), folder / "a.png")
-    return Photographs(folder, 32)
+def weights(finished: Run) -> list[torch.Tensor]:
+    return [*finished.learner.player.bare.parameters(), *finished.result.parameters()]  # type: ignore[attr-defined]
 
 
 def test_it_learns(tmp_path: Path) -> None:
-    run, data = fresh(tmp_path / "run"), photographs(tmp_path / "data")
-    batch = data.batch(run.rng, 2)
-    losses = [float(run.step(batch, OP)) for _ in range(150)]
-    assert losses[-1] < 0.9 * losses[0]
+    statuses: list[Status] = []
+    train(run(tmp_path, LoopConfig(steps=300, warmup=2, log_steps=20)), Tasks(watch=statuses.append))
+    losses = [status.values["loss"] for status in statuses]
+    assert losses[-1] < losses[0] / 20
+    assert statuses[-1].progress == 1.0
+    assert statuses[-1].images_per_second > 0
 
 
-def test_resumes_exactly(tmp_path: Path) -> None:
-    data = photographs(tmp_path / "data")
-    whole = fresh(tmp_path / "whole")
-    for _ in range(6):
-        whole.step(data.batch(whole.rng, 2), OP)
-    first = fresh(tmp_path / "parts")
-    for _ in range(3):
-        first.step(data.batch(first.rng, 2), OP)
+@pytest.mark.parametrize("stop", [1, 4, 9])
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path, stop: int) -> None:
+    whole = run(tmp_path / "whole", TEN)
+    train(whole, Tasks())
+    first = run(tmp_path / "parts", TEN)
+    for _ in range(stop):
+        first.advance()
     first.save()
-    second = fresh(tmp_path / "parts")
-    assert second.resume()
-    assert second.state.step == 3
-    for _ in range(3):
-        second.step(data.batch(second.rng, 2), OP)
-    for a, b in ((whole.network, second.network), (whole.average, second.average)):
-        assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+    first.advance()  # lost, as by a kill between checkpoints
+    second = run(tmp_path / "parts", TEN)
+    assert second.step == stop
+    train(second, Tasks())
+    for a, b in zip(weights(whole), weights(second), strict=True):
+        assert torch.equal(a, b)
 
 
-def test_nothing_to_resume(tmp_path: Path) -> None:
-    assert not fresh(tmp_path).resume()
+def test_accumulated_parts_equal_the_whole_batch(tmp_path: Path) -> None:
+    class Still(Fit):
+        def step(self, stage):  # type: ignore[no-untyped-def]
+            def loss():  # type: ignore[no-untyped-def]
+                y = stage.draw()
+                value = (self.player.network(y) - 2 * y).square().mean()
+                return value, {"loss": value.detach()}
+
+            return stage.update(self.player, loss)
+
+    one = run(tmp_path / "one", TEN, Still(), batch=4)
+    two = run(tmp_path / "two", LoopConfig(steps=10, warmup=2, accumulate=2), Still(), batch=2)
+    halves = [half for batch in (next(one.engine._stream) for _ in range(10)) for half in torch.split(batch, 2)]
+    one.engine.feed(iter([torch.cat(halves[2 * k : 2 * k + 2]) for k in range(10)]))
+    two.engine.feed(iter(halves))
+    train(one, Tasks())
+    train(two, Tasks())
+    for a, b in zip(weights(one), weights(two), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
-def test_the_rate_warms_up_and_falls(tmp_path: Path) -> None:
-    run = fresh(tmp_path, TrainConfig(minutes=10, rate=1.0, warmup=10))
-    rates = []
-    for step, seconds in ((0, 0.0), (9, 1.0), (500, 300.0), (1000, 600.0)):
-        run.state.step, run.state.seconds = step, seconds
-        rates.append(run.rate())
-    assert rates[0] < 0.11
-    assert rates[1] > 0.99
-    assert 0.4 < rates[2] < 0.6
-    assert abs(rates[3] - 0.01) < 1e-9
+def test_the_average_lags_behind_and_is_what_counts(tmp_path: Path) -> None:
+    trained = run(tmp_path, TEN)
+    train(trained, Tasks())
+    raw, averaged = weights(trained)[0], weights(trained)[2]
+    assert not torch.equal(raw, averaged)
+    assert not averaged.requires_grad
+    assert not trained.result.training
 
 
-def test_a_run_ends_logs_validates_and_saves(tmp_path: Path) -> None:
-    run = fresh(tmp_path / "run", TrainConfig(minutes=0.01, batch=2, log_seconds=0.1, validate_seconds=0.2))
-    lines: list[str] = []
-    asked: list[nn.Module] = []
+def test_a_lost_step_is_counted_and_moves_nothing(tmp_path: Path) -> None:
+    learner = Fit()
+    learner.poison = {0, 2}
+    trained = run(tmp_path, TEN, learner)
+    before = [p.clone() for p in learner.player.bare.parameters()]
+    trained.advance()
+    assert all(torch.equal(a, b) for a, b in zip(before, learner.player.bare.parameters(), strict=True))
+    train(trained, Tasks())
+    assert trained.engine.skipped == 2
+    assert all(p.isfinite().all() for p in weights(trained))
 
-    def validate(network: nn.Module) -> dict[str, float]:
-        asked.append(network)
-        return {"psnr": 1.0}
 
-    train(run, photographs(tmp_path / "data"), OP, validate, lines.append)
-    assert run.fraction == 1.0
-    assert any("loss" in line for line in lines)
-    assert lines[-1].endswith("psnr 1.000")
-    assert all(network is run.average for network in asked)
-    assert [p.name for p in (tmp_path / "run").iterdir()] == ["checkpoint.safetensors"]
+def test_ten_lost_steps_in_a_row_end_the_run(tmp_path: Path) -> None:
+    learner = Fit()
+    learner.poison = set(range(5, 100))
+    with pytest.raises(DivergenceError, match="not finite 10 times in a row"):
+        train(run(tmp_path, LoopConfig(steps=100), learner), Tasks())
+    assert learner.steps == 5 + HOPELESS - 1
+
+
+def test_gradients_are_clipped(tmp_path: Path) -> None:
+    learner = Fit()
+    learner.player.optimiser = torch.optim.SGD(learner.player.bare.parameters(), 1.0)
+    trained = run(tmp_path, LoopConfig(steps=10, warmup=0, clip=1e-3), learner)
+    before = torch.cat([p.detach().flatten() for p in learner.player.bare.parameters()])
+    trained.advance()
+    after = torch.cat([p.detach().flatten() for p in learner.player.bare.parameters()])
+    assert (after - before).norm().item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_a_run_needs_a_length(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs a length"):
+        run(tmp_path, LoopConfig())
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"not safetensors")
+    with pytest.raises(CheckpointError, match="not the checkpoint of a run"):
+        run(tmp_path, TEN)
+
+
+def test_tasks_are_called_when_due(tmp_path: Path) -> None:
+    kept: list[tuple[int, float]] = []
+    pictures: list[Path] = []
+    exports: list[int] = []
+    figures = train(
+        run(tmp_path, LoopConfig(steps=10, snapshots=3, validate_minutes=0, checkpoint_minutes=1e9)),
+        Tasks(
+            validate=lambda network: {"weight": next(network.parameters()).mean().item()},
+            picture=lambda network, path: pictures.append(path),
+            export=lambda network, made: exports.append(made.step),
+            snapshot=lambda network, number, level: kept.append((number, level)),
+        ),
+    )
+    assert [number for number, _ in kept] == [0, 1, 2]
+    assert [path.name for path in pictures] == [f"{step:07d}.png" for step in range(1, 11)]
+    assert exports == [10]
+    assert set(figures) == {"valid/weight"}
+
+
+def test_rows_after_the_checkpoint_are_dropped_on_resume(tmp_path: Path) -> None:
+    journal = CsvJournal(tmp_path, 0)
+    for step in (1, 2, 3):
+        journal.write(step, {"loss": step / 10})
+    journal.close()
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("4,lo")  # torn by a kill
+    journal = CsvJournal(tmp_path, 2)
+    journal.write(3, {"loss": 0.5})
+    journal.close()
+    assert read_metrics(tmp_path) == [(1, "loss", "0.1"), (2, "loss", "0.2"), (3, "loss", "0.5")]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from mapsr_cli.training.config import LoopConfig
+from mapsr_cli.training.loop import Interrupted, Tasks, train
+from tests.training.learners import run
+trained = run(Path(sys.argv[1]), LoopConfig(minutes=5, checkpoint_minutes=1e9))
+print("ready", flush=True)
+try:
+    train(trained, Tasks())
+except Interrupted as stop:
+    print("saved", trained.step, stop.signal)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_stops(tmp_path: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[0].split()
+    assert said[0] == "saved"
+    assert int(said[2]) == number
+    assert run(tmp_path, LoopConfig(minutes=5)).step == int(said[1])
+
+
+def test_interrupted_carries_its_signal() -> None:
+    assert Interrupted(15).signal == 15

@@ -1,0 +1,39 @@
+"""`mapsr export`: a model for other runtimes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mapsr_cli.cli import options
+from mapsr_cli.cli.report import document, failures, fetching, result
+
+
+def export(
+    onnx: Annotated[bool, typer.Option("--onnx", help="As an ONNX graph (needs the extra `export`).")] = False,
+    model: options.ModelName = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to.  [default: MODEL.onnx]")
+    ] = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Write network and projection as one graph for images of any size, checked against PyTorch to 1e-4."""
+    with failures(debug):
+        from mapsr_cli.errors import UsageError
+        from mapsr_cli.imaging import check_target
+        from mapsr_cli.inference.onnx_graph import export_onnx
+        from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
+
+        if not onnx:
+            raise UsageError("export to what?", "mapsr export --onnx")
+        with fetching(model or DEFAULT_MODEL) as progress:
+            loaded = load_model(find_model(model or DEFAULT_MODEL, progress))
+        path = output or Path(f"{loaded.card.name}.onnx")
+        check_target(path, overwrite)
+        checked = export_onnx(loaded, path)
+        if json:
+            document({"output": str(path), "model": loaded.card.name, "size": path.stat().st_size, **vars(checked)})
+        else:
+            result(f"{path}  x [N, 3, h, w] in 0 … 1 → y, at most {checked.difference:.1e} from PyTorch")

@@ -1,0 +1,121 @@
+"""`mapsr fit-pinv`: A⁺ as a convolution."""
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mapsr_cli.cli import options
+from mapsr_cli.cli.report import document, failures, progress_bar, result, say
+from mapsr_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mapsr_cli.operators import ConvPinv, Kernel, PinvReport
+
+POOR = 1e-6
+"""Mean squared inconsistency inside the image, of white noise of variance one, that is worth a remark."""
+
+
+class Method(StrEnum):
+    """How to find it."""
+
+    sgd = "sgd"
+    exact = "exact"
+
+
+def fit_pinv(
+    kernel: options.KernelName = None,
+    sigma: options.Sigma = None,
+    scale: options.Scale = None,
+    taps: Annotated[int, typer.Option(metavar="K", help="A⁺ has scale² kernels of K×K.")] = 5,
+    method: Annotated[
+        Method, typer.Option(help="sgd: gradient descent on random images, as in the paper; exact: least squares.")
+    ] = Method.sgd,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of sgd.", show_default=False)] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Of sgd's random images.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.safetensors", help="Save A⁺.", show_default=False)
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw A and A⁺, as Figure 2d.", show_default=False)
+    ] = None,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Find the A⁺ of a kernel (gaussian9 at scale 4) as a convolution and a pixel shuffle, and say how good it is."""
+    with failures(debug):
+        from mapsr_cli import __version__
+        from mapsr_cli.evaluation.kernel_figure import draw_kernels
+        from mapsr_cli.imaging import find_kernel, write_picture
+        from mapsr_cli.operators import condition_number, examine
+        from mapsr_cli.zoo import save_pinv
+
+        _check_targets(output, picture)
+        a = find_kernel(kernel or "gaussian9", 4 if scale is None else scale, sigma)
+        condition_number(a)  # refuses what has no inverse
+        given = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
+        began = time.perf_counter()
+        pinv, made = _find(a, taps, method, given)
+        figures: dict[str, Any] = {"steps": made, "seconds": round(time.perf_counter() - began, 4)}
+        report = examine(a, pinv)
+        if output is not None:
+            save_pinv(output, pinv, a, __version__)
+        if picture is not None:
+            write_picture(picture, draw_kernels(a, pinv))
+        if report.interior_mse > POOR:
+            say(f"note: {taps}×{taps} kernels found by {method.value} are no good inverse of {a.describe()}")
+        if json:
+            document({**_figures(report), **figures})
+        else:
+            _tell(a, pinv, report, figures)
+
+
+def _check_targets(output: Path | None, picture: Path | None) -> None:
+    """Better refused now than after the work."""
+    from mapsr_cli.cli.paths import refuse_nowhere
+    from mapsr_cli.imaging import output_format
+
+    refuse_nowhere(output, picture)
+    if output is not None and output.suffix != ".safetensors":
+        raise UsageError(f"{output}: A⁺ is saved as a .safetensors file")
+    if picture is not None:
+        output_format(picture.name)
+
+
+def _find(a: "Kernel", taps: int, method: Method, given: dict[str, int]) -> tuple["ConvPinv", int]:
+    """A⁺ and the steps that it took."""
+    from mapsr_cli.operators import FitConfig, solve_pinv
+    from mapsr_cli.operators import fit_pinv as descend
+
+    if method is Method.exact:
+        return solve_pinv(a, taps), 0
+    config = FitConfig(**given)
+    with progress_bar() as progress:
+        pinv = descend(a, taps, config, lambda done, total: progress(a.name, "ℓ1 + ℓ2", done, total))
+    return pinv, config.steps
+
+
+def _figures(report: "PinvReport") -> dict[str, Any]:
+    return {
+        "l1": report.l1,
+        "l2": report.l2,
+        "total": report.total,
+        "penrose": list(report.penrose),
+        "interior_mse": report.interior_mse,
+        "border_mse": report.border_mse,
+        "condition": report.condition,
+    }
+
+
+def _tell(a: "Kernel", pinv: "ConvPinv", report: "PinvReport", figures: dict[str, Any]) -> None:
+    how = f"{figures['steps']} steps in {figures['seconds']:.1f} s" if figures["steps"] else "least squares"
+    conditions = zip(("ABA − A", "BAB − B", "AB − (AB)ᵀ", "BA − (BA)ᵀ"), report.penrose, strict=True)
+    result(f"B for A⁺ of {a.describe()}: {len(pinv.kernels)} kernels of {pinv.taps}×{pinv.taps}, {how}")
+    result(f"ℓ1 + ℓ2      {report.total:.2e}  (ℓ1 {report.l1:.2e}, ℓ2 {report.l2:.2e})")
+    result(f"MSE(x, ABx)  {report.interior_mse:.2e} inside, {report.border_mse:.2e} at the border (x white noise)")
+    result("Penrose      " + ", ".join(f"{name} {value:.1e}" for name, value in conditions))
+    result(f"condition    {report.condition:.3g} of A Aᵀ")

@@ -1,0 +1,137 @@
+"""`mapsr models`: what is here, what is on the Hub, and the way between."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mapsr_cli.cli import options
+from mapsr_cli.cli.push import push
+from mapsr_cli.cli.report import complain, document, failures, fetching, result
+from mapsr_cli.errors import MapsrError, UsageError
+
+if TYPE_CHECKING:
+    from mapsr_cli.zoo.catalogue import Offer
+
+app = typer.Typer(no_args_is_help=True, help="List, show, fetch, publish, check and remove models.")
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A name of `models list`, a file, a folder, or org/repo[@revision].", show_default=False
+    ),
+]
+
+
+@app.command("list", epilog="Example: mapsr models list --json")
+def list_models(json: options.Json = False, debug: options.Debug = False) -> None:
+    """What is bundled, what is in the Hub's cache, what is published. Asks no network."""
+    with failures(debug):
+        from mapsr_cli.zoo.catalogue import offers
+
+        found = list(offers())
+        if json:
+            document({"models": [_described(offer) for offer in found]})
+            return
+        rows = [("NAME", "WHERE", "SCALE", "KERNEL", "METHOD", "SIZE", "")]
+        rows += [(o.name, o.where, f"×{o.scale}", o.kernel, o.method, _megabytes(o.size), o.description) for o in found]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            result("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _described(offer: "Offer") -> dict[str, Any]:
+    return {**vars(offer), "file": str(offer.file) if offer.file else None}
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+@app.command(epilog="Example: mapsr models show natural-x4-affmse")
+def show(name: Name, json: options.Json = False, debug: options.Debug = False) -> None:
+    """What a model that is on this machine says about itself."""
+    with failures(debug):
+        from mapsr_cli.zoo.finding import find_here
+        from mapsr_cli.zoo.manifest import read_card, sha256_of
+
+        path = find_here(name)
+        card = read_card(path)
+        stored = {"file": str(path), "size": path.stat().st_size, "sha256": sha256_of(path)}
+        if json:
+            document({**card.to_header(), **stored})
+            return
+        kernel = {key: value for key, value in card.kernel.items() if key not in ("taps", "sha256")}
+        for key, value in ({**card.to_header(), "kernel": kernel} | stored).items():
+            result(f"{key + ':':14}{_told(value)}")
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_told(entry)}" for key, entry in value.items())
+    return "; ".join(_told(entry) for entry in value) if isinstance(value, list) else str(value)
+
+
+@app.command(epilog="Example: mapsr models pull org/repo@v1")
+def pull(name: Name, json: options.Json = False, debug: options.Debug = False) -> None:
+    """Fetch a model from the Hugging Face Hub into its cache (HF_HOME, HF_ENDPOINT, HF_TOKEN work)."""
+    with failures(debug):
+        from mapsr_cli.zoo import finding
+        from mapsr_cli.zoo.manifest import read_card, sha256_of
+
+        with fetching(name) as progress:
+            path = finding.pull(name, progress)
+        card, digest = read_card(path), sha256_of(path)
+        if json:
+            document({"name": name, "model": card.name, "file": str(path), "size": path.stat().st_size,
+                      "sha256": digest})  # fmt: skip
+        else:
+            result(f"{name}: {card.name}, {_megabytes(path.stat().st_size)}, SHA-256 {digest[:16]}…, {path}")
+
+
+app.command(epilog="Example: mapsr models push runs/affmse-compact org/repo --dry-run")(push)
+
+
+@app.command(epilog="Example: mapsr models verify natural-x4-affmse")
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL...]", help="Which.  [default: all that are here]")
+    ] = None,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Check hashes, and that each model loads. Exit code 0 only where all do."""
+    with failures(debug):
+        from mapsr_cli.zoo.checking import check
+
+        checks = list(check(names or []))
+        if json:
+            document({"models": [vars(checked) for checked in checks]})
+        for checked in checks:
+            if not checked.holds:
+                complain(MapsrError(f"{checked.name}: {checked.error}"))
+            elif not json:
+                result(f"holds: {checked.name}")
+        if not all(checked.holds for checked in checks):
+            raise typer.Exit(1)
+
+
+@app.command(epilog="Example: mapsr models rm org/repo")
+def rm(
+    name: Annotated[str, typer.Argument(metavar="ORG/REPO[@REVISION]", show_default=False)],
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Remove a model from the Hub's cache. What is bundled stays."""
+    with failures(debug):
+        from mapsr_cli.zoo.finding import bundled_models
+        from mapsr_cli.zoo.hub import remove_cached
+        from mapsr_cli.zoo.names import parse_repo_name
+
+        wanted = parse_repo_name(name)
+        if wanted is None:
+            what = "comes with mapsr and stays" if name in bundled_models() else "is not org/repo[@revision]"
+            raise UsageError(f"{name} {what}", "mapsr models list shows what is cached")
+        freed = remove_cached(wanted)
+        if json:
+            document({"name": name, "freed": freed})
+        else:
+            result(f"removed {name}: {_megabytes(freed)}")

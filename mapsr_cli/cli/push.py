@@ -1,0 +1,80 @@
+"""`mapsr models push`: publish a model on the Hugging Face Hub."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mapsr_cli.cli import options
+from mapsr_cli.cli.report import document, failures, progress_bar, result, say
+
+
+def push(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A run folder, a .safetensors file or a bundled name.", show_default=False),
+    ],
+    repo: Annotated[str, typer.Argument(metavar="ORG/REPO", help="Where to; made if need be.", show_default=False)],
+    sample: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="IMAGE", help="For a sample picture; repeatable.  [default: the example photograph]"),
+    ] = None,
+    license_id: Annotated[
+        str | None,
+        typer.Option("--license", metavar="ID", help="As the Hub spells it.  [default: what the checkpoint says]"),
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="If the repository is made, for you alone.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published; ask no network.")] = False,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Publish weights, config, a model card with the Hub's metadata, and sample pictures, in one commit."""
+    with failures(debug):
+        from mapsr_cli.errors import UsageError
+        from mapsr_cli.inference import Upscaler
+        from mapsr_cli.inference.samples import example_picture, sample_picture, takes_pictures
+        from mapsr_cli.zoo import find_here, load_model
+        from mapsr_cli.zoo.hub import publish
+        from mapsr_cli.zoo.model_card import licence_of, repository_files
+        from mapsr_cli.zoo.names import parse_repo_name
+
+        if parse_repo_name(repo) is None or "@" in repo:
+            raise UsageError(f"'{repo}' is not ORG/REPO", "letters, digits and . _ - on both sides of one slash")
+        checkpoint = find_here(source)
+        model = load_model(checkpoint)  # what does not load is not published
+        terms = licence_of(model.card, license_id)
+        pictures = (sample or [example_picture()]) if takes_pictures(model) else []
+        samples = dict(sample_picture(Upscaler(model), path) for path in pictures)
+        files = repository_files(checkpoint, repo, terms, samples)
+        if dry_run:
+            _show(repo, files, json)
+            return
+        with progress_bar() as progress:
+            progress(repo, "upload", 0, 1)
+            url, commit = publish(repo, files, f"{model.card.name}, by mapsr {model.card.version}", private)
+        if json:
+            document({"repo": repo, "commit": commit, "url": url, "files": _sizes(files)})
+        else:
+            result(url)
+            say(f"mapsr upscale photo.png --model {repo}@{commit}")
+
+
+def _show(repo: str, files: dict[str, bytes | Path], json: bool) -> None:
+    """What would be published: names and sizes, then config and card."""
+    texts = {path: data.decode() for path, data in files.items() if isinstance(data, bytes) and _is_text(path)}
+    if json:
+        document({"repo": repo, "commit": None, "url": None, "files": _sizes(files), "texts": texts})
+        return
+    for path, size in _sizes(files).items():
+        result(f"{size:>10,}  {path}")
+    for path, text in texts.items():
+        for line in ("", f"── {path}", *text.splitlines()):
+            result(line)
+
+
+def _is_text(path: str) -> bool:
+    return path.endswith((".json", ".md"))
+
+
+def _sizes(files: dict[str, bytes | Path]) -> dict[str, int]:
+    return {path: data.stat().st_size if isinstance(data, Path) else len(data) for path, data in files.items()}

@@ -1,0 +1,1 @@
+"""Constraint × criterion: how a network is trained."""

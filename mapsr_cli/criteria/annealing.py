@@ -1,0 +1,22 @@
+"""How a noise level falls over a run."""
+
+from typing import Literal
+
+from mapsr_cli.errors import UsageError
+
+Annealing = Literal["linear", "geometric"]
+
+
+def anneal(start: float, end: float, progress: float, how: Annealing) -> float:
+    """From `start` at progress 0 to `end` at 1: by equal differences, or by equal ratios."""
+    if how == "linear":
+        return start + (end - start) * progress
+    return float(start * (end / start) ** progress)
+
+
+def check_levels(start: float, end: float) -> None:
+    """Raises UsageError unless noise can fall from standard deviation `start` to `end`, both above zero."""
+    if not 0 < end <= start:
+        raise UsageError(
+            f"noise cannot fall from {start} to {end}", "sigma_start and sigma_end: 0 < sigma_end ≤ sigma_start"
+        )

@@ -1,0 +1,165 @@
+"""The contract between criteria and the loop.
+
+An estimate is ŷ = Π(f(x)); a criterion says what a good one is. The loop owns time, data, devices and files; a
+criterion owns what it trains besides the generator.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Report = Mapping[str, Tensor | float]
+"""What a step tells the display: scalars by name."""
+State = dict[str, Any]
+"""What a checkpoint keeps: tensors, numbers, strings, and lists and dicts of them."""
+Judge = Literal["nothing", "discriminator", "denoiser", "density"]
+"""What a criterion needs besides the generator, to tell good estimates from bad."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """HR patches y [N, C, H, W], and x = A y [N, C, h, w]."""
+
+    x: Tensor
+    y: Tensor
+
+
+@dataclass(eq=False)
+class Player:
+    """A network and the optimiser that moves it. The loop may wrap both (for devices, precision, many processes)."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    bare: nn.Module = field(init=False)
+    """The network without the loop's wrapping: for passes that train something else."""
+
+    def __post_init__(self) -> None:
+        self.bare = self.network
+
+
+class Stage(Protocol):
+    """What the loop lends for one step."""
+
+    @property
+    def progress(self) -> float:
+        """How much of the run is done, 0 … 1."""
+
+    def draw(self) -> Tensor:
+        """The next HR patches [N, C, H, W], float32, on the device."""
+
+    def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
+        """One optimiser step on `loss`, which draws its own data: it is called once per accumulated part.
+
+        Returns the report, each value a mean over parts and processes: what is decided by it is decided alike on all.
+        A loss that is not finite moves nothing and is counted.
+        """
+
+
+@dataclass(frozen=True)
+class CriterionConfig:
+    """How a network learns under a criterion."""
+
+    rate: float = 1e-3
+    """Peak learning rate (Adam)."""
+    beta1: float = 0.9
+    """Adam's decay of the gradient's mean."""
+    beta2: float = 0.99
+    """Adam's decay of the gradient's mean square."""
+
+    def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Adam, as these fields say."""
+        return torch.optim.Adam(network.parameters(), self.rate, (self.beta1, self.beta2))
+
+
+class Criterion(ABC):
+    """What trains the generator. A subclass needs `loss`; the rest is for those that train something beside it."""
+
+    Config: ClassVar[type[CriterionConfig]] = CriterionConfig
+    needs: ClassVar[Judge] = "nothing"
+    """What `judge` is: a discriminator to train, or `Snapshots` of a prior that is trained already."""
+
+    def __init__(self, config: CriterionConfig, judge: nn.Module | None = None) -> None:
+        self.config = config
+
+    @abstractmethod
+    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
+        """The generator's objective for ŷ [N, C, H, W], with gradient, and what to report.
+
+        `truth` is the HR image that x came from: only MSE and MAE look at it pair by pair.
+        """
+
+    def prepare(self, stage: Stage, sample: Callable[[], tuple[Tensor, Tensor]]) -> Report:
+        """Before the generator moves: train what judges it. `sample()` gives fresh (y, ŷ), without gradient."""
+        return {}
+
+    def players(self) -> Iterator[tuple[str, Player]]:
+        """What it trains besides the generator, by name."""
+        return iter(())
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Networks that it uses but does not train: the loop moves them to the device."""
+        return iter(())
+
+    def state(self) -> State:
+        """What a resumed run needs beyond the players' weights and optimisers."""
+        return {}
+
+    def load_state(self, state: State) -> None:  # noqa: B027
+        """Go on from `state()`."""
+
+    def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+        """The generator's optimiser."""
+        return self.config.optimiser(network)
+
+
+class Learner(ABC):
+    """What the loop trains: a super-resolution network under a method, or a prior."""
+
+    @abstractmethod
+    def players(self) -> Iterator[tuple[str, Player]]:
+        """Every network that moves, by name. The first is the result: averaged, validated, saved."""
+
+    @abstractmethod
+    def step(self, stage: Stage) -> Report:
+        """Train for one step."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Networks that stand still: the loop moves them to the device."""
+        return iter(())
+
+    def state(self) -> State:
+        """What a resumed run needs beyond the players' weights and optimisers."""
+        return {}
+
+    def load_state(self, state: State) -> None:  # noqa: B027
+        """Go on from `state()`."""
+
+    def level(self, progress: float) -> float:
+        """Where a prior's snapshot lies between poor and good: the denoiser's σ; nothing for others."""
+        return 0.0
+
+
+class PriorLearner(Learner):
+    """A network that learns from images alone, to guide generators later. A subclass needs `loss`."""
+
+    Config: ClassVar[type[CriterionConfig]] = CriterionConfig
+
+    def __init__(self, config: CriterionConfig, network: nn.Module) -> None:
+        self.config = config
+        self.prior = Player(network, config.optimiser(network))
+
+    def players(self) -> Iterator[tuple[str, Player]]:
+        """The prior."""
+        yield "prior", self.prior
+
+    def step(self, stage: Stage) -> Report:
+        """One update on fresh images."""
+        return stage.update(self.prior, lambda: self.loss(stage.draw(), stage.progress))
+
+    @abstractmethod
+    def loss(self, y: Tensor, progress: float) -> tuple[Tensor, Report]:
+        """The prior's objective on images y [N, C, H, W], and what to report."""

@@ -1,0 +1,191 @@
+"""Adversarial training with the paper's objective and instance noise: eqns (10) and (26), Appendices A and C."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from mapsr_cli.criteria.annealing import anneal
+from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Player, Report, Stage, State
+from mapsr_cli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class GANConfig(CriterionConfig):
+    """How generator and discriminator learn."""
+
+    rate: float = 1e-4
+    """Peak learning rate of the generator (Adam)."""
+    beta1: float = 0.5
+    """Adam's decay of the gradient's mean, generator."""
+    beta2: float = 0.999
+    """Adam's decay of the gradient's mean square, generator."""
+    discriminator_rate: float = 4e-4
+    """Peak learning rate of the discriminator (Adam)."""
+    discriminator_beta1: float = 0.5
+    """Adam's decay of the gradient's mean, discriminator."""
+    discriminator_beta2: float = 0.999
+    """Adam's decay of the gradient's mean square, discriminator."""
+    discriminator_steps: int = 1
+    """k: the discriminator's steps before each step of the generator."""
+    until_converged: bool = False
+    """Go on in rounds of k steps until the mean loss of a round is no lower than that of the round before."""
+    discriminator_limit: int = 100
+    """The most steps before a step of the generator, with `until_converged`."""
+    label_smoothing: float = 0.0
+    """ε of one-sided label smoothing (Salimans et al., 2016): real images are labelled 1 − ε."""
+    noise: Literal["none", "linear", "adaptive"] = "linear"
+    """Instance noise: none; σ from start to end over the run; or σ that holds the discriminator's loss (Appendix C)."""
+    noise_start: float = 0.1
+    """σ at first, in image units. Adaptive: also the most. Wide enough to bridge gaps in the data."""
+    noise_end: float = 0.0
+    """σ at last. Adaptive: the least."""
+    noise_target: float = 0.5
+    """Adaptive: the discriminator's loss to hold, 0 (it tells all) … 0.69 (it cannot tell)."""
+    noise_gain: float = 0.02
+    """Adaptive: change of log σ per step of the generator, per nat that the loss is off its target."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.discriminator_steps <= self.discriminator_limit:
+            raise UsageError("discriminator_steps must be at least 1 and at most discriminator_limit")
+        if not 0 <= self.label_smoothing < 1:
+            raise UsageError(f"label_smoothing must lie in [0, 1), not {self.label_smoothing}")
+        if self.noise != "none" and not 0 <= self.noise_end <= self.noise_start:
+            raise UsageError(f"noise cannot fall from {self.noise_start} to {self.noise_end}")
+        if self.noise == "adaptive" and not self.noise_start > 0:
+            raise UsageError("adaptive noise multiplies σ: noise_start must be above zero")
+
+
+NARROWEST = 1e-3
+"""Least adaptive σ, as a share of noise_start: as good as none, and not too far to come back from."""
+
+
+class InstanceNoise:
+    """σ of the Gaussian noise that real and estimated images both get.
+
+    Adaptive (Appendix C): an integral controller on log σ. Where the discriminator tells the two apart too well, its
+    loss is below the target and σ grows; where too badly, σ falls. So σ follows the generator as it improves.
+    """
+
+    def __init__(self, config: GANConfig) -> None:
+        self.config = config
+        self.log_sigma = torch.tensor(math.log(config.noise_start)) if config.noise == "adaptive" else None
+
+    def sigma(self, progress: float) -> Tensor | float:
+        """Standard deviation, in image units."""
+        if self.log_sigma is not None:
+            return self.log_sigma.exp()
+        if self.config.noise == "none":
+            return 0.0
+        return anneal(self.config.noise_start, self.config.noise_end, progress, "linear")
+
+    def observe(self, loss: Tensor | float) -> None:
+        """Take note of the discriminator's loss."""
+        if self.log_sigma is None:
+            return
+        config = self.config
+        least = math.log(max(config.noise_end, NARROWEST * config.noise_start))
+        short = (config.noise_target - torch.as_tensor(loss)).nan_to_num(0.0, 0.0, 0.0)
+        self.log_sigma = (self.log_sigma + config.noise_gain * short).clamp(least, math.log(config.noise_start))
+
+
+class GAN(Criterion):
+    """A discriminator D learns to tell images from estimates, and the generator to raise D's logit.
+
+    Eqn (10): D minimises −E log D(y) − E log(1 − D(ŷ)) (half of that here: the mean over both kinds, log 2 by chance);
+    the generator minimises E[−log(D/(1 − D))] = E[−logit(ŷ)], which is KL[q‖p_Y] where D is at its optimum (eqns
+    18–20). With instance noise D sees y + ε and ŷ + ε, for the generator too, and it is KL[p_σ∗q ‖ p_σ∗p_Y], eqn (26).
+    That D should be near its optimum asks for several of its steps, at a higher rate, to each of the generator's.
+
+    D always sees images and estimates in one batch, so that batch normalisation takes its statistics from the mixture
+    of both. By statistics of each kind alone, a logit would depend on its batch's kind and not on the image. The same
+    holds for the generator's step: D in evaluation mode would lag behind its own weights.
+    """
+
+    Config: ClassVar = GANConfig
+    needs: ClassVar[Judge] = "discriminator"
+    config: GANConfig
+
+    def __init__(self, config: GANConfig, judge: nn.Module | None = None) -> None:
+        super().__init__(config, judge)
+        assert judge is not None
+        betas = config.discriminator_beta1, config.discriminator_beta2
+        self.discriminator = Player(judge, torch.optim.Adam(judge.parameters(), config.discriminator_rate, betas))
+        self.noise = InstanceNoise(config)
+        self.has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in judge.modules())
+
+    def players(self) -> Iterator[tuple[str, Player]]:
+        """The discriminator."""
+        yield "discriminator", self.discriminator
+
+    def prepare(self, stage: Stage, sample: Callable[[], tuple[Tensor, Tensor]]) -> Report:
+        """k steps of the discriminator, or rounds of k until its loss stops falling."""
+
+        def objective() -> tuple[Tensor, Report]:
+            return self.discriminate(*sample(), stage.progress)
+
+        k, steps, before = self.config.discriminator_steps, 0, math.inf
+        while True:
+            reports = [stage.update(self.discriminator, objective) for _ in range(k)]
+            steps += k
+            loss = sum(report["d_loss"] for report in reports) / k
+            if not self.config.until_converged or steps + k > self.config.discriminator_limit:
+                break
+            if not float(loss) < before:  # so that NaN ends it, too
+                break
+            before = float(loss)
+        self.noise.observe(loss)
+        return {**reports[-1], "d_loss": loss, "d_steps": float(steps)}
+
+    def discriminate(self, y: Tensor, estimate: Tensor, progress: float) -> tuple[Tensor, Report]:
+        """Logistic regression between images y and estimates ŷ, [N, C, H, W] both."""
+        sigma = self.noise.sigma(progress)
+        real, fake = _logits(self.discriminator.network, y, estimate, sigma)
+        smoothed = torch.full_like(real, 1 - self.config.label_smoothing)
+        told_real = functional.binary_cross_entropy_with_logits(real, smoothed)
+        told_fake = functional.softplus(fake).mean()  # −log(1 − D)
+        value = (told_real + told_fake) / 2
+        report = {"d_loss": value, "d_real": real.mean(), "d_fake": fake.mean()}
+        return value, {**{name: number.detach() for name, number in report.items()}, "sigma": sigma}
+
+    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
+        """E[−logit(ŷ + ε)]: nats per image. `truth` only lends batch normalisation its company."""
+        company = truth if self.has_batch_norm else truth[:0]
+        _, fake = _logits(self._held_discriminator(), company, estimate, self.noise.sigma(progress))
+        value = -fake.mean()
+        return value, {"loss": value.detach()}
+
+    def _held_discriminator(self) -> Callable[[Tensor], Tensor]:
+        """D as a function: gradients pass through it and leave nothing behind, in its weights or its statistics."""
+        bare = self.discriminator.bare
+        held = {name: weight.detach() for name, weight in bare.named_parameters()}
+        held |= {name: buffer.clone() for name, buffer in bare.named_buffers()}
+
+        def logits(y: Tensor) -> Tensor:
+            found: Tensor = functional_call(bare, held, (y,))
+            return found
+
+        return logits
+
+    def state(self) -> State:
+        """The adaptive noise level."""
+        return {} if self.noise.log_sigma is None else {"log_sigma": float(self.noise.log_sigma)}
+
+    def load_state(self, state: State) -> None:
+        """Go on from `state()`."""
+        if self.noise.log_sigma is not None:
+            self.noise.log_sigma = torch.tensor(state["log_sigma"])
+
+
+def _logits(
+    discriminator: Callable[[Tensor], Tensor], y: Tensor, estimate: Tensor, sigma: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    """Logits of images and of estimates, both with noise, from one batch: [N], [M]."""
+    both = torch.cat([y, estimate])
+    logits = discriminator(both + sigma * torch.randn_like(both)).to(both.dtype)
+    return logits[: len(y)], logits[len(y) :]

@@ -1,0 +1,15 @@
+"""Mean squared error, the empirical risk of eqn (1)."""
+
+from torch import Tensor
+from torch.nn import functional
+
+from mapsr_cli.criteria.base import Criterion, Report
+
+
+class MSE(Criterion):
+    """ℓ = mean (y − ŷ)²: its best estimate is the posterior's mean."""
+
+    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
+        """Mean squared error over pixels."""
+        value = functional.mse_loss(estimate, truth)
+        return value, {"loss": value.detach()}

@@ -1,0 +1,90 @@
+"""Constraint × criterion: the learner behind every super-resolution method."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from mapsr_cli.criteria.base import Batch, Criterion, Learner, Player, Report, Stage, State
+from mapsr_cli.criteria.constraints import Constraint
+
+
+class Estimator(nn.Module):
+    """ŷ = Π(f(x)), or Π(f(x, z)) with fresh noise maps z ~ N(0, I) where the generator reads some (Appendix F)."""
+
+    def __init__(self, generator: nn.Module, constraint: Constraint) -> None:
+        super().__init__()
+        self.generator, self.constraint = generator, constraint
+
+    @property
+    def noise_dim(self) -> int:
+        """Noise maps that the generator reads; 0: it is deterministic."""
+        return int(self.generator.config.noise_dim)  # type: ignore[union-attr, arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, h, w] in [0, 1] → [N, C, H, W]."""
+        features = x.contiguous(memory_format=torch.channels_last)
+        z = None
+        if self.noise_dim:
+            z = torch.randn(x.shape[0], self.noise_dim, *x.shape[2:], device=x.device, dtype=x.dtype)
+        f: Tensor = self.generator(features, z).float().contiguous()
+        estimate: Tensor = self.constraint(f, x)
+        return estimate
+
+
+class SuperResolver(Learner):
+    """A generator under a constraint and a criterion."""
+
+    def __init__(self, estimator: Estimator, criterion: Criterion) -> None:
+        self.criterion = criterion
+        self.generator = Player(estimator, criterion.optimiser(estimator))
+
+    @property
+    def constraint(self) -> Constraint:
+        """The constraint, on the device."""
+        found = self.generator.bare.constraint
+        assert isinstance(found, Constraint)
+        return found
+
+    def players(self) -> Iterator[tuple[str, Player]]:
+        """The generator, then the criterion's."""
+        yield "generator", self.generator
+        yield from self.criterion.players()
+
+    def modules(self) -> Iterator[nn.Module]:
+        """The criterion's."""
+        return self.criterion.modules()
+
+    def batch(self, stage: Stage) -> Batch:
+        """Fresh HR patches and their LR twins."""
+        y = stage.draw()
+        return Batch(self.constraint.down(y), y)
+
+    def step(self, stage: Stage) -> Report:
+        """Train what judges, then the generator."""
+
+        def sample() -> tuple[Tensor, Tensor]:
+            batch = self.batch(stage)
+            with torch.no_grad():
+                estimate: Tensor = self.generator.bare(batch.x)
+            return batch.y, estimate
+
+        def objective() -> tuple[Tensor, Report]:
+            batch = self.batch(stage)
+            estimate = self.generator.network(batch.x)
+            loss, report = self.criterion.loss(estimate, batch.y, stage.progress)
+            penalty = self.constraint.penalty(estimate, batch.x)
+            if penalty is None:
+                return loss, report
+            return loss + penalty, {**report, "penalty": penalty.detach()}
+
+        judged = self.criterion.prepare(stage, sample)
+        return {**judged, **stage.update(self.generator, objective)}
+
+    def state(self) -> State:
+        """The criterion's."""
+        return self.criterion.state()
+
+    def load_state(self, state: State) -> None:
+        """Go on from `state()`."""
+        self.criterion.load_state(state)

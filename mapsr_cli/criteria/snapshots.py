@@ -1,0 +1,51 @@
+"""A prior at several moments of its training: what guided generators follow, the poorest first."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from mapsr_cli.errors import UsageError
+from mapsr_cli.zoo import load_snapshots
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A prior as it was at one moment."""
+
+    level: float
+    """A denoiser's noise σ, in image units; 0 for a density model."""
+    network: nn.Module
+    """The prior."""
+
+
+class Snapshots(nn.Module):
+    """Snapshots from poor to good: by falling noise level, and where levels are equal in the order given.
+
+    All stand still: evaluation mode, no gradients of their own. Raises UsageError if there are none.
+    """
+
+    def __init__(self, snapshots: Iterable[Snapshot]) -> None:
+        super().__init__()
+        ordered = sorted(snapshots, key=lambda snapshot: -snapshot.level)
+        if not ordered:
+            raise UsageError("a guided criterion needs at least one snapshot of its prior")
+        self.levels = tuple(snapshot.level for snapshot in ordered)
+        self.networks = nn.ModuleList(snapshot.network for snapshot in ordered)
+        self.eval().requires_grad_(False)
+
+    def at(self, progress: float) -> Snapshot:
+        """The one to follow at progress 0 … 1: each holds for an equal share of the run, the best for the last."""
+        index = min(int(progress * len(self.levels)), len(self.levels) - 1)
+        return Snapshot(self.levels[index], self.networks[index])
+
+    @property
+    def best(self) -> Snapshot:
+        """The last."""
+        return self.at(1.0)
+
+
+def read_snapshots(folder: Path) -> Snapshots:
+    """What a prior's run left in `folder`. Raises CheckpointError for a folder without, or for damaged files."""
+    return Snapshots(Snapshot(prior.card.level, prior.network) for prior in load_snapshots(folder))

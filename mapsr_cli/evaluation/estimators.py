@@ -1,0 +1,174 @@
+"""Whatever can be evaluated: checkpoints, three baselines, and a folder of someone else's outputs."""
+
+import time
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mapsr_cli.errors import ImageError, UsageError
+from mapsr_cli.evaluation.protocol import PEAK, by_name, images_in, read_levels
+from mapsr_cli.imaging import find_kernel
+from mapsr_cli.inference import Settings, Upscaler
+from mapsr_cli.inference.verification import FALLBACK_KERNEL, FALLBACK_SCALE
+from mapsr_cli.operators import Consistency, Kernel, consistency, downsampling, make_kernel, to_levels
+from mapsr_cli.zoo import Model, find_model, load_model
+
+FOLDER = "dir:"
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """One HR estimate ŷ."""
+
+    levels: Tensor
+    """[3, s·h, s·w] whole levels 0 … 255, as a lossless file holds them."""
+    mse_float: float
+    """Mean of (x − A ŷ)² before rounding, on a 0 … 1 scale; where there is only a file, of its levels."""
+    consistency: Consistency
+    """Of the levels."""
+    seconds: float | None
+    """Network and projection; None where somebody else computed it."""
+
+
+class Estimator(typing.Protocol):
+    """What can be evaluated."""
+
+    def __call__(self, lr: Tensor, name: str) -> Estimate:
+        """LR levels [3, h, w] of the image with that name → ŷ. Raises MapsrError where there is none."""
+
+
+@typing.runtime_checkable
+class SamplingEstimator(typing.Protocol):
+    """A stochastic one: the diversity of its samples is evaluated too."""
+
+    def samples(self, lr: Tensor, n: int) -> Tensor:
+        """LR levels [3, h, w] → n samples [n, 3, s·h, s·w] in whole levels 0 … 255, all different."""
+
+
+def interpolate(lr: Tensor, profile: str, scale: int) -> Tensor:
+    """LR [..., h, w] enlarged by `bicubic` or `lanczos3` interpolation, as MATLAB's `imresize` does it.
+
+    The weight of LR pixel i in HR pixel j depends on their distance alone, as in A: so the interpolation is Aᵀ, each
+    row divided by its sum.
+    """
+    op = downsampling(make_kernel(profile, scale), (scale * lr.shape[-2], scale * lr.shape[-1]), lr.dtype)
+    return op.adjoint(lr) / op.adjoint(torch.ones_like(lr))
+
+
+def minimum_norm(lr: Tensor, kernel: Kernel) -> Tensor:
+    """A⁺x, [..., h, w] → [..., s·h, s·w]: what Π makes of nothing."""
+    return downsampling(kernel, (kernel.scale * lr.shape[-2], kernel.scale * lr.shape[-1]), lr.dtype).pinv(lr)
+
+
+BASELINES: dict[str, Callable[[Tensor, Kernel], Tensor]] = {
+    "bicubic": lambda lr, kernel: interpolate(lr, "bicubic", kernel.scale),
+    "lanczos": lambda lr, kernel: interpolate(lr, "lanczos3", kernel.scale),
+    "pinv": minimum_norm,
+}
+
+
+def _judged(y: Tensor, lr: Tensor, kernel: Kernel, seconds: float | None) -> Estimate:
+    """An estimate of levels y [3, H, W], not yet rounded."""
+    levels, x = to_levels(y, PEAK), lr.double()
+    op = downsampling(kernel, (y.shape[-2], y.shape[-1]), torch.float64)
+    mse = ((op.down(y.double()) - x) / PEAK).square().mean().item()
+    return Estimate(levels, mse, consistency(levels.double(), x, op, PEAK), seconds)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A row of BASELINES."""
+
+    enlarge: Callable[[Tensor, Kernel], Tensor]
+    kernel: Kernel
+
+    def __call__(self, lr: Tensor, name: str) -> Estimate:
+        """Enlarge."""
+        began = time.perf_counter()
+        y = self.enlarge(lr, self.kernel)
+        return _judged(y, lr, self.kernel, time.perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint, as `mapsr upscale` runs it."""
+
+    upscaler: Upscaler
+
+    def __call__(self, lr: Tensor, name: str) -> Estimate:
+        """Network, projection and round trip."""
+        up = self.upscaler(lr, PEAK)
+        seconds = up.seconds["network"] + up.seconds["project"]
+        return Estimate(up.levels.float(), up.mse_float, up.consistency, seconds)
+
+
+class Folder:
+    """Finished files, matched to the HR images by stem (`baby.png`, or `baby_x4.png` as `mapsr upscale` names them)."""
+
+    def __init__(self, path: Path, kernel: Kernel) -> None:
+        if not path.is_dir():
+            raise UsageError(f"{FOLDER}{path}: no such folder")
+        self.path, self.kernel = path, kernel
+        self.files = by_name(images_in(path), suffix=f"_x{kernel.scale}")
+
+    def __call__(self, lr: Tensor, name: str) -> Estimate:
+        """Read the file of that name. Raises ImageError if there is none, or its size is not LR's times the scale."""
+        if name not in self.files:
+            raise ImageError(f"{self.path} has no file '{name}'", "outputs are matched by name, without the suffix")
+        levels = read_levels(self.files[name])
+        height, width = (self.kernel.scale * n for n in lr.shape[-2:])
+        if levels.shape[-2:] != (height, width):
+            found = f"{levels.shape[-1]}×{levels.shape[-2]}"
+            raise ImageError(
+                f"{self.files[name]} is {found}, not {width}×{height}",
+                f"an output is as large as its HR image, cropped to multiples of {self.kernel.scale}",
+            )
+        return _judged(levels, lr, self.kernel, None)
+
+
+def _choose_kernel(models: Sequence[Model], name: str | None, sigma: float | None, scale: int | None) -> Kernel:
+    """A as the call names it; else the models' own, if they agree; else bicubic ×4."""
+    own = {model.kernel for model in models}
+    scales = {kernel.scale for kernel in own}
+    if len(scales) > 1:
+        raise UsageError(f"models of different scales ({', '.join(f'×{s}' for s in sorted(scales))})", "one at a time")
+    if name is None and len(own) > 1:
+        theirs = ", ".join(f"{model.card.name}: {model.kernel.describe()}" for model in models)
+        raise UsageError(f"models for different kernels ({theirs})", "--kernel chooses one for all")
+    if own and name is None and sigma is None and scale is None:
+        return own.pop()
+    default_name = models[0].kernel.name if own else FALLBACK_KERNEL
+    default_scale = scales.pop() if scales else FALLBACK_SCALE
+    return find_kernel(name or default_name, scale or default_scale, sigma)
+
+
+def make_estimators(
+    names: Sequence[str],
+    settings: Settings,
+    kernel: str | None = None,
+    sigma: float | None = None,
+    scale: int | None = None,
+) -> tuple[Kernel, dict[str, Estimator]]:
+    """A, and what each `--model` names: a row of BASELINES, `dir:FOLDER`, or a checkpoint.
+
+    A checkpoint that was trained without a projection is evaluated without one. Raises CheckpointError for models that
+    are not there, UsageError where they do not fit together.
+    """
+    checkpoints = [name for name in names if name not in BASELINES and not name.startswith(FOLDER)]
+    models = {name: load_model(find_model(name)) for name in checkpoints}
+    a = _choose_kernel(list(models.values()), kernel, sigma, scale)
+    return a, {name: _make_estimator(name, models.get(name), a, settings) for name in names}
+
+
+def _make_estimator(name: str, model: Model | None, kernel: Kernel, settings: Settings) -> Estimator:
+    if name in BASELINES:
+        return Baseline(BASELINES[name], kernel)
+    if model is None:
+        return Folder(Path(name.removeprefix(FOLDER)), kernel)
+    if model.card.constraint != "affine":
+        settings = replace(settings, consistency="none")
+    return Checkpoint(Upscaler(model, settings, kernel))

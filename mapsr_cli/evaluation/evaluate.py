@@ -1,0 +1,105 @@
+"""Every image of every test set through every estimator."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mapsr_cli.errors import MapsrError
+from mapsr_cli.evaluation.diversity import SAMPLES, DenseDistance, diversity, squared_error
+from mapsr_cli.evaluation.estimators import Estimate, Estimator, SamplingEstimator
+from mapsr_cli.evaluation.metrics import require_torchmetrics
+from mapsr_cli.evaluation.perceptual import Measure, Perceptual
+from mapsr_cli.evaluation.protocol import PEAK, Pair, Protocol, make_pair
+from mapsr_cli.evaluation.scores import Evaluation, Failure, Score
+from mapsr_cli.operators import Kernel
+
+Observer = Callable[[str, Pair, dict[str, tuple[Estimate, Score]]], None]
+"""Called after each image with (test set, pair, model → (estimate, score))."""
+Progress = Callable[[str, str, int, int], None]
+"""Called with (image, model, images done, images)."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What is measured of an estimate."""
+
+    protocol: Protocol
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    """Further distances of an estimate from the truth, by key."""
+    distances: Mapping[str, DenseDistance] = field(default_factory=lambda: {"diversity_mse": squared_error})
+    """What the diversity of samples is measured by, by key."""
+
+    def with_perceptual(self, perceptual: Perceptual) -> "Judge":
+        """Takes LPIPS and DISTS, too."""
+        measures = {**self.measures, "lpips": perceptual.lpips, "dists": perceptual.dists}
+        distances = {**self.distances, "diversity_lpips": perceptual.dense_lpips}
+        return Judge(self.protocol, measures, distances)
+
+    def score(self, estimate: Estimate, pair: Pair, samples: Tensor | None) -> Score:
+        """Judge one estimate, and the samples [S, 3, H, W] in levels of a stochastic model."""
+        y, truth = estimate.levels / PEAK, pair.hr / PEAK
+        psnr, ssim = self.protocol.compare(y, truth, pair.scale)
+        more = {key: measure(y, truth) for key, measure in self.measures.items()}
+        if samples is not None:
+            more |= {key: diversity(samples / PEAK, truth, distance) for key, distance in self.distances.items()}
+        return Score(
+            psnr=psnr,
+            ssim=ssim,
+            consistency_mse=estimate.mse_float,
+            file_mse=estimate.consistency.mse,
+            bit_exact=estimate.consistency.bit_exact,
+            megapixels=y.shape[-1] * y.shape[-2] / 1e6,
+            seconds=estimate.seconds,
+            more=more,
+        )
+
+
+def _silent(image: str, model: str, done: int, total: int) -> None:
+    pass
+
+
+@torch.inference_mode()
+def evaluate(
+    estimators: Mapping[str, Estimator],
+    sets: Mapping[str, list[Path]],
+    kernel: Kernel,
+    judge: Judge,
+    observe: Observer | None = None,
+    progress: Progress = _silent,
+) -> Evaluation:
+    """Judge every estimator on every HR image, LR made by `kernel`.
+
+    An image that fails, in itself or with one model, is recorded in `failed` and ends nothing else. Raises MapsrError
+    only where nothing at all can be measured.
+    """
+    require_torchmetrics()
+    found = Evaluation(judge.protocol, kernel)
+    images = [(group, path) for group, paths in sets.items() for path in paths]
+    for done, (group, path) in enumerate(images):
+        image = f"{group}/{path.stem}"
+        try:
+            pair = make_pair(path, kernel)
+        except MapsrError as error:
+            found.failed.append(Failure(image, None, str(error)))
+            continue
+        estimates = {}
+        for model, estimator in estimators.items():
+            progress(image, model, done, len(images))
+            try:
+                estimates[model] = _one(estimator, pair, judge)
+            except MapsrError as error:
+                found.failed.append(Failure(image, model, str(error)))
+                continue
+            found.add(model, group, pair.name, estimates[model][1])
+        if observe is not None:
+            observe(group, pair, estimates)
+    return found
+
+
+def _one(estimator: Estimator, pair: Pair, judge: Judge) -> tuple[Estimate, Score]:
+    estimate = estimator(pair.lr, pair.name)
+    samples = estimator.samples(pair.lr, SAMPLES) if isinstance(estimator, SamplingEstimator) else None
+    return estimate, judge.score(estimate, pair, samples)

@@ -1,0 +1,136 @@
+"""What an evaluation found, image by image, and its means."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mapsr_cli.evaluation.metrics import decibels
+from mapsr_cli.evaluation.protocol import Protocol
+from mapsr_cli.operators import Kernel
+
+Summary = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One estimate of one image, judged."""
+
+    psnr: float
+    """dB by the protocol; infinite where estimate and HR are equal."""
+    ssim: float
+    """By the protocol."""
+    consistency_mse: float
+    """MSE(x, A ŷ) before rounding, on a 0 … 1 scale."""
+    file_mse: float
+    """The same of the saved file, A ŷ rounded to 8 bits."""
+    bit_exact: float
+    """Fraction of LR samples that the saved file gives back bit for bit."""
+    megapixels: float
+    """Size of the estimate."""
+    seconds: float | None
+    """Network and projection."""
+    more: dict[str, float] = field(default_factory=dict)
+    """Measures that not every evaluation takes: `lpips`, `dists`, `diversity_mse`, `diversity_lpips`."""
+
+
+def summarise(scores: Sequence[Score]) -> Summary:
+    """Means over images, under the keys that `--json` prints; None stands for infinite dB, or for not known.
+
+    LR-PSNRs are those of the mean squared error, so that images that are given back exactly do not make the mean
+    infinite; this is never more than the mean of decibels, which the NTIRE 2021 challenge takes.
+    """
+    consistency_mse = _mean([score.consistency_mse for score in scores])
+    seconds = [score.seconds for score in scores if score.seconds is not None]
+    more = {key: [s.more[key] for s in scores if key in s.more] for score in scores for key in score.more}
+    return {
+        "psnr": _finite(_mean([score.psnr for score in scores])),
+        "ssim": _mean([score.ssim for score in scores]),
+        "lr_psnr_float": _finite(decibels(consistency_mse)),
+        "lr_psnr_file": _finite(decibels(_mean([score.file_mse for score in scores]))),
+        "consistency_mse": consistency_mse,
+        "bit_exact": _mean([score.bit_exact for score in scores]),
+        "seconds_per_mp": sum(seconds) / sum(s.megapixels for s in scores) if len(seconds) == len(scores) else None,
+        **{key: _mean(values) for key, values in more.items()},
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be evaluated."""
+
+    image: str
+    """`Set5/baby`."""
+    model: str | None
+    """None where the image itself is at fault."""
+    error: str
+    """One line."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Every score, and how it was taken."""
+
+    protocol: Protocol
+    kernel: Kernel
+    """A, which made the LR images."""
+    scores: dict[str, dict[str, dict[str, Score]]] = field(default_factory=dict)
+    """Model → test set → image → score."""
+    failed: list[Failure] = field(default_factory=list)
+
+    def add(self, model: str, group: str, image: str, score: Score) -> None:
+        """File a score under its model and test set."""
+        self.scores.setdefault(model, {}).setdefault(group, {})[image] = score
+
+    @property
+    def sets(self) -> list[str]:
+        """Names of the test sets that have a score, in order."""
+        return list(dict.fromkeys(group for groups in self.scores.values() for group in groups))
+
+    def by_set(self) -> Iterator[tuple[str, dict[str, tuple[int, Summary]]]]:
+        """(test set, model → (images, means)) for every set."""
+        for group in self.sets:
+            found = {model: list(groups[group].values()) for model, groups in self.scores.items() if group in groups}
+            yield group, {model: (len(scores), summarise(scores)) for model, scores in found.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `--json` prints."""
+        models = {}
+        for model, groups in self.scores.items():
+            images = {f"{group}/{name}": score for group, found in groups.items() for name, score in found.items()}
+            models[model] = {
+                **summarise(list(images.values())),
+                "sets": {group: summarise(list(found.values())) for group, found in groups.items()},
+                "images": {name: summarise([score]) for name, score in images.items()},
+            }
+        return {
+            "protocol": self.protocol.name,
+            "conditions": self.protocol.describe(self.kernel),
+            "kernel": {"name": self.kernel.name, "scale": self.kernel.scale, "sigma": self.kernel.sigma},
+            "models": models,
+            "failed": [{"image": f.image, "model": f.model, "error": f.error} for f in self.failed],
+        }
+
+    def to_csv(self) -> str:
+        """One line per model and image; what is infinite or not known is left empty."""
+        rows: list[dict[str, Any]] = []
+        for model, groups in self.scores.items():
+            for group, found in groups.items():
+                for name, score in found.items():
+                    rows.append({"model": model, "set": group, "image": name, **summarise([score])})
+        text = io.StringIO()
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()

@@ -1,0 +1,156 @@
+"""Table 1: the cross-entropy H[q, p_Y] of every method on the Swiss roll, its gap to MAP, and MSE(x, Aŷ)."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mapsr_cli.criteria.methods import METHODS
+from mapsr_cli.criteria.snapshots import Snapshots
+from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_prior, train_trials
+from mapsr_cli.experiments.swissroll.truth import DensityMap, KernelDensity, downscaled, map_estimates, paper_density
+from mapsr_cli.training.loop import Status, Tasks
+from mapsr_cli.training.settings import Settings, merge
+
+Watch = Callable[[Status], None]
+Priors = dict[str, Snapshots | None]
+TESTED = 1000
+"""x's that every trial is tested on."""
+PAPER: dict[str, tuple[float, float | None]] = {
+    "map": (3.15, None),
+    "mse": (9.10, 1.25e-2),
+    "mae": (6.30, 4.04e-2),
+    "affgan": (4.10, 0.0),
+    "softgan": (4.25, 8.87e-2),
+    "affdg": (3.81, 0.0),
+    "softdg": (4.19, 1.01e-1),
+}
+"""H and MSE(x, Aŷ) as printed."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long each kind of training is."""
+
+    regression: int
+    """Steps of MSE and MAE."""
+    gan: int
+    """Steps of a GAN's generator."""
+    guided: int
+    """Steps of a generator that follows a prior."""
+    prior: int
+    """Steps of a denoiser or a density model."""
+
+
+BUDGETS = {
+    "smoke": Budget(20, 5, 20, 20),
+    "cpu": Budget(3000, 5000, 6000, 4000),
+    "paper": Budget(20_000, 20_000, 20_000, 20_000),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row that is trained: a method with settings of its own."""
+
+    method: str
+    kind: str
+    """Which of the budget's lengths."""
+    settings: Settings = field(default_factory=dict)
+
+
+ROWS = {
+    "mse": Entry("mse", "regression"),
+    "mae": Entry("mae", "regression"),
+    "affmse": Entry("affmse", "regression"),
+    "affmae": Entry("affmae", "regression"),
+    "affgan": Entry("affgan", "gan"),
+    "softgan": Entry("softgan", "gan"),
+    "affgan-z": Entry("affgan", "gan", {"generator": {"noise_dim": 2}}),
+    "affdg": Entry("affdg", "guided"),
+    "softdg": Entry("softdg", "guided"),
+    "affll": Entry("affll", "guided"),
+}
+"""The paper's rows and, beyond it, the affine twins of MSE and MAE, a stochastic AffGAN and AffLL."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method's figures, one per trial."""
+
+    entropies: list[float]
+    """H[q, p_Y], nats."""
+    medians: list[float]
+    """Median of −log p(ŷ): H without the outliers that rule it."""
+    consistency: list[float]
+    """MSE(x, Aŷ)."""
+    seconds: float
+
+    def to_json(self, floor: float) -> dict[str, Any]:
+        """Means and deviations, and the gap to MAP."""
+        spread = stdev(self.entropies) if len(self.entropies) > 1 else 0.0
+        return {
+            "h": mean(self.entropies),
+            "h_std": spread,
+            "gap": mean(self.entropies) - floor,
+            "median": mean(self.medians),
+            "consistency_mse": mean(self.consistency),
+            "seconds": self.seconds,
+            "trials": self.entropies,
+        }
+
+
+def score(density: KernelDensity, x: Tensor, y: Tensor) -> tuple[float, float, float]:
+    """H, median information and MSE(x, Aŷ) of estimates y [N, 2] for x [N]."""
+    entropy, median = density.cross_entropy(y)
+    return entropy, median, (y.double().mean(dim=1) - x.double()).square().mean().item()
+
+
+def settings_of(entry: Entry, budget: Budget, seed: int, trials: int) -> Settings:
+    """Length, seed, and as many noise maps as there are trials."""
+    own: Settings = {"loop": {"steps": getattr(budget, entry.kind), "seed": seed, "log_steps": 200, "warmup": 50}}
+    if entry.kind == "guided":
+        own["prior"] = {"steps": budget.prior}
+    settings = merge(own, entry.settings)
+    if noise := settings.get("generator", {}).get("noise_dim"):
+        settings["generator"] = {**settings["generator"], "noise_dim": noise * trials}
+    return settings
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """What every method is tested on."""
+
+    density: KernelDensity
+    x: Tensor
+    map: Tensor
+    """Brute-force MAP estimates [N, 2]."""
+
+    @classmethod
+    def make(cls, tested: int = TESTED) -> "Examination":
+        """x drawn from the data, MAP by brute force."""
+        density, x = paper_density(), downscaled(tested)
+        return cls(density, x, map_estimates(x, density, DensityMap.of(density)))
+
+
+def run_row(
+    entry: Entry, test: Examination, budget: Budget, trials: int, seed: int, watch: Watch, priors: Priors
+) -> tuple[Row, nn.Module]:
+    """Train a row's trials side by side and score each; the row, and the estimators.
+
+    `priors` holds what was trained before, by kind: AffDG and SoftDG follow the same denoisers.
+    """
+    began = time.perf_counter()
+    recipe = recipe_of(entry.method, trials, settings_of(entry, budget, seed, trials))
+    needs = METHODS[entry.method].needs
+    if needs not in priors:
+        priors[needs] = train_prior(recipe, trials, Tasks(watch=watch))
+    estimator = train_trials(recipe, trials, priors[needs], Tasks(watch=watch))
+    seconds = time.perf_counter() - began
+    torch.manual_seed(seed)  # of the stochastic one's noise
+    scores = [score(test.density, test.x, y) for y in estimates(estimator, test.x, trials)]
+    return Row([s[0] for s in scores], [s[1] for s in scores], [s[2] for s in scores], seconds), estimator

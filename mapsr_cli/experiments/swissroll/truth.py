@@ -1,0 +1,105 @@
+"""p_Y as the paper estimates it, the cross-entropy H[q, p_Y] under it, and brute-force MAP estimates."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mapsr_cli.training.data import swiss_roll
+
+BANDWIDTH = 0.2
+SAMPLES = 50_000
+CHUNK = 400_000
+"""Distances held at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class KernelDensity:
+    """A Gaussian kernel density estimate: mean of N(y; y_i, bandwidth² I) over points y_i [M, 2]."""
+
+    points: Tensor
+    bandwidth: float = BANDWIDTH
+
+    def log_prob(self, y: Tensor) -> Tensor:
+        """log p(y), in nats, for y [N, 2] → [N]."""
+        width = self.bandwidth
+        a = y.to(self.points.dtype) / width
+        b = self.points / width
+        constant = math.log(len(b) * 2 * math.pi * width**2)
+        halves = b.square().sum(dim=1) / 2
+        parts = []
+        for some in torch.split(a, max(CHUNK // len(b), 1)):
+            exponents = torch.addmm(-halves, some, b.T)  # −|a − b|²/2 but for −|a|²/2
+            parts.append(exponents.logsumexp(dim=1) - some.square().sum(dim=1) / 2 - constant)
+        return torch.cat(parts)
+
+    def cross_entropy(self, y: Tensor) -> tuple[float, float]:
+        """H[q, p] = −E log p(y) for samples y [N, 2] of q, and the median of −log p(y); nats."""
+        information = -self.log_prob(y)
+        return information.mean().item(), information.median().item()
+
+
+def paper_density(seed: int = 0, samples: int = SAMPLES) -> KernelDensity:
+    """The paper's: 50,000 samples of the noiseless roll, bandwidth 0.2."""
+    points = swiss_roll(np.random.default_rng(seed), samples, noise=0.0)
+    return KernelDensity(torch.from_numpy(points))
+
+
+def downscaled(samples: int, seed: int = 1) -> Tensor:
+    """x = (y₁ + y₂)/2 of fresh points of the noisy roll, [samples]: what a method is tested on."""
+    return torch.from_numpy(swiss_roll(np.random.default_rng(seed), samples)).mean(dim=1)
+
+
+def on_line(x: Tensor, t: Tensor) -> Tensor:
+    """The HR points that x is the mean of: (x + t, x − t), [..., 2]."""
+    return torch.stack([x + t, x - t], dim=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class DensityMap:
+    """The same density on a regular grid: for looking up many points, and for pictures."""
+
+    values: Tensor
+    """[n, n] density; first index y₁."""
+    low: float
+    step: float
+
+    @classmethod
+    def of(cls, density: KernelDensity, reach: float = 13.0, step: float = 0.02) -> "DensityMap":
+        """Bins of side `step` in [−reach, reach]², blurred by the kernel."""
+        n = round(2 * reach / step)
+        edges = [np.linspace(-reach, reach, n + 1)] * 2
+        points = density.points.numpy()
+        counts, _, _ = np.histogram2d(points[:, 0], points[:, 1], bins=edges)
+        radius = math.ceil(6 * density.bandwidth / step)
+        offsets = step * torch.arange(-radius, radius + 1)
+        taps = (-0.5 * (offsets / density.bandwidth).square()).exp()
+        taps /= taps.sum()
+        image = torch.from_numpy(counts / (len(points) * step**2)).float()[None, None]
+        image = functional.conv2d(image, taps[None, None, :, None], padding=(radius, 0))
+        image = functional.conv2d(image, taps[None, None, None, :], padding=(0, radius))
+        return cls(image[0, 0], -reach, step)
+
+    def prob(self, y: Tensor) -> Tensor:
+        """p(y) for y [..., 2], bilinear between the cells' centres; 0 outside."""
+        n = len(self.values)
+        at = ((y - self.low) / (n * self.step)) * 2 - 1  # −1 … 1 from edge to edge
+        grid = at.flip(-1).reshape(1, 1, -1, 2).float()
+        found = functional.grid_sample(self.values[None, None], grid, align_corners=False)
+        return found.reshape(y.shape[:-1])
+
+
+def map_estimates(x: Tensor, density: KernelDensity, grid: DensityMap, reach: float = 12.0) -> Tensor:
+    """argmax p(y) over y with (y₁ + y₂)/2 = x, [N] → [N, 2], by brute force.
+
+    The whole line at steps of 0.01 on the grid, then the neighbourhood of the best at steps of 0.005 on the density.
+    """
+    t = torch.arange(-reach, reach, 0.01)
+    best = torch.cat([t[grid.prob(on_line(some[:, None], t)).argmax(dim=1)] for some in torch.split(x, 256)])
+    fine = best[:, None] + torch.arange(-0.01, 0.0101, 0.005)
+    log_prob = density.log_prob(on_line(x[:, None], fine).reshape(-1, 2)).reshape(fine.shape)
+    chosen = fine.gather(1, log_prob.argmax(dim=1, keepdim=True))[:, 0]
+    return on_line(x, chosen)

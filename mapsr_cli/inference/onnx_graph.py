@@ -1,0 +1,187 @@
+"""Network and projection as one ONNX graph for images of any size.
+
+The projection of `operators` is prepared for one size at a time. A graph has to find A and (AAᵀ)⁻¹ for whatever size
+comes, with operations that ONNX has: along each axis A is scattered into a dense matrix from its taps' places, and
+(AAᵀ)⁻¹ follows by Newton–Schulz iteration, X ← X(2I − GX), which squares the error at each step by products alone.
+"""
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError
+from mapsr_cli.inference.estimator import Estimator
+from mapsr_cli.networks import MlpGenerator
+from mapsr_cli.operators import SeparableKernel, downsampling
+from mapsr_cli.zoo import Model
+
+TOLERANCE = 1e-4
+"""Largest difference from torch, and of A ŷ from x, as a fraction of the largest value (at least 1)."""
+OPSET = 20
+_TRACED = (1, 3, 9, 14)
+_TRIED = ((1, 3, 24, 40), (2, 3, 33, 17), (1, 3, 1, 5))
+"""[N, C, h, w]; none of them the one that was traced."""
+_NEWTON_ERROR = 1e-14
+
+
+class DenseProjection(nn.Module):
+    """Π f = f + A⁺(x − A f), eqn (7), at any size, each axis of A as a dense matrix."""
+
+    taps: Tensor
+    offsets: Tensor
+
+    def __init__(self, kernel: SeparableKernel) -> None:
+        super().__init__()
+        self.scale = kernel.scale
+        self.register_buffer("taps", torch.tensor(kernel.taps, dtype=torch.float64))
+        self.register_buffer("offsets", kernel.first + torch.arange(len(kernel.taps)))
+        # I/‖G‖∞ is off by at most 1 − 1/κ, with κ ≤ 4 × the condition number; squared k times, by its 2ᵏ-th power.
+        condition = 4 * downsampling(kernel, (64 * kernel.scale, 64 * kernel.scale)).condition
+        self.steps = math.ceil(math.log2(-math.log(_NEWTON_ERROR) * condition))
+
+    def forward(self, f: Tensor, x: Tensor) -> Tensor:
+        """f [N, C, s·h, s·w], x [N, C, h, w] → [N, C, s·h, s·w], all float32."""
+        rows, cols = self.down(x.shape[-2]), self.down(x.shape[-1])
+        missing = x - rows.float() @ f @ cols.float().T
+        return f + self.pinv(rows).float() @ missing @ self.pinv(cols).float().T
+
+    def down(self, n: int) -> Tensor:
+        """A along an axis of n LR pixels: [n, s·n] float64, as `operators.axis.dense_a` has it."""
+        length = self.scale * n
+        at = self.scale * torch.arange(n, device=self.taps.device)[:, None] + self.offsets
+        at = torch.remainder(at, torch.full_like(at, 2 * length))
+        at = torch.minimum(at, 2 * length - 1 - at)
+        return self.taps.new_zeros(n, length).scatter_add(1, at, self.taps.expand(n, -1))
+
+    def pinv(self, a: Tensor) -> Tensor:
+        """A⁺ = Aᵀ(AAᵀ)⁻¹ of A [n, s·n]: [s·n, n] float64."""
+        gram = a @ a.T
+        identity = torch.eye(gram.shape[0], dtype=gram.dtype, device=gram.device)
+        inverse = identity / gram.abs().sum(1).max()
+        for _ in range(self.steps):
+            inverse = inverse @ (2 * identity - gram @ inverse)
+        return a.T @ inverse
+
+
+class Graph(nn.Module):
+    """What is exported: x [N, 3, h, w] (and z [N, noise_dim, h, w], if it takes noise) → the estimate.
+
+    Raises UsageError for a projection by a kernel that is not separable.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network = model.network
+        self.project: DenseProjection | None = None
+        if model.card.constraint == "affine":
+            if not isinstance(model.kernel, SeparableKernel):
+                raise UsageError(f"{model.kernel.describe()} is not separable", "the graph works one axis at a time")
+            self.project = DenseProjection(model.kernel)
+
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """As `Estimator.forward` without its clamp."""
+        f: Tensor = self.network(x) if z is None else self.network(x, z)
+        return f if self.project is None else self.project(f, x)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How an exported graph does on white noise of several sizes, as fractions of the largest value (at least 1)."""
+
+    difference: float
+    """Largest |onnxruntime − torch|."""
+    inconsistency: float | None
+    """Largest |A ŷ − x| of its estimates; None for a model without that constraint."""
+
+
+def export_onnx(model: Model, path: Path) -> Checked:
+    """Write a model as an ONNX graph, checked against torch in onnxruntime before it gets its name.
+
+    Raises MissingExtraError without the extra `export`, UsageError for a network of one size, ConsistencyError if
+    the graph does not compute what torch does.
+    """
+    try:
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("mapsr export --onnx", "export") from error
+    if isinstance(model.network, MlpGenerator):
+        raise UsageError(f"{model.card.name} takes images of one size only", "export a convolutional network")
+    reference = Estimator(model, clamp=False).eval()
+    inputs = _inputs(_TRACED, reference.noise_dim)
+    free = {0: "batch", 2: "height", 3: "width"}
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                Graph(model).eval(),
+                tuple(inputs.values()),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=list(inputs),
+                output_names=["y"],
+                dynamic_shapes=dict.fromkeys(inputs, free),
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{model.card.name} holds a network that has no ONNX form ({reason})") from error
+    assert program is not None
+    kernel = model.kernel
+    told = {"name": model.card.name, "scale": str(kernel.scale), "kernel": kernel.name, "range": "0 … 1"}
+    program.model.metadata_props.update({f"mapsr-{key}": text for key, text in told.items()})
+    partial = path.with_name(path.name + ".partial")
+    try:
+        program.save(partial)
+        checked = check_onnx(partial, reference)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return checked
+
+
+def check_onnx(path: Path, reference: Estimator) -> Checked:
+    """Run a graph in onnxruntime on several sizes. Raises ConsistencyError where it is off by more than `TOLERANCE`."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    difference, inconsistency = 0.0, 0.0
+    for size in _TRIED:
+        inputs = _inputs(size, reference.noise_dim)
+        y = torch.from_numpy(session.run(None, {name: value.numpy() for name, value in inputs.items()})[0])
+        with torch.inference_mode():
+            off = (y - reference(**inputs)).abs().max().item()
+        down = downsampling(reference.kernel, (y.shape[-2], y.shape[-1])).down(y)
+        inconsistent, largest = (down - inputs["x"]).abs().max().item(), max(1.0, y.abs().max().item())
+        difference, inconsistency = max(difference, off / largest), max(inconsistency, inconsistent / largest)
+    affine = reference.card.constraint == "affine"
+    if difference > TOLERANCE or (affine and inconsistency > TOLERANCE):
+        raise ConsistencyError(f"the ONNX graph is off by {difference:.2g}, and A ŷ from x by {inconsistency:.2g}")
+    return Checked(difference, inconsistency if affine else None)
+
+
+def _inputs(size: tuple[int, ...], noise_dim: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(size, generator=generator)
+    z = torch.randn(size[0], noise_dim, *size[2:], generator=generator)
+    return {"x": x, "z": z} if noise_dim else {"x": x}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns of its own deprecations and of packages that nobody asked for."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,43 @@
+"""Pictures that show what a model does."""
+
+import re
+from pathlib import Path
+
+import torch
+
+from mapsr_cli.imaging import Holds, Picture, encode, read_picture
+from mapsr_cli.inference.upscaler import Upscaler
+from mapsr_cli.networks import MlpGenerator
+from mapsr_cli.zoo import Model
+
+LARGEST = 96
+"""LR pixels a side: a model card is looked at, not studied."""
+_GAP = 8
+_EXAMPLE = "chelsea.png"
+
+
+def example_picture() -> Path:
+    """A photograph that comes with mapsr (CC0): `examples/` in a checkout, `mapsr_cli/examples/` in a wheel."""
+    package = Path(__file__).parents[1]
+    installed = package / "examples" / _EXAMPLE
+    return installed if installed.is_file() else package.parent / "examples" / _EXAMPLE
+
+
+def takes_pictures(model: Model) -> bool:
+    """Whether a model takes photographs of any size as they are: not the toy, nor one that wants noise beside them."""
+    config = model.network.config
+    colours, noise = getattr(config, "colours", 0), getattr(config, "noise_dim", 0)
+    return colours == 3 and noise == 0 and not isinstance(model.network, MlpGenerator)
+
+
+def sample_picture(upscaler: Upscaler, path: Path) -> tuple[str, bytes]:
+    """(`samples/NAME.png`, its bytes): the middle of a picture, each pixel enlarged, and beside it upscaled."""
+    levels = read_picture(path, Holds(alpha=False, deep=False, where="a sample picture")).levels
+    top, left = (max(0, (size - LARGEST) // 2) for size in levels.shape[-2:])
+    lr = levels[:, top : top + LARGEST, left : left + LARGEST]
+    hr = upscaler(lr).levels
+    scale = upscaler.kernel.scale
+    enlarged = lr.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    gap = torch.full_like(hr[:, :, :_GAP], 255)
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "sample"
+    return f"samples/{name}.png", encode(Picture(torch.cat([enlarged, gap, hr], 2)), "PNG", None, None)

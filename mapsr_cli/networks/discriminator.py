@@ -1,0 +1,53 @@
+"""The paper's discriminators for images (Appendix D): strided convolutions."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
+
+from torch import Tensor, nn
+
+from mapsr_cli.networks.layers import convolution
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """What a Discriminator is made of."""
+
+    colours: int = 3
+    """Image channels."""
+    widths: tuple[int, ...] = (32, 64, 128, 256)
+    """Feature maps of each convolution."""
+    strides: tuple[int, ...] = (2, 2, 2, 2)
+    """Stride of each convolution."""
+    batch_norm: bool = True
+    """Normalise after each convolution, as the paper does."""
+    slope: float = 0.0
+    """Slope of the rectifier below zero: 0 is the paper's ReLU."""
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.strides):
+            raise ValueError(f"{len(self.widths)} widths but {len(self.strides)} strides")
+
+
+class Discriminator(nn.Module):
+    """HR image [N, colours, H, W] in [0, 1] → logits [N] of "drawn from p_Y", D = sigmoid(logit).
+
+    The sigmoid that Appendix D puts last belongs to the criterion: the generator's objective, eqn (10), is minus the
+    logit, and cross-entropy is computed from logits without overflow. Chosen here, where the paper is silent: 3×3
+    kernels; batch normalisation in the first layer too ("in all layers except the output"); the head is a linear
+    layer on the mean over positions, so any size from 1×1 pixel will do. y − 0.5 enters, so that zero padding is grey.
+    """
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        layers: list[nn.Module] = []
+        for (a, b), stride in zip(pairwise((config.colours, *config.widths)), config.strides, strict=True):
+            layers += [convolution(a, b, stride=stride, batch_norm=config.batch_norm), nn.LeakyReLU(config.slope)]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(config.widths[-1], 1)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """[N, colours, H, W] → logits [N]."""
+        features = self.body(y - 0.5).mean(dim=(2, 3))
+        return cast(Tensor, self.head(features).squeeze(1))

@@ -1,0 +1,31 @@
+"""What several networks are made of: 3×3 convolutions with their normalisation, and noise beside an input."""
+
+from torch import Tensor, cat, nn
+
+from mapsr_cli.errors import UsageError
+
+
+def convolution(inputs: int, outputs: int, *, stride: int = 1, batch_norm: bool = True) -> nn.Sequential:
+    """3×3 convolution, then batch normalisation (which brings the offset), ready for a ReLU."""
+    conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=not batch_norm)
+    nn.init.kaiming_normal_(conv.weight)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+        return nn.Sequential(conv)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+
+
+def with_noise(x: Tensor, z: Tensor | None, noise_dim: int) -> Tensor:
+    """x [N, colours, h, w] and, where `noise_dim` > 0, z [N, noise_dim, h, w], as one input.
+
+    Raises UsageError if z is missing, not of that shape, or given to a network without noise.
+    """
+    wanted = (x.shape[0], noise_dim, *x.shape[2:])
+    if z is None and noise_dim == 0:
+        return x
+    if z is None or noise_dim == 0:
+        what = "takes no noise" if noise_dim == 0 else f"needs noise maps z {list(wanted)}"
+        raise UsageError(f"this generator {what}", "z goes with noise_dim > 0")
+    if z.shape != wanted:
+        raise UsageError(f"noise maps z are {list(z.shape)}, not {list(wanted)}")
+    return cat([x, z.to(x.dtype)], dim=1)

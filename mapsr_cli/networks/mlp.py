@@ -1,0 +1,178 @@
+"""Fully connected networks for the Swiss roll (Section 5.1): its two numbers are an image of 1×2 pixels.
+
+Appendix D gives two hidden layers (64 units; 256 in the denoiser). No normalisation and no sigmoid: the data are not
+in [0, 1]. With `groups`, independent networks stand side by side, each with its own share of the channels, so that ten
+trials cost little more than one.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+import torch
+from torch import Tensor, cat, nn
+from torch.nn import functional
+
+from mapsr_cli.errors import UsageError
+from mapsr_cli.networks.denoiser import noise_level
+from mapsr_cli.networks.layers import with_noise
+
+
+@dataclass(frozen=True)
+class MlpGeneratorConfig:
+    """What an MlpGenerator is made of."""
+
+    scale: int = 2
+    """HR pixels per LR pixel, along each axis that has more than one."""
+    colours: int = 1
+    """Image channels."""
+    noise_dim: int = 0
+    """Noise maps beside the LR image (Appendix F); 0: a deterministic generator."""
+    size: tuple[int, int] = (1, 2)
+    """HR (H, W)."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Units of each hidden layer."""
+    groups: int = 1
+    """Independent networks, each with its share of the channels and of the noise maps."""
+
+    @property
+    def lr_size(self) -> tuple[int, int]:
+        """LR (h, w)."""
+        return -(-self.size[0] // self.scale), -(-self.size[1] // self.scale)
+
+
+class MlpGenerator(nn.Module):
+    """f(x): LR [N, colours, h, w] → [N, colours, H, W], at one size."""
+
+    def __init__(self, config: MlpGeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        inputs = (config.colours + config.noise_dim) * prod(config.lr_size)
+        self.layers = _perceptrons(config, inputs, config.colours * prod(config.size))
+
+    @property
+    def reach(self) -> int:
+        """LR pixels on each side that an output pixel depends on: all there are."""
+        return max(self.config.lr_size) - 1
+
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """x [N, colours, h, w] (and z [N, noise_dim, h, w]) → [N, colours, H, W]."""
+        groups = self.config.groups
+        with_noise(x, z, self.config.noise_dim)  # refuses what does not fit
+        seen = x if z is None else cat([x.unflatten(1, (groups, -1)), z.unflatten(1, (groups, -1))], dim=2)  # type: ignore[no-untyped-call]
+        out: Tensor = self.layers(seen)
+        return out.reshape(-1, self.config.colours, *self.config.size)
+
+
+@dataclass(frozen=True)
+class MlpDiscriminatorConfig:
+    """What an MlpDiscriminator is made of."""
+
+    colours: int = 1
+    """Image channels."""
+    size: tuple[int, int] = (1, 2)
+    """HR (H, W)."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Units of each hidden layer."""
+    groups: int = 1
+    """Independent networks, each with its share of the channels."""
+
+
+class MlpDiscriminator(nn.Module):
+    """[N, colours, H, W] → logits [N] of "drawn from p_Y" ([N, groups] of several); the sigmoid is the criterion's."""
+
+    def __init__(self, config: MlpDiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = _perceptrons(config, config.colours * prod(config.size), config.groups)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """[N, colours, H, W] → logits [N], or [N, groups]."""
+        out: Tensor = self.layers(y)
+        return out.flatten(1).squeeze(1)
+
+
+@dataclass(frozen=True)
+class MlpDenoiserConfig:
+    """What an MlpDenoiser is made of."""
+
+    colours: int = 1
+    """Image channels."""
+    size: tuple[int, int] = (1, 2)
+    """HR (H, W)."""
+    hidden: tuple[int, ...] = (256, 256)
+    """Units of each hidden layer."""
+    conditional: bool = False
+    """Be told the noise's standard deviation, as one more input."""
+    groups: int = 1
+    """Independent networks, each with its share of the channels."""
+
+
+class MlpDenoiser(nn.Module):
+    """f_DAE(y + ε): [N, colours, H, W] → the estimate of y: y + g(y), or y + σ·g(y, σ) as in `Denoiser`."""
+
+    def __init__(self, config: MlpDenoiserConfig) -> None:
+        super().__init__()
+        self.config = config
+        values = config.colours * prod(config.size)
+        told = config.groups * config.conditional
+        self.layers = _perceptrons(config, values + told, values)
+
+    def forward(self, y: Tensor, sigma: Tensor | float | None = None) -> Tensor:
+        """y [N, colours, H, W], sigma [N] or a number (not read unless `conditional`) → [N, colours, H, W].
+
+        Raises UsageError if the network is conditional and sigma is missing.
+        """
+        if not self.config.conditional:
+            return y + self._change(y, y)
+        level, groups = noise_level(y, sigma), self.config.groups
+        told = cat([y.reshape(len(y), groups, -1), level.reshape(-1, 1, 1).expand(-1, groups, 1)], dim=2)
+        return y + level * self._change(told, y)
+
+    def _change(self, seen: Tensor, y: Tensor) -> Tensor:
+        change: Tensor = self.layers(seen)
+        return change.reshape(y.shape)
+
+
+class GroupedLinear(nn.Module):
+    """Independent linear layers side by side: [groups, N, inputs] → [groups, N, outputs]."""
+
+    def __init__(self, groups: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(groups, inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(groups, 1, outputs))
+        for parameter in (self.weight, self.bias):  # as nn.Linear
+            nn.init.uniform_(parameter, -(inputs**-0.5), inputs**-0.5)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """[groups, N, inputs] → [groups, N, outputs]."""
+        return torch.baddbmm(self.bias, h, self.weight)
+
+
+class Perceptrons(nn.Module):
+    """Fully connected networks with ReLU between layers, `groups` of them: [N, …] → [N, groups, outputs of each].
+
+    What stands behind N is shared out evenly, in order.
+    """
+
+    def __init__(self, groups: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(GroupedLinear(groups, a, b) for a, b in pairwise(widths))
+        self.groups = groups
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """[N, …] → [N, groups, outputs]."""
+        h = seen.reshape(len(seen), self.groups, -1).transpose(0, 1)
+        for depth, layer in enumerate(self.layers):
+            h = layer(h if depth == 0 else functional.relu(h))
+        return h.transpose(0, 1)
+
+
+def _perceptrons(
+    config: MlpGeneratorConfig | MlpDiscriminatorConfig | MlpDenoiserConfig, inputs: int, outputs: int
+) -> Perceptrons:
+    """`inputs` and `outputs` are all groups' together. Raises UsageError if the channels cannot be shared out."""
+    groups = config.groups
+    if config.colours % groups or inputs % groups or outputs % groups:
+        raise UsageError(f"{config.colours} channels cannot be shared by {groups} networks")
+    return Perceptrons(groups, (inputs // groups, *config.hidden, outputs // groups))

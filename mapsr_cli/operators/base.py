@@ -1,0 +1,55 @@
+"""What every downsampling operator can do."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mapsr_cli.operators.kernels import Kernel
+
+
+@dataclass(frozen=True, eq=False)
+class Downsampling(ABC):
+    """The linear map A that turns an HR image into its LR original, at one HR size, dtype and device.
+
+    Images are [..., H, W] (each leading index an independent plane), LR [..., ⌈H/s⌉, ⌈W/s⌉], any range and unit;
+    dtype and device as given to `downsampling`. Everything is linear, differentiable and free of clamps.
+    """
+
+    kernel: Kernel
+    ridge: float
+
+    @property
+    @abstractmethod
+    def hr_size(self) -> tuple[int, int]:
+        """(H, W) of the HR image."""
+
+    @property
+    @abstractmethod
+    def lr_size(self) -> tuple[int, int]:
+        """(h, w) of the LR image."""
+
+    @property
+    @abstractmethod
+    def condition(self) -> float:
+        """Condition number of AAᵀ: of the worse axis where A is separable, else of the plane."""
+
+    @abstractmethod
+    def down(self, y: Tensor) -> Tensor:
+        """A y: [..., H, W] → [..., h, w], eqn (5)."""
+
+    @abstractmethod
+    def adjoint(self, r: Tensor) -> Tensor:
+        """Aᵀ r: [..., h, w] → [..., H, W]."""
+
+    @abstractmethod
+    def inverse_gram(self, r: Tensor) -> Tensor:
+        """(AAᵀ)⁻¹ r: [..., h, w] → [..., h, w]."""
+
+    def pinv(self, r: Tensor) -> Tensor:
+        """A⁺ r = Aᵀ(AAᵀ)⁻¹ r: [..., h, w] → [..., H, W], the smallest HR image that A takes to r."""
+        return self.adjoint(self.inverse_gram(r))
+
+    def project(self, f: Tensor, x: Tensor) -> Tensor:
+        """Π f = f + A⁺(x − A f), eqn (7): the image nearest to f [..., H, W] among those with A y = x [..., h, w]."""
+        return f + self.pinv(x - self.down(f))

@@ -1,0 +1,47 @@
+"""The symmetric (half-sample reflecting) border that every operator here has."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def reflected(at: NDArray[Any], n: int) -> NDArray[np.int64]:
+    """The pixel of an axis of length `n` that each position shows, also beyond its ends.
+
+    … 2 1 0 | 0 1 2 … n−1 | n−1 n−2 …, again and again where that reaches further than the axis is long.
+    """
+    folded = np.asarray(at % (2 * n), dtype=np.int64)
+    return np.where(folded < n, folded, 2 * n - 1 - folded)
+
+
+@dataclass(frozen=True, eq=False)
+class Border:
+    """What an axis shows beyond its ends."""
+
+    before: Tensor
+    """Pixels shown ahead of the first."""
+    after: Tensor
+    """Pixels shown behind the last."""
+
+    def extend(self, x: Tensor, dim: int) -> Tensor:
+        """The axis with its reflections: n → before + n + after."""
+        return torch.cat([x.index_select(dim, self.before), x, x.index_select(dim, self.after)], dim)
+
+    def fold(self, extended: Tensor, dim: int) -> Tensor:
+        """The adjoint of `extend`: what lies beyond the ends is added to the pixels that it shows."""
+        before, after = len(self.before), len(self.after)
+        n = extended.shape[dim] - before - after
+        x = extended.narrow(dim, before, n).index_add(dim, self.before, extended.narrow(dim, 0, before))
+        return x.index_add(dim, self.after, extended.narrow(dim, before + n, after))
+
+
+@lru_cache(maxsize=256)
+def make_border(n: int, before: int, after: int, device: torch.device) -> Border:
+    """The symmetric border of an axis of length `n`, so many pixels wide."""
+    ahead, behind = reflected(np.arange(-before, 0), n), reflected(np.arange(n, n + after), n)
+    return Border(torch.from_numpy(ahead).to(device), torch.from_numpy(behind).to(device))

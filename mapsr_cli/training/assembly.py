@@ -1,0 +1,150 @@
+"""From a recipe to a run: networks, constraint, criterion, data, device."""
+
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from mapsr_cli import __version__
+from mapsr_cli.criteria.base import Learner
+from mapsr_cli.criteria.constraints import Affine, AffineConvolution, Constraint, Soft, Unconstrained
+from mapsr_cli.criteria.methods import METHODS, PRIORS
+from mapsr_cli.criteria.resolver import Estimator, SuperResolver
+from mapsr_cli.criteria.snapshots import Snapshots
+from mapsr_cli.errors import UsageError
+from mapsr_cli.networks import architecture_of, build
+from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
+from mapsr_cli.training.data import Data, open_data
+from mapsr_cli.training.engine import Engine
+from mapsr_cli.training.recipe import ConstraintConfig, Recipe, criterion_config
+from mapsr_cli.training.run import Run
+from mapsr_cli.zoo import Card, describe_kernel, load_model, load_pinv, save_model
+from mapsr_cli.zoo.prior import PriorCard, load_prior, save_prior
+
+WEIGHTS = "weights.safetensors"
+PRECISIONS = {"auto": "no", "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+def make_accelerator(device: str, precision: str) -> Accelerator:
+    """Device, processes and mixed precision; `accelerate launch` decides what is left at `auto`."""
+    if precision not in PRECISIONS:
+        raise UsageError(f"unknown precision '{precision}'", f"known: {', '.join(PRECISIONS)}")
+    kind = device.partition(":")[0]
+    available = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(kind, False):
+        raise UsageError(f"no device '{device}' here", "known: auto, cpu, cuda, cuda:N, mps")
+    if device != "auto":
+        os.environ["ACCELERATE_TORCH_DEVICE"] = device
+    mixed = os.environ.get("ACCELERATE_MIXED_PRECISION", "no") if precision == "auto" else PRECISIONS[precision]
+    return Accelerator(cpu=kind == "cpu", mixed_precision=mixed)
+
+
+def make_learner(recipe: Recipe, snapshots: Snapshots | None = None, init: Path | None = None) -> Learner:
+    """What the recipe trains, freshly initialised from its seed, or from the weights in `init`."""
+    torch.manual_seed(recipe.loop.seed)
+    if recipe.method in PRIORS:
+        prior = build(recipe[recipe.method])
+        if init is not None:
+            _start_from(prior, load_prior(init).network, init)
+        return PRIORS[recipe.method](criterion_config(recipe), prior)
+    row = METHODS[recipe.method]
+    generator = build(recipe["generator"])
+    if init is not None:
+        _start_from(generator, load_model(init).network, init)
+    judge = build(recipe["discriminator"]) if row.criterion.needs == "discriminator" else snapshots
+    estimator = Estimator(generator, make_constraint(recipe))
+    return SuperResolver(estimator, row.criterion(criterion_config(recipe), judge))
+
+
+def _start_from(network: nn.Module, given: nn.Module, path: Path) -> None:
+    try:
+        network.load_state_dict(given.state_dict())
+    except RuntimeError as error:
+        raise UsageError(
+            f"--init {path}: its network is not this run's", "give the same preset and generator settings"
+        ) from error
+
+
+def make_constraint(recipe: Recipe) -> Constraint:
+    """The recipe's constraint."""
+    kernel: Kernel = recipe["kernel"].make()
+    kind = METHODS[recipe.method].constraint
+    if kind == "none":
+        return Unconstrained(kernel)
+    config = recipe["constraint"]
+    assert isinstance(config, ConstraintConfig)
+    if kind == "soft":
+        return Soft(kernel, config.weight)
+    if config.projection == "exact":
+        return Affine(kernel)
+    return AffineConvolution(kernel, _kernels(config, kernel), config.projection.endswith("-trainable"))
+
+
+def _kernels(config: ConstraintConfig, kernel: Kernel) -> Tensor:
+    """B's kernels at first, [scale², taps, taps]: random, of a file, or the least-squares solution for A."""
+    if config.projection.startswith("random"):
+        return random_kernels(kernel.scale, config.taps)
+    if config.pinv is None:
+        return solve_pinv(kernel, config.taps).kernels
+    pinv, inverted = load_pinv(Path(config.pinv))
+    if inverted != kernel:
+        raise UsageError(
+            f"--pinv {config.pinv} inverts {inverted.describe()}, not this run's {kernel.describe()}",
+            "fit-pinv makes one for it; or name none",
+        )
+    return pinv.kernels
+
+
+def open_run(
+    recipe: Recipe, folder: Path, location: str, learner: Learner, accelerator: Accelerator
+) -> tuple[Run, Data]:
+    """A run in `folder`, where it stopped if it was there before, fed from `location`."""
+    engine = Engine(recipe.loop, accelerator)
+    run = Run(folder, learner, engine, recipe.loop)
+    run.resume()
+    parts = recipe.loop.accumulate
+    if recipe["data"].batch % parts:
+        raise UsageError(f"a batch of {recipe['data'].batch} cannot be split into {parts} parts")
+    config = replace(recipe["data"], batch=recipe["data"].batch // parts)
+    data = open_data(location, config, accelerator.process_index, accelerator.num_processes)
+    engine.feed(data.batches(engine.drawn))
+    return run, data
+
+
+def export(recipe: Recipe, location: str, result: nn.Module, run: Run, figures: dict[str, float]) -> Path:
+    """Write the averaged weights that people use: a model for `mapsr upscale -m`, or a prior."""
+    path = run.folder / WEIGHTS
+    training = {
+        "data": Path(location).name,
+        "steps": run.step,
+        "minutes": round(run.seconds / 60, 1),
+        "settings": recipe.to_json(),
+    }
+    if recipe.method in PRIORS:
+        save_prior(path, result, prior_card(recipe, run.learner.level(run.progress), training))
+        return path
+    generator = result.generator
+    assert isinstance(generator, nn.Module)
+    config = recipe["generator"]
+    card = Card(
+        name=run.folder.name,
+        architecture=architecture_of(config),
+        config=asdict(config),
+        kernel=describe_kernel(recipe["kernel"].make()),
+        constraint=METHODS[recipe.method].constraint,
+        method=recipe.method,
+        training=training,
+        metrics=figures,
+        version=__version__,
+    )
+    save_model(path, generator, card)
+    return path
+
+
+def prior_card(recipe: Recipe, level: float, training: dict[str, object]) -> PriorCard:
+    """What a prior's checkpoint says."""
+    config = recipe[recipe.method]
+    return PriorCard(architecture_of(config), asdict(config), level, training, __version__)

@@ -1,0 +1,45 @@
+"""How a run goes, whatever it trains."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Length, schedule, averaging and keeping. A run needs `steps` or `minutes`; with both, the first to be reached."""
+
+    steps: int | None = None
+    """Optimiser steps of the generator. Runs counted in steps resume bit for bit."""
+    minutes: float | None = None
+    """Computing time of the whole run, resumptions included."""
+    warmup: int = 100
+    """Steps of linear warm-up."""
+    final_rate: float = 0.01
+    """Where the cosine schedule ends, as a fraction of the peak rate; 1: no schedule."""
+    average: float = 0.999
+    """Decay of the moving average of the result's weights; 0: none."""
+    accumulate: int = 1
+    """Parts into which each batch is split, to fit memory: gradients add up."""
+    clip: float | None = None
+    """Largest gradient norm per network; longer ones are scaled down."""
+    seed: int = 0
+    """Seed of weights, patches and noise."""
+    checkpoint_minutes: float = 2.0
+    """Computing time between checkpoints."""
+    validate_minutes: float = 5.0
+    """Computing time between validations, sample grids included."""
+    log_steps: int = 20
+    """Steps per row of metrics."""
+    snapshots: int = 0
+    """Copies of the averaged weights kept along the run, evenly spaced (what guided criteria follow)."""
+
+    def rate_factor(self, step: int, progress: float) -> float:
+        """What every peak learning rate is multiplied with: linear warm-up, then a cosine to `final_rate`."""
+        cosine = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+        return min(1.0, (step + 1) / max(self.warmup, 1)) * (self.final_rate + (1 - self.final_rate) * cosine)
+
+    def progress(self, step: int, seconds: float) -> float:
+        """How much of the run is done, 0 … 1."""
+        by_steps = step / self.steps if self.steps else 0.0
+        by_time = seconds / (60 * self.minutes) if self.minutes else 0.0
+        return min(max(by_steps, by_time), 1.0)

@@ -1,0 +1,89 @@
+"""What is asked for, and which part of it this process serves."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from mapsr_cli.errors import UsageError
+
+
+class Draw(IntEnum):
+    """What a random generator is for: each purpose has its own, so that none disturbs another."""
+
+    PATCH = 0
+    SHARDS = 1
+    BLOCK = 2
+    POINTS = 3
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where patches come from."""
+
+    patch: tuple[int, int] = (192, 192)
+    """HR pixels (H, W)."""
+    batch: int = 16
+    """HR patches per step, over all processes (the global batch)."""
+    colours: int = 3
+    """3: RGB; 1: grey (BT.601 luma)."""
+    workers: int = 4
+    """Threads that decode ahead of the training, in each process; 0: the training thread decodes."""
+    cache_mb: int = 2048
+    """Decoded images kept in memory by each process, in MiB: the first to be used, until it is full."""
+    augment: bool = True
+    """Flips and quarter turns (flips and half turns where a patch is not square)."""
+    shuffle: int = 512
+    """Samples of tar shards that are read, shuffled and served together, at least 16. Up to three times as many are in
+    memory, as they are encoded."""
+    seed: int = 0
+    """Decides every batch."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if min(self.patch) < 1 or self.batch < 1:
+            raise UsageError(f"no patches: {self.batch} of {self.patch[0]}×{self.patch[1]} pixels")
+        if self.colours not in (1, 3):
+            raise UsageError(f"{self.colours} colours", "3 for RGB, 1 for grey")
+        if min(self.workers, self.cache_mb, self.seed) < 0:
+            raise UsageError("workers, cache_mb and seed cannot be negative")
+        if self.shuffle < 16:
+            raise UsageError(f"shuffle = {self.shuffle}", "16 samples or more, or a few damaged ones could end the run")
+
+    def rng(self, draw: Draw, *place: int) -> np.random.Generator:
+        """The generator for one purpose at one place (a sample, a pass), independent of all others."""
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(draw, *place)))
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which rows of each global batch a process serves.
+
+    Rank r of W holds rows r·batch/W … (r + 1)·batch/W − 1: all ranks' tensors, gathered in order, are the global batch.
+    """
+
+    batch: int
+    """Rows of the global batch."""
+    rank: int = 0
+    """This process, 0 … world − 1."""
+    world: int = 1
+    """Processes."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be shared out."""
+        if not 0 <= self.rank < self.world:
+            raise UsageError(f"rank {self.rank} of {self.world} processes")
+        if self.batch % self.world:
+            raise UsageError(
+                f"a batch of {self.batch} cannot be shared by {self.world} processes", "use a multiple of their number"
+            )
+
+    @property
+    def rows(self) -> int:
+        """Rows per batch that this process serves."""
+        return self.batch // self.world
+
+    def samples(self, batch: int) -> range:
+        """Numbers, counted over the whole run, of the samples of global batch `batch` that this process serves."""
+        first = batch * self.batch + self.rank * self.rows
+        return range(first, first + self.rows)

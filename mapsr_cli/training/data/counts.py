@@ -1,0 +1,47 @@
+"""What was found, and what was wrong with it."""
+
+import threading
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How a process's data fared so far. However often it is drawn, an image counts once."""
+
+    found: int = 0
+    """Image files (in shards: those read so far)."""
+    corrupt: int = 0
+    """Damaged, empty or missing images (and shards): skipped, and the next image takes their place."""
+    small: int = 0
+    """Images with a side less than half a patch's: skipped likewise."""
+    padded: int = 0
+    """Images smaller than a patch, but at least half of it: mirrored at the bottom and right edges."""
+    served: int = 0
+    """Patches that the training has received."""
+
+
+@dataclass
+class Ledger:
+    """Takes note of all that `Counts` reports; several threads write to it."""
+
+    corrupt: set[str] = field(default_factory=set)
+    small: set[str] = field(default_factory=set)
+    padded: set[str] = field(default_factory=set)
+    served: int = 0
+    _found: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def saw(self, place: str, images: int) -> None:
+        """A folder, list or shard has at least that many images."""
+        with self._lock:
+            self._found[place] = max(images, self._found.get(place, 0))
+
+    def rejected(self, name: str) -> bool:
+        """Whether an image is known to be of no use."""
+        return name in self.corrupt or name in self.small
+
+    def counts(self) -> Counts:
+        """As of now."""
+        with self._lock:
+            found = sum(self._found.values())
+        return Counts(found, len(self.corrupt), len(self.small), len(self.padded), self.served)

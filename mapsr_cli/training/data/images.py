@@ -1,0 +1,133 @@
+"""Image files: a folder tree of them, or a list."""
+
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from mapsr_cli.errors import ImageError
+from mapsr_cli.training.data.config import DataConfig, Draw, Share
+from mapsr_cli.training.data.counts import Ledger
+from mapsr_cli.training.data.decoding import (
+    Decoded,
+    Pixels,
+    UnreadableError,
+    decode,
+    levels,
+    looks_like_image,
+    oriented_size,
+)
+from mapsr_cli.training.data.patches import Candidate, first_usable, needs_padding, random_patch, stacked, too_small
+from mapsr_cli.training.data.stream import Job
+
+EXPONENT = 0.75
+"""An image is drawn with probability ∝ area^0.75: a larger one holds more that is new, but less than its area says."""
+
+
+def folder_images(location: str, config: DataConfig, share: Share) -> "Images":
+    """All images below a folder, hidden files and folders aside, in the order of their paths."""
+    folder = Path(location)
+    paths = [p for p in folder.rglob("*") if looks_like_image(p.name) and not _is_hidden(p.relative_to(folder))]
+    if not paths and any(folder.glob("*.tar")):
+        raise ImageError(f"{location}: no images, but tar shards", "say which ones: a .tar, or a pattern of them")
+    return Images(location, sorted(paths), config, share)
+
+
+def listed_images(location: str, config: DataConfig, share: Share) -> "Images":
+    """The images that a text file names, one path per line, relative to its own folder; lines with # are comments."""
+    listing = Path(location)
+    try:
+        lines = [line.strip() for line in listing.read_text("utf-8-sig").splitlines()]
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{location}: not a readable list ({error})", "one path per line, in UTF-8") from error
+    return Images(location, [listing.parent / s for s in lines if s and not s.startswith("#")], config, share)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+class Images:
+    """Patches of image files, each sample from an image of its own choice. A source (see `stream.Source`)."""
+
+    def __init__(self, location: str, paths: Sequence[Path], config: DataConfig, share: Share) -> None:
+        """Read every header. Raises ImageError where no image is large enough."""
+        self.ledger = Ledger()
+        self.ledger.saw(location, len(set(paths)))
+        self._location, self._config, self._share = location, config, share
+        self._paths, areas = self._large_enough(paths)
+        if not self._paths:
+            raise self._nothing()
+        self._cumulative = np.cumsum(np.array(areas, dtype=np.float64) ** EXPONENT)
+        self._cache: dict[Path, Pixels] = {}
+        self._room = config.cache_mb * 2**20
+        self._lock = threading.Lock()
+
+    def jobs(self, start: int) -> Generator[Job]:
+        """What makes batch `start`, `start` + 1, …: a function of the batch's number alone."""
+        for batch in count(start):
+            yield partial(self._batch, batch)
+
+    def _large_enough(self, paths: Sequence[Path]) -> tuple[list[Path], list[int]]:
+        with ThreadPoolExecutor(max(self._config.workers, 1)) as pool:
+            sizes = list(pool.map(_size_or_none, paths))
+        kept, areas = [], []
+        for path, size in zip(paths, sizes, strict=True):
+            if size is None:
+                self.ledger.corrupt.add(str(path))
+            elif too_small(size, self._config.patch):
+                self.ledger.small.add(str(path))
+            else:
+                kept.append(path)
+                areas.append(size[0] * size[1])
+                if needs_padding(size, self._config.patch):
+                    self.ledger.padded.add(str(path))
+        return kept, areas
+
+    def _batch(self, batch: int) -> Pixels:
+        return stacked([self._sample(number) for number in self._share.samples(batch)])
+
+    def _sample(self, number: int) -> Pixels:
+        rng = self._config.rng(Draw.PATCH, number)
+        chosen = int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
+        image = first_usable(self._from(chosen), self._config.patch, self.ledger)
+        if image is None:
+            raise self._nothing()
+        return random_patch(image, self._config.patch, self._config.augment, rng)
+
+    def _from(self, chosen: int) -> Iterator[Candidate]:
+        """The chosen image, and after it all others, in case it cannot be read."""
+        for step in range(len(self._paths)):
+            path = self._paths[(chosen + step) % len(self._paths)]
+            yield str(path), partial(self._decoded, path)
+
+    def _decoded(self, path: Path) -> Decoded:
+        if path in self._cache:
+            return self._cache[path]
+        image = decode(path, self._config.colours)
+        cost = image.width * image.height * self._config.colours
+        with self._lock:
+            if path in self._cache or cost > self._room:
+                return image
+            self._room -= cost
+            self._cache[path] = np.ascontiguousarray(levels(image))
+        return self._cache[path]
+
+    def _nothing(self) -> ImageError:
+        counts, (height, width) = self.ledger.counts(), self._config.patch
+        return ImageError(
+            f"{self._location}: no readable image of at least {-(-height // 2)}×{-(-width // 2)} pixels "
+            f"({counts.found} found, {counts.corrupt} corrupt, {counts.small} smaller)",
+            "see --data and --patch",
+        )
+
+
+def _size_or_none(path: Path) -> tuple[int, int] | None:
+    try:
+        return oriented_size(path)
+    except UnreadableError:
+        return None

@@ -1,0 +1,68 @@
+"""From a decoded image to a patch."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from mapsr_cli.training.data.counts import Ledger
+from mapsr_cli.training.data.decoding import Decoded, Pixels, UnreadableError, crop, size_of
+
+Candidate = tuple[str, Callable[[], Decoded]]
+"""An image's name, and how to decode it."""
+
+
+def too_small(size: tuple[int, int], patch: tuple[int, int]) -> bool:
+    """Whether an image of (H, W) lacks more than half of a patch: mirrored, it would be mostly its own copy."""
+    return any(2 * n < p for n, p in zip(size, patch, strict=True))
+
+
+def needs_padding(size: tuple[int, int], patch: tuple[int, int]) -> bool:
+    """Whether an image of (H, W) is smaller than a patch along a side."""
+    return any(n < p for n, p in zip(size, patch, strict=True))
+
+
+def random_patch(image: Decoded, patch: tuple[int, int], augment: bool, rng: np.random.Generator) -> Pixels:
+    """[C, *patch] levels of an image: random crop, then one of eight orientations (four if not square).
+
+    Along a side that is too short the image is mirrored as A's border is: half-sample symmetric.
+    """
+    height, width = size_of(image)
+    rows, columns = min(height, patch[0]), min(width, patch[1])
+    top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+    pixels = crop(image, top, left, (rows, columns))
+    if needs_padding((rows, columns), patch):
+        pixels = np.pad(pixels, [(0, 0), (0, patch[0] - rows), (0, patch[1] - columns)], mode="symmetric")
+    return _turned(pixels, rng) if augment else pixels
+
+
+def _turned(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    upside_down, mirrored, transposed = rng.random(3) < 0.5
+    if upside_down:
+        pixels = pixels[:, ::-1]
+    if mirrored:
+        pixels = pixels[:, :, ::-1]
+    return pixels.transpose(0, 2, 1) if transposed and pixels.shape[1] == pixels.shape[2] else pixels
+
+
+def stacked(patches: Sequence[Pixels]) -> Pixels:
+    """[N, C, H, W], contiguous whatever the patches' strides."""
+    return np.stack(patches, out=np.empty((len(patches), *patches[0].shape), np.uint8))
+
+
+def first_usable(candidates: Iterable[Candidate], patch: tuple[int, int], ledger: Ledger) -> Decoded | None:
+    """The first image that can be decoded and is large enough; those before it are noted in the ledger."""
+    for name, load in candidates:
+        if ledger.rejected(name):
+            continue
+        try:
+            image = load()
+        except UnreadableError:
+            ledger.corrupt.add(name)
+            continue
+        if too_small(size_of(image), patch):
+            ledger.small.add(name)
+            continue
+        if needs_padding(size_of(image), patch):
+            ledger.padded.add(name)
+        return image
+    return None

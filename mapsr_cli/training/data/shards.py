@@ -1,0 +1,198 @@
+"""Tar shards, as webdataset has them: read from front to back, never sought in.
+
+All processes agree on one endless sequence of shards, each pass over them in a random order of its own; visit v is rank
+v mod world's. A rank's samples are cut into blocks, each shuffled on its own, so that serving can begin at any block.
+One thread reads ahead, a block at a time; the workers share the decoding. So the batches depend on `world`, but not on
+`workers`.
+"""
+
+import re
+import tarfile
+import threading
+import zlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from functools import partial
+from glob import glob
+from itertools import chain, count, islice
+from pathlib import Path
+from typing import Any
+
+from mapsr_cli.errors import ImageError, UsageError
+from mapsr_cli.training.data.config import DataConfig, Draw, Share
+from mapsr_cli.training.data.counts import Ledger
+from mapsr_cli.training.data.decoding import Pixels, decode, looks_like_image
+from mapsr_cli.training.data.patches import Candidate, first_usable, random_patch, stacked
+from mapsr_cli.training.data.stream import Job, submit
+
+Sample = tuple[str, bytes]
+"""An image's name (shard and member) and its encoded bytes."""
+Block = list[Sample]
+"""Samples that are shuffled together."""
+DAMAGE = (OSError, EOFError, tarfile.TarError, zlib.error)
+"""What reading a missing, truncated or overwritten shard raises."""
+
+
+def shards(location: str, config: DataConfig, share: Share) -> "Shards":
+    """The shards that a path, brace pattern, glob or http address names. Raises ImageError where one is missing."""
+    try:
+        import webdataset  # noqa: F401  (better missed here than in the middle of a run)
+        from braceexpand import braceexpand
+    except ImportError as error:
+        raise UsageError("tar shards need webdataset, which is not installed", "pip install 'mapsr[train]'") from error
+    try:
+        patterns = list(braceexpand(location))
+    except ValueError as error:
+        raise UsageError(f"{location}: unbalanced braces", "a pattern looks like shard-{000..009}.tar") from error
+    return Shards(location, [url for pattern in patterns for url in _files(pattern)], config, share)
+
+
+def _files(url: str) -> list[str]:
+    if _is_remote(url) or Path(url).is_file():
+        return [url]
+    found = sorted(glob(url, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute patterns)
+    if not found:
+        raise ImageError(f"{url}: no such tar shard", "see --data")
+    return found
+
+
+def _is_remote(url: str) -> bool:
+    return re.match("https?://", url) is not None
+
+
+class Shards:
+    """Patches of the images in tar shards, one per image and pass. A source (see `stream.Source`)."""
+
+    def __init__(self, location: str, urls: list[str], config: DataConfig, share: Share) -> None:
+        self.ledger = Ledger()
+        self._location, self._urls, self._config, self._share = location, urls, config, share
+        self._lengths: dict[str, int] = {}
+
+    def jobs(self, start: int) -> Generator[Job]:
+        """What makes batch `start`, `start` + 1, …; what comes before is skipped without decoding it."""
+        number, slot = divmod(start * self._share.rows, self._config.shuffle)
+        with closing(_Reader(partial(self._blocks, number), threaded=self._config.workers > 0)) as reader:
+            block, following = reader.read(), reader.read()
+            for batch in count(start):
+                rows = []
+                for sample in self._share.samples(batch):
+                    if slot == self._config.shuffle:
+                        block, following, slot = following, reader.read(), 0
+                    rows.append(partial(self._sample, sample, block, slot))
+                    slot += 1
+                yield partial(_stack, rows)
+
+    def _sample(self, number: int, block: Future[Block], slot: int) -> Pixels:
+        samples = block.result()
+        image = first_usable(self._from(samples, slot), self._config.patch, self.ledger)
+        if image is None:
+            raise ImageError(
+                f"{self._location}: none of {len(samples)} images in a row is readable and large enough",
+                "see --data and --patch",
+            )
+        rng = self._config.rng(Draw.PATCH, number)
+        return random_patch(image, self._config.patch, self._config.augment, rng)
+
+    def _from(self, samples: Block, slot: int) -> Iterator[Candidate]:
+        """The sample of that slot, and after it all others of its block, in case it cannot be read."""
+        for name, data in chain(samples[slot:], samples[:slot]):
+            yield name, partial(decode, data, self._config.colours)
+
+    def _blocks(self, number: int, stopped: threading.Event) -> Generator[Block]:
+        """Block `number`, `number` + 1, … of this rank, shuffled."""
+        with closing(self._samples(number * self._config.shuffle, stopped)) as samples:
+            for place in count(number):
+                block = list(islice(samples, self._config.shuffle))
+                order = self._config.rng(Draw.BLOCK, self._share.rank, place).permutation(len(block))
+                yield [block[i] for i in order]
+
+    def _samples(self, skip: int, stopped: threading.Event) -> Generator[Sample]:
+        """This rank's endless sequence of samples from number `skip` on; it ends when `stopped`."""
+        for url in islice(self._visits(), self._share.rank, None, self._share.world):
+            if skip and skip >= self._length(url):
+                skip -= self._length(url)
+            else:
+                with closing(self._members(url)) as members:
+                    for sample in members:
+                        if stopped.is_set():
+                            return
+                        if skip:
+                            skip -= 1
+                        else:
+                            yield sample
+            if all(self._lengths.get(shard) == 0 for shard in self._urls):
+                raise ImageError(f"{self._location}: no image in {len(self._urls)} shards", "see --data")
+
+    def _visits(self) -> Iterator[str]:
+        """All ranks' endless sequence of shards."""
+        for sweep in count():
+            for i in self._config.rng(Draw.SHARDS, sweep).permutation(len(self._urls)):
+                yield self._urls[i]
+
+    def _length(self, url: str) -> int:
+        """How many images a shard has: from the headers of a sound local tar, else by reading it."""
+        if url not in self._lengths:
+            try:
+                self._lengths[url] = _count_images(url)
+                self.ledger.saw(url, self._lengths[url])
+            except DAMAGE:
+                deque(self._members(url), maxlen=0)
+        return self._lengths[url]
+
+    def _members(self, url: str) -> Generator[Sample]:
+        """A shard's images. Where it is damaged it ends, and counts as corrupt."""
+        images = 0
+        try:
+            with closing(_open(url)) as members:
+                for member in members:
+                    images += 1
+                    self.ledger.saw(url, images)
+                    yield f"{url}/{member['fname']}", member["data"]
+        except DAMAGE:
+            self.ledger.corrupt.add(url)
+        self._lengths[url] = images
+
+
+def _open(url: str) -> Generator[dict[str, Any]]:
+    """A shard's image members: `fname` and `data`."""
+    from webdataset.gopen import gopen
+    from webdataset.tariterators import tar_file_iterator
+
+    stream = gopen(url) if _is_remote(url) else Path(url).open("rb")  # noqa: SIM115  (closed below)
+    try:
+        yield from tar_file_iterator(stream, skip_meta=None, select_files=looks_like_image)
+    finally:
+        with suppress(OSError):  # a download that is not read to its end complains
+            stream.close()
+
+
+def _count_images(path: str) -> int:
+    """Without reading the images. Raises one of DAMAGE for anything but a plain tar that is whole."""
+    with tarfile.open(path, "r:") as tar:
+        return sum(1 for member in tar if member.isreg() and looks_like_image(member.name))
+
+
+def _stack(rows: Sequence[Callable[[], Pixels]]) -> Pixels:
+    return stacked([row() for row in rows])
+
+
+class _Reader:
+    """Blocks in their order: read ahead by a thread of their own, or, unthreaded, when they are asked for."""
+
+    def __init__(self, blocks: Callable[[threading.Event], Generator[Block]], threaded: bool) -> None:
+        self._stopped = threading.Event()
+        self._blocks = blocks(self._stopped)
+        self._pool = ThreadPoolExecutor(1, "mapsr-read") if threaded else None
+
+    def read(self) -> Future[Block]:
+        """The next block."""
+        return submit(self._pool, next, self._blocks)
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._stopped.set()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._blocks.close()

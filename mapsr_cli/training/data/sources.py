@@ -1,0 +1,46 @@
+"""From what `--data` says to a stream of batches."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mapsr_cli.errors import ImageError, UsageError
+from mapsr_cli.training.data.config import DataConfig, Share
+from mapsr_cli.training.data.images import folder_images, listed_images
+from mapsr_cli.training.data.shards import shards
+from mapsr_cli.training.data.stream import Data, Source
+from mapsr_cli.training.data.swissroll import SwissRoll
+
+SOURCES: dict[str, Callable[[str, DataConfig, Share], Source]] = {
+    "folder": folder_images,
+    "list": listed_images,
+    "shards": shards,
+    "swissroll": lambda _, config, share: SwissRoll(config, share),
+}
+"""What each kind of location opens."""
+
+KINDS = "a folder of images, a list of them (.txt, .lst), tar shards ('shard-{000..009}.tar') or swissroll:"
+
+
+def kind_of(location: str) -> str:
+    """A key of SOURCES. Raises ImageError where nothing is there, UsageError for a file of another kind."""
+    suffixes = {".txt": "list", ".lst": "list", ".tar": "shards", ".tgz": "shards", ".gz": "shards"}
+    kind = suffixes.get(Path(location).suffix.lower())
+    if location == "swissroll:":
+        return "swissroll"
+    if Path(location).is_dir():
+        return "folder"
+    if kind == "shards" or (kind == "list" and Path(location).is_file()):
+        return kind
+    if not Path(location).exists():
+        raise ImageError(f"{location}: no such file or folder", f"--data takes {KINDS}")
+    raise UsageError(f"{location}: no kind of data", f"--data takes {KINDS}")
+
+
+def open_data(location: str | Path, config: DataConfig, rank: int = 0, world: int = 1) -> Data:
+    """Batches for process `rank` of `world` from a folder, a list, tar shards, or `swissroll:`.
+
+    Raises ImageError where nothing is there or no image is large enough (half a patch), UsageError where the batch
+    cannot be shared by `world` processes, the location is of no known kind, or webdataset is missing.
+    """
+    source = SOURCES[kind_of(str(location))](str(location), config, Share(config.batch, rank, world))
+    return Data(source, config.workers)

@@ -1,0 +1,99 @@
+"""Batches, made ahead of the training by a few threads.
+
+Threads and not processes: Pillow and NumPy release the interpreter's lock while they decode and copy, decoded images
+are shared, nothing is pickled or forked, and an interrupted run leaves nobody behind.
+"""
+
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mapsr_cli.training.data.counts import Counts, Ledger
+
+T = TypeVar("T")
+Job = Callable[[], NDArray[Any]]
+"""Makes one batch [N, C, H, W]; jobs may run at the same time and in any order."""
+
+
+class Source(Protocol):
+    """What a kind of data provides."""
+
+    ledger: Ledger
+    """What it found."""
+
+    def jobs(self, start: int) -> Generator[Job]:
+        """What makes this process's share of global batch `start`, `start` + 1, … without end."""
+        ...
+
+
+class Data:
+    """An endless stream of batches, and how it fares."""
+
+    def __init__(self, source: Source, workers: int) -> None:
+        """`workers` threads make batches ahead; with 0 the caller's makes each when it is asked for."""
+        self.waited = 0.0
+        """Seconds that the caller spent waiting for batches."""
+        self._source = source
+        self._ahead = 2 * workers + 1
+        self._pool = ThreadPoolExecutor(workers, "mapsr-data") if workers else None
+        self._streams: weakref.WeakSet[Generator[Tensor]] = weakref.WeakSet()
+
+    @property
+    def report(self) -> Counts:
+        """Images found, skipped and padded, patches served: as of now."""
+        return self._source.ledger.counts()
+
+    def batches(self, start: int = 0) -> Iterator[Tensor]:
+        """This process's rows of global batch `start`, `start` + 1, …, without end.
+
+        Images: uint8 [batch / world, C, H, W] on the CPU, pinned where there is CUDA. Points: float32.
+        Raises ImageError where no image can be read.
+        """
+        stream = self._batches(start)
+        self._streams.add(stream)
+        return stream
+
+    def close(self) -> None:
+        """Stop all threads; what they were making is dropped."""
+        for stream in list(self._streams):
+            stream.close()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _batches(self, start: int) -> Generator[Tensor]:
+        pending: deque[Future[Tensor]] = deque()
+        jobs = self._source.jobs(start)
+        try:
+            while True:
+                began = time.perf_counter()
+                while len(pending) < self._ahead:
+                    pending.append(submit(self._pool, _tensor, next(jobs)))
+                batch = pending.popleft().result()
+                self.waited += time.perf_counter() - began
+                self._source.ledger.served += len(batch)
+                yield batch
+        finally:
+            for future in pending:
+                future.cancel()
+            jobs.close()
+
+
+def submit(pool: ThreadPoolExecutor | None, work: Callable[..., T], *args: Any) -> Future[T]:
+    """Have a pool do it; without one, do it now."""
+    if pool is not None:
+        return pool.submit(work, *args)
+    done: Future[T] = Future()
+    done.set_result(work(*args))
+    return done
+
+
+def _tensor(job: Job) -> Tensor:
+    batch = torch.from_numpy(job())
+    return batch.pin_memory() if torch.cuda.is_available() else batch

@@ -1,0 +1,133 @@
+"""What the loop lends a learner: data, devices, precision, processes, and safe optimiser steps (through accelerate)."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from mapsr_cli.criteria.base import Learner, Player, Report
+from mapsr_cli.errors import MapsrError
+from mapsr_cli.training.config import LoopConfig
+
+HOPELESS = 10
+"""Losses in a row that are not finite before a run gives up."""
+
+
+class DivergenceError(MapsrError):
+    """Training that has left the finite numbers."""
+
+
+class Engine:
+    """Implements `criteria.base.Stage` for one process of a run."""
+
+    def __init__(self, config: LoopConfig, accelerator: Accelerator) -> None:
+        self.config, self.accelerator = config, accelerator
+        self.progress = 0.0
+        self.rate = 1.0
+        self.drawn = 0
+        """Batches (parts of batches, where gradients accumulate) that this run has used."""
+        self.waited = 0.0
+        """Seconds spent waiting for data."""
+        self.images = 0
+        """HR patches drawn by this process since it started."""
+        self.skipped = 0
+        """Updates left out because loss or gradients were not finite."""
+        self._lost: Counter[Player] = Counter()
+        self._stream: Iterator[Tensor] = iter(())
+
+    def feed(self, stream: Iterator[Tensor]) -> None:
+        """Where `draw` takes HR patches from: uint8, or float32 taken as it is."""
+        self._stream = stream
+
+    def attach(self, learner: Learner) -> None:
+        """Wrap the learner's players for this machine, and move what stands still."""
+        for _, player in learner.players():
+            for group in player.optimiser.param_groups:
+                group.setdefault("peak", group["lr"])
+            player.bare.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            player.network = self.accelerator.prepare_model(player.network)
+            player.optimiser = self.accelerator.prepare_optimizer(player.optimiser)
+        for module in learner.modules():
+            module.to(self.accelerator.device)
+
+    def begin(self, step: int, progress: float) -> None:
+        """Before each step: its own random numbers (so that a resumed run draws the same) and learning rates."""
+        self.progress, self.rate = progress, self.config.rate_factor(step, progress)
+        torch.manual_seed(_mixed(self.config.seed, step, self.accelerator.process_index))
+
+    def draw(self) -> Tensor:
+        """The next HR patches [N, C, H, W] on the device: bytes as 0 … 1, floats as they are."""
+        began = time.perf_counter()
+        patches = next(self._stream)
+        self.waited += time.perf_counter() - began
+        self.drawn += 1
+        self.images += len(patches)
+        patches = patches.to(self.accelerator.device, non_blocking=True)
+        return patches if patches.is_floating_point() else patches.float() / 255
+
+    def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
+        """One optimiser step on the mean of `accumulate` parts; see `Stage`."""
+        parts, total = self.config.accumulate, torch.zeros((), device=self.accelerator.device)
+        reports: list[Report] = []
+        for group in player.optimiser.param_groups:
+            group["lr"] = group["peak"] * self.rate
+        for part in range(parts):
+            with self._together(player.network, last=part == parts - 1):
+                value, report = loss()
+                self.accelerator.backward(value / parts)
+            reports.append(report)
+            total += value.detach() / parts
+        if self._finite(player, total):
+            player.optimiser.step()
+        player.optimiser.zero_grad(set_to_none=True)
+        return self._mean(reports)
+
+    def _mean(self, reports: list[Report]) -> Report:
+        """Over parts and processes."""
+        device = self.accelerator.device
+        rows = [torch.stack([torch.as_tensor(v, device=device).float() for v in r.values()]) for r in reports]
+        means = self.accelerator.reduce(torch.stack(rows).mean(dim=0), "mean")
+        return dict(zip(reports[0], torch.unbind(means), strict=True))
+
+    def _together(self, network: nn.Module, last: bool) -> contextlib.AbstractContextManager[Any]:
+        """Processes exchange gradients once per step, with the last part."""
+        return contextlib.nullcontext() if last else self.accelerator.no_sync(network)
+
+    def _finite(self, player: Player, loss: Tensor) -> bool:
+        """Whether loss and gradients are finite, in every process; gives up after ten losses in a row."""
+        good = loss.isfinite()
+        if self.accelerator.scaler is None:  # float16's scaler expects overflows, and leaves those steps out itself
+            good = good & self._gradient_norm(player.network).isfinite()
+        if self.accelerator.reduce(good.float(), "mean").item() == 1.0:
+            self._lost[player] = 0
+            return True
+        self.skipped += 1
+        self._lost[player] += 1
+        if self._lost[player] >= HOPELESS:
+            raise DivergenceError(
+                f"the loss was not finite {HOPELESS} times in a row, at {self.progress:.0%} of the run",
+                "--resume goes on from the last checkpoint; a lower rate (--set criterion.rate=…) or clipped gradients "
+                "(--set loop.clip=1) may help",
+            )
+        return False
+
+    def _gradient_norm(self, network: nn.Module) -> Tensor:
+        """The norm of all gradients, clipped where the run asks for it."""
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        norm: Tensor = torch.nn.utils.get_total_norm(gradients)
+        if self.config.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(network.parameters(), self.config.clip, norm)
+        return norm
+
+
+def _mixed(*parts: int) -> int:
+    """One seed from several numbers, without the collisions of a sum."""
+    seed = 0
+    for part in parts:
+        seed = (seed * 6364136223846793005 + part + 1442695040888963407) % 2**63
+    return seed

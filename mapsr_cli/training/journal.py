@@ -1,0 +1,94 @@
+"""What a run writes down as it goes: metrics as CSV and TensorBoard."""
+
+import csv
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+from mapsr_cli.errors import UsageError
+
+
+class Journal(Protocol):
+    """Takes scalars by step."""
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Note `values` at `step`."""
+
+    def close(self) -> None:
+        """Flush."""
+
+
+class CsvJournal:
+    """`metrics.csv`: step, name, value, one row each, so that methods may report what they like."""
+
+    FIELDS = ("step", "name", "value")
+
+    def __init__(self, folder: Path, step: int) -> None:
+        """Goes on after `step`: later rows, of a run that was killed after its last checkpoint, are dropped."""
+        self.path = folder / "metrics.csv"
+        kept = [row for row in read_metrics(folder) if row[0] <= step]
+        partial = self.path.with_suffix(".partial")
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(self.FIELDS)
+            writer.writerows(kept)
+        partial.replace(self.path)
+        self._file = self.path.open("a", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """One row per value."""
+        self._writer.writerows((step, name, f"{value:.8g}") for name, value in values.items())
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_metrics(folder: Path) -> list[tuple[int, str, str]]:
+    """The rows of a run's `metrics.csv` (none if there is no such file); a torn last row is left out."""
+    path = folder / "metrics.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))[1:]
+    return [(int(row[0]), row[1], row[2]) for row in rows if len(row) == 3 and row[0].isdigit()]
+
+
+class TensorBoardJournal:
+    """Event files in `tensorboard/`."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        """Goes on after `step`."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """One point per value."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush the event file."""
+        self._writer.close()
+
+
+JOURNALS: dict[str, type[CsvJournal] | type[TensorBoardJournal]] = {
+    "csv": CsvJournal,
+    "tensorboard": TensorBoardJournal,
+}
+
+
+def journal_kinds(names: str) -> list[type[CsvJournal] | type[TensorBoardJournal]]:
+    """The kinds in a comma-separated list. Raises UsageError for one that is unknown or cannot be had here."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if odd := [name for name in wanted if name not in JOURNALS]:
+        raise UsageError(f"unknown log '{odd[0]}'", f"known: {', '.join(JOURNALS)}")
+    if "tensorboard" in wanted and find_spec("tensorboard") is None:
+        raise UsageError(
+            "--log tensorboard needs tensorboard, which is not installed", "pip install 'mapsr[train]', or --log csv"
+        )
+    return [JOURNALS[name] for name in wanted]

@@ -1,0 +1,77 @@
+"""The first stage of guided methods: a prior trained beforehand, kept for whoever asks for the same again."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from torch import nn
+
+from mapsr_cli.criteria.methods import METHODS
+from mapsr_cli.criteria.snapshots import Snapshots, read_snapshots
+from mapsr_cli.training.assembly import make_learner, open_run, prior_card
+from mapsr_cli.training.loop import Status, Tasks, train
+from mapsr_cli.training.recipe import Recipe, make_recipe
+from mapsr_cli.zoo.prior import save_prior
+
+SNAPSHOTS = "snapshots"
+
+
+def snapshot_keeper(recipe: Recipe, folder: Path) -> Callable[[nn.Module, int, float], None]:
+    """Keeps a prior's snapshots in its run folder."""
+
+    def keep(result: nn.Module, number: int, level: float) -> None:
+        kept = folder / SNAPSHOTS
+        kept.mkdir(parents=True, exist_ok=True)
+        save_prior(
+            kept / f"{number:03d}.safetensors", result, prior_card(recipe, level, {"settings": recipe.to_json()})
+        )
+
+    return keep
+
+
+def prior_recipe(recipe: Recipe) -> Recipe:
+    """How the prior of a guided method's recipe is trained: its network, data and noise levels, its own length."""
+    kind = METHODS[recipe.method].criterion.needs
+    wanted = recipe["prior"]
+    guided = recipe["criterion"]
+    shared = {name: getattr(guided, name) for name in ("sigma_start", "sigma_end", "annealing") if _has(guided, name)}
+    return make_recipe(
+        kind,
+        recipe.preset,
+        {
+            kind: asdict(recipe[kind]),
+            "criterion": shared,
+            "data": asdict(recipe["data"]),
+            "loop": {"steps": wanted.steps, "snapshots": wanted.snapshots, "seed": recipe.loop.seed},
+        },
+    )
+
+
+def _has(config: Any, name: str) -> bool:
+    return name in {field.name for field in fields(config)}
+
+
+def prior_snapshots(
+    recipe: Recipe, location: str, runs: Path, accelerator: Accelerator, watch: Callable[[Status], None]
+) -> Snapshots:
+    """The snapshots that a guided method follows: of the run it names, or of one trained now, in `runs`/priors.
+
+    The folder's name holds a digest of recipe and data, so the next run with the same ones finds it.
+    """
+    if recipe["prior"].run is not None:
+        return read_snapshots(Path(recipe["prior"].run) / SNAPSHOTS)
+    own = prior_recipe(recipe)
+    identity = json.dumps([own.to_json(), str(Path(location).absolute())], sort_keys=True)
+    folder = runs / "priors" / f"{own.method}-{own.preset}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    if len(list((folder / SNAPSHOTS).glob("*.safetensors"))) < own.loop.snapshots:
+        run, data = open_run(own, folder, location, make_learner(own), accelerator)
+        try:
+            train(run, Tasks(snapshot=snapshot_keeper(own, folder), watch=watch))
+        finally:
+            data.close()
+    accelerator.wait_for_everyone()
+    return read_snapshots(folder / SNAPSHOTS)

@@ -1,0 +1,103 @@
+"""One training run: its learner, its engine, its averaged weights, and the folder that lets it go on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from mapsr_cli.criteria.base import Learner, Report
+from mapsr_cli.errors import UsageError
+from mapsr_cli.training.checkpoint import load_module, load_state, save_state
+from mapsr_cli.training.config import LoopConfig
+from mapsr_cli.training.engine import Engine
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def _averaging(decay: float) -> Any:
+    """A moving average whose memory grows from ten steps to 1/(1 − decay), so that the start is soon forgotten."""
+
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        share = min(decay, (1 + float(count)) / (10 + float(count)))
+        torch._foreach_lerp_(list(averaged), list(current), 1 - share)
+
+    return update
+
+
+class Run:
+    """Where a run is. `advance` moves it; `save` and `resume` keep it."""
+
+    def __init__(self, folder: Path, learner: Learner, engine: Engine, config: LoopConfig) -> None:
+        if config.steps is None and config.minutes is None:
+            raise UsageError("a run needs a length", "give --steps or --minutes")
+        self.folder, self.learner, self.engine, self.config = folder, learner, engine, config
+        self.step, self.seconds = 0, 0.0
+        _, result = next(learner.players())
+        self.average = AveragedModel(  # before the engine wraps it: a plain float32 module
+            result.bare, device=engine.accelerator.device, multi_avg_fn=_averaging(config.average)
+        ).requires_grad_(False)
+        engine.attach(learner)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def progress(self) -> float:
+        """How much is done, 0 … 1."""
+        return self.config.progress(self.step, self.seconds)
+
+    @property
+    def result(self) -> nn.Module:
+        """The averaged network, in eval mode: what is validated and saved."""
+        module: nn.Module = self.average.module
+        return module.eval()
+
+    def advance(self) -> Report:
+        """One step of the learner, and of the average."""
+        self.engine.begin(self.step, self.progress)
+        report = self.learner.step(self.engine)
+        self.step += 1
+        _, result = next(self.learner.players())
+        self.average.update_parameters(result.bare)
+        return report
+
+    def save(self) -> None:
+        """Write the checkpoint (main process only)."""
+        if not self.engine.accelerator.is_main_process:
+            return
+        players = {
+            name: {"network": player.bare.state_dict(), "optimiser": player.optimiser.state_dict()}
+            for name, player in self.learner.players()
+        }
+        scaler = self.engine.accelerator.scaler
+        save_state(
+            self.folder / CHECKPOINT,
+            {
+                "step": self.step,
+                "seconds": self.seconds,
+                "drawn": self.engine.drawn,
+                "skipped": self.engine.skipped,
+                "players": players,
+                "average": self.average.state_dict(),
+                "learner": self.learner.state(),
+                "scaler": scaler.state_dict() if scaler is not None else {},
+            },
+        )
+
+    def resume(self) -> bool:
+        """Go on from the folder's checkpoint; False if there is none."""
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return False
+        state = load_state(path)
+        for name, player in self.learner.players():
+            load_module(player.bare, state["players"][name]["network"], path)
+            player.optimiser.load_state_dict(state["players"][name]["optimiser"])
+        load_module(self.average, state["average"], path)
+        self.learner.load_state(state["learner"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.engine.drawn, self.engine.skipped = state["drawn"], state["skipped"]
+        if self.engine.accelerator.scaler is not None:
+            self.engine.accelerator.scaler.load_state_dict(state["scaler"])
+        return True

@@ -1,0 +1,107 @@
+"""From what a user calls a model to its file: bundled, then a file or folder, then the cache, then the Hub."""
+
+from pathlib import Path
+
+from mapsr_cli.errors import CheckpointError
+from mapsr_cli.zoo.cache import MODEL_FILE, cached_models, discard, find_cached, is_sound, says_mapsr
+from mapsr_cli.zoo.hub import Progress, fetch, silent
+from mapsr_cli.zoo.manifest import SUFFIX, read_manifest, sha256_of, weights_folder
+from mapsr_cli.zoo.names import RepoName, parse_repo_name
+
+DEFAULT_MODEL = "natural-x4-affmse"
+PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
+
+
+def bundled_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(name for name, listed in read_manifest(weights_folder()).items() if listed.file is not None)
+
+
+def find_model(name: str, progress: Progress = silent) -> Path:
+    """The checkpoint for a bundled name, a `.safetensors` file, a folder that holds one, or `org/repo[@revision]`.
+
+    In this order; a repository is looked for in the Hub's cache first and fetched only if it is not there, and then
+    `progress` is called with (bytes done, bytes in all). Raises CheckpointError or HubError if there is none, and for
+    pickled weights.
+    """
+    if found := local_file(name):
+        return found
+    wanted, sha256 = _repository(name)
+    return _cached_file(wanted, sha256) or fetch(wanted, progress, sha256)
+
+
+def find_here(name: str) -> Path:
+    """As `find_model`, but without asking the Hub. Raises CheckpointError for what is not on this machine."""
+    if found := local_file(name):
+        return found
+    if found := _cached_file(*_repository(name)):
+        return found
+    raise CheckpointError(f"{name} is not on this machine", f"mapsr models pull {name}")
+
+
+def pull(name: str, progress: Progress = silent) -> Path:
+    """As `find_model`, but the Hub is asked even if the cache has the model: a branch may have moved."""
+    if found := local_file(name):
+        return found
+    wanted, sha256 = _repository(name)
+    _cached_file(wanted, sha256)  # a damaged one goes
+    return fetch(wanted, progress, sha256)
+
+
+def local_file(name: str) -> Path | None:
+    """The checkpoint of a bundled name or a path, if it is one. Raises CheckpointError for pickled weights."""
+    listed = read_manifest(weights_folder()).get(name)
+    if listed is not None and listed.file is not None:
+        return weights_folder() / listed.file
+    if "\0" in name:
+        raise CheckpointError("no model has a NUL in its name")
+    path = Path(name)
+    if path.suffix.lower() in PICKLED:
+        raise CheckpointError(
+            f"{name}: pickled weights can run code when loaded, so mapsr does not open them",
+            "ask for a .safetensors file, or convert it where you trust it",
+        )
+    try:
+        if path.suffix == SUFFIX and path.is_file():
+            return path
+        return _checkpoint_in(path) if name and path.is_dir() else None
+    except OSError:  # too long a name for a path, or a folder that may not be read
+        return None
+
+
+def _checkpoint_in(folder: Path) -> Path:
+    """`model.safetensors`, as on the Hub, else the one mapsr checkpoint that a folder (of a run) holds."""
+    if (folder / MODEL_FILE).is_file():
+        return folder / MODEL_FILE
+    found = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if says_mapsr(path)]
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise CheckpointError(f"{folder} does not hold one mapsr checkpoint ({names})", "name the file")
+    return found[0]
+
+
+def _repository(name: str) -> tuple[RepoName, str | None]:
+    """Where on the Hub a name is, and the SHA-256 that the manifest pins it to. Raises CheckpointError for no name."""
+    listed = read_manifest(weights_folder()).get(name)
+    if listed is not None and listed.pin is not None:
+        return listed.pin, listed.sha256
+    wanted = parse_repo_name(name)
+    if wanted is None or name.endswith(SUFFIX):
+        raise CheckpointError(f"no model '{name[:200]}'", f"{_known()}; or name a {SUFFIX} file or org/repo[@revision]")
+    return wanted, None
+
+
+def _known() -> str:
+    cached = [str(cached.name) for cached in cached_models()]
+    return f"bundled: {', '.join(bundled_models())}" + (f"; cached: {', '.join(cached)}" if cached else "")
+
+
+def _cached_file(wanted: RepoName, sha256: str | None) -> Path | None:
+    """The cached checkpoint, if it is whole; a damaged one is removed, as if it had never been fetched."""
+    cached = find_cached(wanted)
+    if cached is None:
+        return None
+    if is_sound(cached.path) and sha256 in (None, sha256_of(cached.path)):
+        return cached.path
+    discard(cached.path)
+    return None

@@ -1,0 +1,201 @@
+"""Talking to the Hugging Face Hub, through huggingface_hub: its cache, endpoint, token and offline settings.
+
+`HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and the library's other variables work as everywhere.
+"""
+
+import io
+import logging
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mapsr_cli.errors import CheckpointError, HubError
+from mapsr_cli.zoo.cache import MODEL_FILE, blob_hash, cache_root, cached_models, discard, find_cached
+from mapsr_cli.zoo.manifest import read_manifest, sha256_of, weights_folder
+from mapsr_cli.zoo.names import DEFAULT_REVISION, RepoName, is_commit
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all)."""
+_HASH = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_SECONDS = 10.0
+"""How long the Hub may take to answer a question that is only asked to explain an error."""
+
+
+def silent(done: int, total: int) -> None:
+    """No progress."""
+
+
+def fetch(wanted: RepoName, progress: Progress = silent, sha256: str | None = None) -> Path:
+    """Fetch a repository's checkpoint into the Hub's cache, where it stays only if its bytes have the right hash.
+
+    That is the one that the Hub gives for it, and `sha256` where that is not None. A file that is there already is not
+    fetched again. Raises HubError, in one line, whatever goes wrong on the way.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    with _told(wanted):
+        about = get_hf_file_metadata(hf_hub_url(wanted.repo, MODEL_FILE, revision=wanted.revision))
+        etag, commit = about.etag or "", about.commit_hash or ""
+        if not (_HASH.fullmatch(etag) and is_commit(commit)):
+            raise HubError(f"{wanted}: {_where()} does not name a commit and a hash as a Hub does", "check HF_ENDPOINT")
+        hf_hub_download(wanted.repo, MODEL_FILE, revision=wanted.revision, tqdm_class=_bar(progress))
+    cached = find_cached(wanted)
+    if cached is None or cached.commit != commit:
+        raise HubError(f"{wanted}: it changed while it was fetched", "try again")
+    if blob_hash(cached.path, len(etag)) != etag or sha256 not in (None, sha256_of(cached.path)):
+        discard(cached.path)
+        raise HubError(f"{wanted}: what came is not what was asked for (another hash); it was not kept", "try again")
+    return cached.path
+
+
+def publish(repo: str, files: Mapping[str, bytes | Path], message: str, private: bool) -> tuple[str, str]:
+    """Put files into a repository, made if need be, in one commit. Returns its URL and hash. Raises HubError."""
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    api = HfApi()
+    with _told(RepoName(repo)), _without_bars():
+        api.create_repo(repo, private=private or None, exist_ok=True)
+        operations = [CommitOperationAdd(path_in_repo=path, path_or_fileobj=data) for path, data in files.items()]
+        commit = api.create_commit(repo, operations, commit_message=message)
+        return str(commit.commit_url), str(commit.oid)
+
+
+def remove_cached(name: RepoName) -> int:
+    """Remove a repository from the cache, or one revision of it if the name has one. Returns the bytes freed.
+
+    Raises CheckpointError where there is no mapsr model of that name: the cache holds others' models too.
+    """
+    from huggingface_hub import scan_cache_dir
+
+    commits = {cached.commit for cached in cached_models() if cached.name.repo == name.repo}
+    if name.revision != DEFAULT_REVISION:
+        one = find_cached(name)
+        commits &= {one.commit} if one else set()
+    if not commits:
+        raise CheckpointError(f"{name} is no model in the cache", "mapsr models list shows what is")
+    strategy = scan_cache_dir(cache_root()).delete_revisions(*commits)
+    strategy.execute()
+    return int(strategy.expected_freed_size)
+
+
+@contextmanager
+def _told(wanted: RepoName) -> Iterator[None]:
+    """Whatever huggingface_hub raises becomes a HubError of one line; what it logs and warns of is left out."""
+    from huggingface_hub.utils import logging as hub_logging
+
+    verbosity = hub_logging.get_verbosity()
+    hub_logging.set_verbosity(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except HubError:
+        raise
+    except Exception as error:  # its own errors, those of its HTTP client, the system's
+        raise _explained(error, wanted) from error
+    finally:
+        hub_logging.set_verbosity(verbosity)
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """huggingface_hub draws bars for uploads even into pipes."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    if are_progress_bars_disabled() or constants.HF_HUB_DISABLE_PROGRESS_BARS is not None:
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
+
+
+def _explained(error: Exception, wanted: RepoName) -> HubError:
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        OfflineModeIsEnabled,
+        RevisionNotFoundError,
+    )
+
+    while isinstance(error.__cause__, Exception) and getattr(error, "response", None) is None:
+        error = error.__cause__  # "error while uploading …", "cannot find …": what lies behind them says why
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, OfflineModeIsEnabled):
+        return HubError(f"{wanted}: HF_HUB_OFFLINE forbids to ask the Hub for it", _offline_hint())
+    if isinstance(error, RevisionNotFoundError):
+        return HubError(
+            f"{wanted}: there is no revision '{wanted.revision}'", f"see {_where()}/{wanted.repo}/tree/main"
+        )
+    if isinstance(error, EntryNotFoundError):
+        return _without_checkpoint(wanted)
+    if isinstance(error, GatedRepoError) or status == 403:
+        return HubError(
+            f"{wanted}: the Hub does not let you (403)",
+            f"ask for access at {_where()}/{wanted.repo}, or set HF_TOKEN to a token that may",
+        )
+    if status == 401:
+        return HubError(
+            f"{wanted}: no such model, or a private one, or a token that is not valid (401)",
+            "check the name; for a private model set HF_TOKEN, or `hf auth login`",
+        )
+    if status == 404:
+        return HubError(f"{wanted}: no such model at {_where()} (404)", "check the name: org/repo[@revision]")
+    if status == 429:
+        return HubError(f"{wanted}: the Hub asks to slow down (429)", "try again in a few minutes; a token helps")
+    if status is not None:
+        return HubError(f"{wanted}: the Hub answers with an error ({status})", f"try again later; {_offline_hint()}")
+    return HubError(f"{wanted}: cannot fetch from or send to {_where()} ({_reason(error)})", _offline_hint())
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
+
+
+def _without_checkpoint(wanted: RepoName) -> HubError:
+    """Says what is there instead of a checkpoint, if that can be known."""
+    from huggingface_hub import HfApi
+
+    try:
+        siblings = HfApi().model_info(wanted.repo, revision=wanted.revision, timeout=_SECONDS).siblings or []
+    except Exception:  # the error at hand matters more than one on the way to explain it
+        siblings = []
+    if any(sibling.rfilename.endswith(_PICKLED) for sibling in siblings):
+        return HubError(
+            f"{wanted} has only pickled weights, which can run code when loaded: mapsr does not open them",
+            f"ask its authors for {MODEL_FILE}",
+        )
+    return HubError(f"{wanted} has no {MODEL_FILE}: not a mapsr model", "mapsr models list shows what is known")
+
+
+def _where() -> str:
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT
+
+
+def _offline_hint() -> str:
+    bundled = [name for name, listed in read_manifest(weights_folder()).items() if listed.file is not None]
+    return "available offline: " + ", ".join(bundled + [str(cached.name) for cached in cached_models()])
+
+
+def _bar(progress: Progress) -> type[Any]:
+    """huggingface_hub reports to a tqdm class: one that draws nothing itself and calls `progress`."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            options |= {"disable": False, "file": io.StringIO()}
+            super().__init__(*args, **options)  # type: ignore[no-untyped-call]
+
+        def display(self, msg: str | None = None, pos: int | None = None) -> None:
+            progress(int(self.n), int(self.total or 0))
+
+    return Bar

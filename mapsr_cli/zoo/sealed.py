@@ -1,0 +1,153 @@
+"""A network in a sealed file: read exactly as it was written, or refused.
+
+`read_container` holds lengths against the file, `restore` the tensors against the network that the header describes
+(before memory is filled for it), and the seal every bit of both against what was written.
+"""
+
+import hashlib
+import math
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from io import BufferedReader, BytesIO
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, TypeVar
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from mapsr_cli.errors import CheckpointError
+from mapsr_cli.zoo.card import read_header, seal, to_metadata
+from mapsr_cli.zoo.container import Container, Entry, opened, read_container
+
+Said = TypeVar("Said")
+DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
+_CHUNK = 1 << 18
+"""Bytes read at a time: loading takes the network's memory and this."""
+
+
+def write_checkpoint(path: Path, network: nn.Module, header: dict[str, Any], dtype: torch.dtype) -> None:
+    """Write a network's weights in `dtype` (a floating one of DTYPES) and a header of JSON values, sealed.
+
+    To a temporary file first. Raises CheckpointError for tensors of another dtype, or another header.
+    """
+    write_tensors(
+        path,
+        {
+            name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+            for name, tensor in network.state_dict().items()
+        },
+        header,
+    )
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write contiguous tensors, bit for bit, and a header, sealed; to a temporary file first."""
+    unsealed = save(tensors)
+    container = read_container(BytesIO(unsealed), path)
+    try:
+        sealed = seal(header, container.table())
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: not written, its header is not plain JSON ({error})") from error
+    sealed.update(memoryview(unsealed)[container.data_start :])
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(save(tensors, to_metadata(header, sealed.hexdigest())))
+    partial.replace(path)
+
+
+def restore(
+    path: Path, understand: Callable[[dict[str, Any]], Said], build: Callable[[Said], nn.Module]
+) -> tuple[Said, nn.Module]:
+    """What a file says, and the network that it holds, in eval mode and without gradients.
+
+    `understand` makes of the header's JSON values whatever `build` needs to make the network, untrained. Raises
+    CheckpointError, in one line, for a file that is damaged, of an unknown format, or whose tensors are not exactly
+    that network's, all finite.
+    """
+    with opened(path) as file:
+        container = read_container(file, path)
+        header, digest = read_header(container, path)
+        said = understand(header)
+        network = _unfilled(lambda: build(said), container, path)
+        sealed = seal(header, container.table())
+        _fill(network, container, file, sealed, path)
+    if sealed.hexdigest() != digest:
+        raise CheckpointError(f"{path}: its bytes are not those that were saved (SHA-256)", "fetch or copy it again")
+    return said, network.eval().requires_grad_(False)
+
+
+def _unfilled(build: Callable[[], nn.Module], container: Container, path: Path) -> nn.Module:
+    """The network, if its tensors are those that the file holds; what is in them means nothing yet."""
+    try:
+        with _no_more_than(container.tensors.values()), torch.random.fork_rng(devices=[]):  # the seed is the user's
+            network = build()
+    except CheckpointError:
+        raise
+    except Exception as error:  # a constructor may raise anything when given nonsense
+        reason = shorten(str(error) or type(error).__name__, 200)
+        raise CheckpointError(f"{path}: the header describes no network ({reason})") from error
+    _compare(network.state_dict(), container.tensors, path)
+    return network
+
+
+@contextmanager
+def _no_more_than(entries: Collection[Entry]) -> Iterator[None]:
+    """Give up a network built in here, in this thread, once it is larger than the file: a header can ask for any.
+
+    Parameters are counted as modules register them, which is before anything is written into their memory.
+    """
+    thread, tensors, numbers = threading.get_ident(), 0, 0
+    most = sum(math.prod(entry.shape) for entry in entries)
+
+    def registered(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal tensors, numbers
+        if threading.get_ident() == thread:
+            tensors, numbers = tensors + 1, numbers + parameter.numel()
+        if tensors > len(entries) or numbers > most:
+            raise ValueError(f"it is larger than the file's {len(entries)} tensors of {most} numbers")
+
+    handle = register_module_parameter_registration_hook(registered)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _compare(wanted: dict[str, Tensor], found: dict[str, Entry], path: Path) -> None:
+    if odd := sorted(wanted.keys() ^ found.keys()):
+        raise CheckpointError(f"{path}: missing or unexpected tensor '{odd[0]}' ({len(odd)} in all)")
+    for name, entry in found.items():
+        if list(entry.shape) != list(wanted[name].shape):
+            raise CheckpointError(f"{path}: '{name}' is {list(entry.shape)}, not {list(wanted[name].shape)}")
+        if DTYPES[entry.dtype].is_floating_point != wanted[name].is_floating_point():
+            raise CheckpointError(f"{path}: '{name}' is {entry.dtype}, which is not a number of its kind")
+
+
+def _fill(network: nn.Module, container: Container, file: BufferedReader, sealed: "hashlib._Hash", path: Path) -> None:
+    """Copy the file's tensors into the network and feed their bytes to the seal, piece by piece."""
+    targets = network.state_dict()
+    for name, entry in container.tensors.items():
+        flat, done = targets[name].view(-1), 0
+        for piece in _pieces(file, entry.end - entry.start):
+            sealed.update(piece)
+            values = torch.frombuffer(piece, dtype=DTYPES[entry.dtype])
+            if not bool(values.isfinite().all()):
+                raise CheckpointError(f"{path}: '{name}' holds something other than finite numbers")
+            flat[done : done + len(values)].copy_(values)
+            done += len(values)
+        if done != math.prod(entry.shape):
+            raise CheckpointError(f"{path}: cut short while it was read")
+
+
+def _pieces(file: BufferedReader, length: int) -> Iterator[bytearray]:
+    """`length` bytes; fewer only if the file has become shorter since."""
+    while length > 0:
+        wanted = min(length, _CHUNK)
+        piece = bytearray(wanted)
+        if file.readinto(piece) < wanted:
+            return
+        length -= wanted
+        yield piece

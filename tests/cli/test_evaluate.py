@@ -1,0 +1,121 @@
+import csv
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Mapsr
+from tests.pictures import save, scene
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    save(scene(32, 40), folder / "a.png")
+    save(scene(40, 33, seed=1), folder / "b.png")
+    return folder
+
+
+def test_a_table_and_its_protocol(mapsr: Mapsr, data: Path, tiny_model: Path) -> None:
+    done = mapsr("evaluate", "-m", "bicubic", "-m", tiny_model, "--data", data)
+    assert done.code == 0
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0].strip() == "photos"
+    assert next(line for line in lines if "bicubic " in line).split()[1] == "2"
+    assert "100.00 %" in next(line for line in lines if "tiny" in line)
+    assert lines[-1].startswith("protocol y: BT.601 luma, 4 pixels shaved")
+
+
+def test_json(mapsr: Mapsr, data: Path, tiny_model: Path) -> None:
+    done = mapsr(
+        "evaluate",
+        "-m",
+        "pinv",
+        "-m",
+        tiny_model,
+        "--data",
+        data,
+        "--protocol",
+        "rgb",
+        "--kernel",
+        "gaussian9",
+        "--json",
+    )
+    assert done.code == 0
+    assert done.json["protocol"] == "rgb"
+    assert done.json["kernel"] == {"name": "gaussian9", "scale": 4, "sigma": 1.6}
+    assert set(done.json["models"]) == {"pinv", str(tiny_model)}
+    of = done.json["models"][str(tiny_model)]
+    assert of["bit_exact"] == 1.0
+    assert of["lr_psnr_file"] is None
+    assert of["lr_psnr_float"] > 130
+    assert of["seconds_per_mp"] > 0
+    assert set(of["images"]) == {"photos/a", "photos/b"}
+    assert done.json["failed"] == []
+
+
+def test_files(mapsr: Mapsr, data: Path, tmp_path: Path) -> None:
+    html, table = tmp_path / "report.html", tmp_path / "table.csv"
+    assert mapsr("evaluate", "-m", "bicubic", "-m", "pinv", "--data", data, "--html", html, "--csv", table).code == 0
+    text = html.read_text("utf-8")
+    assert text.count('<div class="views">') == 2
+    assert "2 of 2 images" in text
+    with table.open() as lines:
+        assert [row["image"] for row in csv.DictReader(lines)] == ["a", "b", "a", "b"]
+
+
+def test_a_bad_file_does_not_end_it(mapsr: Mapsr, data: Path, tmp_path: Path) -> None:
+    (data / "bad.png").write_bytes(b"nothing")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    save(scene(32, 40), theirs / "a_x4.png")
+    done = mapsr("evaluate", "-m", f"dir:{theirs}", "-m", "pinv", "--data", data, "--json")
+    assert done.code == 1
+    assert [(f["image"], f["model"]) for f in done.json["failed"]] == [
+        ("photos/b", f"dir:{theirs}"), ("photos/bad", None)
+    ]  # fmt: skip
+    assert done.json["models"][f"dir:{theirs}"]["psnr"] is None  # HR itself
+    assert set(done.json["models"]["pinv"]["images"]) == {"photos/a", "photos/b"}
+    assert f"not evaluated: photos/b, dir:{theirs}: {theirs} has no file 'b'" in done.stderr
+    assert "not evaluated: photos/bad: " in done.stderr
+
+
+def test_many_failures_are_not_all_told(mapsr: Mapsr, data: Path) -> None:
+    for index in range(12):
+        (data / f"bad{index}.png").write_bytes(b"nothing")
+    done = mapsr("evaluate", "-m", "pinv", "--data", data)
+    assert done.code == 1
+    assert done.stderr.splitlines()[-1] == "and 2 more; --json lists them all"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["-m", "esrgan"], 1, "no model 'esrgan'"),
+        (["-m", "dir:nowhere"], 2, "no such folder"),
+        (["-m", "bicubic", "--protocol", "z"], 2, "protocol"),
+        (["-m", "bicubic", "--kernel", "cubic"], 2, "unknown kernel"),
+        (["-m", "bicubic", "--html", "nowhere/report.html"], 2, "there is no folder nowhere"),
+        ([], 2, "--model"),
+    ],
+)
+def test_wrong_usage(mapsr: Mapsr, data: Path, words: list[str], code: int, says: str) -> None:
+    done = mapsr("evaluate", "--data", data, *words)
+    assert done.code == code
+    assert says in done.stderr
+
+
+def test_without_the_extra(mapsr: Mapsr, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    done = mapsr("evaluate", "-m", "bicubic", "--data", data)
+    assert done.code == 1
+    assert "pip install 'mapsr[eval]'" in done.stderr
+
+
+def test_perceptual_distances_that_cannot_be_had(mapsr: Mapsr, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    done = mapsr("evaluate", "-m", "bicubic", "--data", data, "--perceptual")
+    assert done.code == 1
+    assert "pip install 'mapsr[perceptual]'" in done.stderr

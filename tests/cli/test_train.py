@@ -1,0 +1,166 @@
+"""`mapsr train` as a user meets it: real files, a tiny network, a few steps."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mapsr_cli.training.checkpoint import load_state
+from mapsr_cli.training.journal import read_metrics
+from mapsr_cli.zoo import load_model
+from tests.cli.conftest import Mapsr
+from tests.pictures import save, scene
+
+SMALL = ["--set", "generator.channels=8", "--set", "generator.blocks=1", "--patch", "16", "--batch", "2"]
+SMALL += ["--device", "cpu", "--set", "data.workers=0"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        save(scene(48, 40 + 8 * number), folder / f"{number}.png")
+    return folder
+
+
+def test_a_model_is_trained_and_upscales(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = mapsr(
+        "train", "affmse", "--data", photos, "--valid", photos, "--out", out, "--steps", 6, *SMALL, "--json",
+        "--set", "loop.log_steps=2",
+    )  # fmt: skip
+    assert done.code == 0, done.stderr
+    said = done.json
+    assert said["steps"] == 6
+    assert said["images_per_second"] > 0
+    assert 5 < said["valid"]["psnr_y"] < 60
+    assert said["valid"]["consistency_mse"] < 1e-12
+    assert load_model(Path(said["weights"])).card.method == "affmse"
+    assert {step for step, name, _ in read_metrics(out) if name == "loss"} == {2, 4, 6}
+    assert list((out / "tensorboard").glob("events*"))
+    assert (out / "samples" / "0000006.png").exists()
+    upscaled = mapsr("upscale", photos / "0.png", "-o", tmp_path / "big.png", "-m", said["weights"])
+    assert upscaled.code == 0, upscaled.stderr
+
+
+def test_a_run_goes_on_where_it_stopped(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    common = ["--data", photos, "--log", "csv", *SMALL]
+    assert mapsr("train", "affmse", "--out", tmp_path / "whole", "--steps", 8, *common).code == 0
+    parts = tmp_path / "parts"
+    assert mapsr("train", "affmse", "--out", parts, "--steps", 8, *common).code == 0
+    again = mapsr("train", "affmse", "--out", parts, *common)
+    assert again.code == 2
+    assert "already holds a run" in again.stderr
+    longer = mapsr("train", "affmse", "--out", parts, "--resume", "--steps", 12, "--log", "csv", "--json")
+    assert longer.code == 0, longer.stderr
+    assert longer.json["steps"] == 12
+    other = mapsr("train", "affmae", "--out", parts, "--resume")
+    assert "holds a run of affmse" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["affmsee"], "unknown method"),
+        (["affmse", "--preset", "grasss"], "unknown preset"),
+        (["affmse", "--set", "loop.clipp=1"], "no setting 'clipp'"),
+        (["affmse", "--set", "criterion.noise=linear"], "no setting 'noise'"),
+        (["affgan", "--set", "criterion.noise=cubic"], "not one of"),
+        (["affmse", "--device", "cuda"], "no device"),
+        (["affmse", "--log", "paper"], "unknown log"),
+        (["affmse", "--init", "nothing"], "no model"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(
+    mapsr: Mapsr, photos: Path, tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    done = mapsr("train", *arguments, "--data", photos, "--out", tmp_path / "run", "--steps", 1)
+    assert done.code in (1, 2)
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_data_are_needed(mapsr: Mapsr, tmp_path: Path) -> None:
+    done = mapsr("train", "affmse", "--out", tmp_path / "run", "--steps", 1)
+    assert done.code == 2
+    assert "no data to train on" in done.stderr
+
+
+def test_a_guided_method_trains_its_prior_once(mapsr: Mapsr, tmp_path: Path) -> None:
+    command = ["train", "affdg", "--preset", "swissroll", "--steps", 4, "--batch", 8, "--device", "cpu", "--json"]
+    command += ["--set", "prior.steps=6", "--set", "prior.snapshots=2", "--log", "csv"]
+    assert mapsr(*command, "--out", tmp_path / "one").code == 0
+    (prior,) = (tmp_path / "priors").iterdir()
+    kept = sorted((prior / "snapshots").iterdir())
+    assert len(kept) == 2
+    times = [path.stat().st_mtime_ns for path in kept]
+    assert mapsr(*command, "--out", tmp_path / "two").code == 0
+    assert [path.stat().st_mtime_ns for path in kept] == times
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_bits(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    """`kill -9` somewhere after a checkpoint, then --resume: the weights of a run that nobody disturbed."""
+    common = ["--data", photos, "--steps", 400, "--log", "csv", *SMALL]
+    common += ["--set", "loop.checkpoint_minutes=0.002", "--set", "loop.log_steps=1"]
+    assert mapsr("train", "affmse", "--out", tmp_path / "whole", *common).code == 0
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "mapsr_cli", "train", "affmse", "--out", killed, *common]
+    process = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (killed / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    reached = load_state(killed / "checkpoint.safetensors")["step"]
+    assert 0 < reached < 400
+    done = mapsr("train", "affmse", "--out", killed, "--resume", "--log", "csv", "--device", "cpu")
+    assert done.code == 0, done.stderr
+    ours, theirs = (load_state(tmp_path / name / "checkpoint.safetensors") for name in ("killed", "whole"))
+    for part in ("players", "average"):
+        assert flat(ours[part]).keys() == flat(theirs[part]).keys()
+        assert all(torch.equal(value, flat(theirs[part])[key]) for key, value in flat(ours[part]).items())
+    assert [row[:2] for row in read_metrics(killed)] == [row[:2] for row in read_metrics(tmp_path / "whole")]
+
+
+def flat(tree: Any, at: str = "") -> dict[str, torch.Tensor]:
+    """Every tensor of a state, by its path."""
+    if isinstance(tree, torch.Tensor):
+        return {at: tree}
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list | tuple) else ()
+    return {name: value for key, item in items for name, value in flat(item, f"{at}/{key}").items()}
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "mapsr_cli",
+        "train",
+        "affmse",
+        "--data",
+        str(photos),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    command += ["--minutes", "5", "--log", "csv", "--set", "loop.log_steps=1", *SMALL]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    metrics = tmp_path / "run" / "metrics.csv"
+    deadline = time.monotonic() + 60
+    while not (metrics.exists() and metrics.stat().st_size > 100) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search(r"stopped and saved at step \d+; go on with: mapsr train affmse", said.replace("\n", " "))
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()

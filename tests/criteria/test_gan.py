@@ -1,0 +1,254 @@
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mapsr_cli.criteria.gan import GAN
+from mapsr_cli.errors import UsageError
+from tests.criteria.stage import Rehearsal, build, images, same, tiny_discriminator, weights
+
+DOUBLE = torch.float64
+
+
+def gan(judge: nn.Module, **fields: object) -> GAN:
+    criterion = build(GAN, judge, **fields)
+    assert isinstance(criterion, GAN)
+    return criterion
+
+
+class Logistic(nn.Module):
+    """a + b·y for images of one pixel: the optimum between Gaussians of equal spread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Linear(1, 1)
+        nn.init.zeros_(self.line.weight)
+        nn.init.zeros_(self.line.bias)
+
+    def forward(self, y: Tensor) -> Tensor:
+        logits: Tensor = self.line(y.flatten(1)).squeeze(1)
+        return logits
+
+
+class Spy(nn.Module):
+    """Keeps what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.seen = torch.empty(0)
+
+    def forward(self, y: Tensor) -> Tensor:
+        self.seen = y.detach()
+        return self.weight * y.flatten(1).mean(1)
+
+
+def gaussian(n: int, mean: float, spread: float = 1.0) -> Tensor:
+    return mean + spread * torch.randn(n, 1, 1, 1)
+
+
+def pair(n: int, gap: float, spread: float = 1.0) -> Callable[[], tuple[Tensor, Tensor]]:
+    return lambda: (gaussian(n, 0.0, spread), gaussian(n, gap, spread))
+
+
+def idle(progress: float = 0.0) -> Rehearsal:
+    return Rehearsal(lambda: images(2, 3, 16, 16), progress)
+
+
+def test_the_generators_gradient_is_minus_that_of_the_logit() -> None:
+    """Eqn (10) as NOTES put it right: ∂/∂ŷ of E[−logit], not of log(1 − D) nor of −log D."""
+    judge = tiny_discriminator(batch_norm=False).double()
+    estimate = images(3, 3, 16, 16, dtype=DOUBLE).requires_grad_()
+    loss, report = gan(judge, noise="none").loss(estimate, estimate.detach(), 0.0)
+    logits = judge(estimate)
+    assert torch.allclose(loss, -logits.mean(), rtol=0, atol=1e-12)
+    assert report["loss"] == loss
+    (found,) = torch.autograd.grad(loss, estimate)
+    (wanted,) = torch.autograd.grad(-logits.sum() / 3, estimate)
+    assert torch.allclose(found, wanted, rtol=0, atol=1e-12)
+
+
+def test_the_discriminators_loss_is_eqn_10() -> None:
+    judge = tiny_discriminator(batch_norm=False).double()
+    y, estimate = images(4, 3, 16, 16, dtype=DOUBLE), images(4, 3, 16, 16, seed=1, dtype=DOUBLE)
+    loss, report = gan(judge, noise="none").discriminate(y, estimate, 0.0)
+    real, fake = judge(y).sigmoid(), judge(estimate).sigmoid()
+    wanted = -(real.log().mean() + (1 - fake).log().mean()) / 2
+    assert torch.allclose(loss, wanted, rtol=0, atol=1e-10)
+    assert report["d_real"] == judge(y).mean()
+    assert report["d_fake"] == judge(estimate).mean()
+
+
+def test_logits_of_any_size_are_finite() -> None:
+    judge = Logistic()
+    nn.init.constant_(judge.line.weight, 1e6)
+    loss, _ = gan(judge, noise="none").discriminate(gaussian(9, -1.0), gaussian(9, 1.0), 0.0)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert torch.isfinite(loss)
+    assert loss > 1e5
+    assert judge.line.weight.grad is not None
+    assert judge.line.weight.grad.isfinite().all()
+
+
+def test_one_batch_for_both_kinds() -> None:
+    """The generator meets the logits that the discriminator was trained on: batch statistics of the mixture."""
+    judge = tiny_discriminator()
+    criterion = gan(judge, noise="none")
+    y, estimate = images(4, 3, 16, 16), 0.2 * images(4, 3, 16, 16, seed=1)
+    before = weights([judge])
+    loss, _ = criterion.loss(estimate, y, 0.0)
+    assert same(before, weights([judge]))
+    _, report = criterion.discriminate(y, estimate, 0.0)
+    assert torch.equal(-loss, torch.as_tensor(report["d_fake"]))
+    assert not torch.allclose(-loss, judge(estimate).mean())
+    assert not torch.allclose(-loss, judge.eval()(estimate).mean())
+
+
+def test_at_its_optimum_the_discriminator_gives_the_kl_divergence() -> None:
+    """Eqns (16)–(20): between q = N(1, 1) and p = N(0, 1), logit = ½ − y, and KL[q‖p] = ½."""
+    torch.manual_seed(0)
+    judge = Logistic()
+    criterion = gan(judge, noise="none", discriminator_steps=200, discriminator_limit=200, discriminator_rate=0.05)
+    criterion.prepare(idle(), pair(512, 1.0))
+    assert judge.line.bias.item() == pytest.approx(0.5, abs=0.1)
+    assert judge.line.weight.item() == pytest.approx(-1.0, abs=0.1)
+    loss, _ = criterion.loss(gaussian(4000, 1.0), gaussian(4000, 0.0), 0.0)
+    assert float(loss) == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_optimum_under_label_smoothing(smoothing: float) -> None:
+    """Where p and q are one, D* = (1 − ε) p/(p + q) = (1 − ε)/2: the bias that instance noise does not have."""
+    judge = Logistic().double()
+    chance = torch.tensor((1 - smoothing) / 2, dtype=DOUBLE)
+    nn.init.constant_(judge.line.bias, float(chance.logit()))
+    y = gaussian(50, 0.0).double()
+    loss, _ = gan(judge, noise="none", label_smoothing=smoothing).discriminate(y, y, 0.0)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert judge.line.bias.grad is not None
+    assert abs(float(judge.line.bias.grad)) < 1e-12
+
+
+@pytest.mark.parametrize(("progress", "sigma"), [(0.0, 0.4), (0.5, 0.25), (1.0, 0.1)])
+def test_instance_noise_falls_linearly_and_is_on_both_kinds_alike(progress: float, sigma: float) -> None:
+    torch.manual_seed(0)
+    spy = Spy()
+    criterion = gan(spy, noise_start=0.4, noise_end=0.1)
+    y, estimate = images(20, 3, 16, 16), images(20, 3, 16, 16, seed=1)
+    _, report = criterion.discriminate(y, estimate, progress)
+    assert report["sigma"] == pytest.approx(sigma)
+    noise = spy.seen - torch.cat([y, estimate])
+    for part in noise.chunk(2):
+        assert float(part.std()) == pytest.approx(sigma, rel=0.03)
+        assert abs(float(part.mean())) < 0.03 * sigma
+    correlation = (noise[:20] * noise[20:]).mean() / sigma**2
+    assert abs(float(correlation)) < 0.05
+
+
+def test_the_generator_sees_the_noise_too() -> None:
+    torch.manual_seed(0)
+    held: list[Tensor] = []
+    judge = Spy()
+    judge.register_forward_hook(lambda module, inputs, output: held.append(inputs[0].detach()))
+    estimate = images(20, 3, 16, 16)
+    gan(judge, noise_start=0.3, noise_end=0.3).loss(estimate, estimate, 0.7)
+    assert held[0].shape == estimate.shape  # no batch statistics, no company
+    assert float((held[0] - estimate).std()) == pytest.approx(0.3, rel=0.03)
+
+
+def test_adaptive_noise_holds_the_discriminators_loss() -> None:
+    """Appendix C, on two Gaussians: σ settles where the loss is the target, and falls when they draw near."""
+    torch.manual_seed(0)
+    config = {"noise_start": 2.0, "noise_target": 0.6, "noise_gain": 0.5}
+    criterion = gan(Logistic(), noise="adaptive", discriminator_rate=0.2, **config)
+    settled = []
+    for gap in (1.0, 0.5):
+        reports = [criterion.prepare(idle(), pair(2048, gap, 0.2)) for _ in range(120)]
+        losses = torch.stack([torch.as_tensor(report["d_loss"]) for report in reports])
+        assert float(losses[-40:].mean()) == pytest.approx(0.6, abs=0.01)
+        sigmas = torch.stack([torch.as_tensor(report["sigma"]) for report in reports])
+        settled.append(float(sigmas[-40:].mean()))
+    # The loss depends on gap/√(spread² + σ²) alone: half the gap, half the spread of the noisy data.
+    wide, narrow = (math.hypot(0.2, sigma) for sigma in settled)
+    assert wide / narrow == pytest.approx(2, rel=0.15)
+
+
+def test_adaptive_noise_stays_in_its_bounds_and_ignores_what_is_not_finite() -> None:
+    noise = gan(Spy(), noise="adaptive", noise_start=0.5, noise_end=0.1, noise_gain=1.0).noise
+    for loss, sigma in ((math.nan, 0.5), (math.inf, 0.5), (0.0, 0.5), (9.0, 0.1), (9.0, 0.1)):
+        noise.observe(torch.tensor(loss))
+        assert float(noise.sigma(0.0)) == pytest.approx(sigma)
+    noise.observe(0.0)
+    assert float(noise.sigma(0.0)) > 0.1
+
+
+def test_adaptive_noise_is_kept() -> None:
+    first, second = (gan(Spy(), noise="adaptive") for _ in range(2))
+    for _ in range(5):
+        first.noise.observe(torch.rand(()))
+    second.load_state(first.state())
+    assert torch.equal(torch.as_tensor(first.noise.sigma(0)), torch.as_tensor(second.noise.sigma(0)))
+    assert gan(Spy(), noise="linear").state() == {}
+
+
+def test_steps_of_the_discriminator() -> None:
+    drawn = 0
+
+    def sample() -> tuple[Tensor, Tensor]:
+        nonlocal drawn
+        drawn += 1
+        return pair(8, 1.0)()
+
+    report = gan(Logistic(), discriminator_steps=3).prepare(idle(), sample)
+    assert report["d_steps"] == drawn == 3
+
+
+def test_until_its_loss_stops_falling() -> None:
+    torch.manual_seed(0)
+    config = {"noise": "none", "discriminator_steps": 10, "until_converged": True, "discriminator_limit": 1000}
+    criterion = gan(Logistic(), discriminator_rate=0.05, **config)
+    first = criterion.prepare(idle(), pair(512, 2.0))
+    second = criterion.prepare(idle(), pair(512, 2.0))
+    assert 50 < float(first["d_steps"]) < 1000
+    assert 20 <= float(second["d_steps"]) < float(first["d_steps"])
+    # The optimum's loss, by quadrature: logit = 2 − 2y between N(0, 1) and N(2, 1).
+    y = torch.linspace(-9, 11, 4001)
+    p = (-(y**2) / 2).exp() / math.sqrt(2 * math.pi)
+    optimum = float((p * functional.softplus(2 * y - 2)).sum() * (y[1] - y[0]))
+    assert float(first["d_loss"]) == pytest.approx(optimum, abs=0.04)
+
+
+@pytest.mark.parametrize("loss", [math.nan, 0.5])
+def test_it_stops_where_nothing_falls(loss: float) -> None:
+    class Stuck(Rehearsal):
+        def update(self, player, objective):  # type: ignore[no-untyped-def]
+            return {"d_loss": loss}
+
+    config = {"discriminator_steps": 4, "until_converged": True}
+    report = gan(Logistic(), **config).prepare(Stuck(lambda: images(1)), pair(2, 1.0))
+    assert float(report["d_steps"]) in (4, 8)
+
+
+def test_it_stops_at_the_limit() -> None:
+    falling = iter(range(1000, 0, -1))
+
+    class Falling(Rehearsal):
+        def update(self, player, objective):  # type: ignore[no-untyped-def]
+            return {"d_loss": float(next(falling))}
+
+    config = {"discriminator_steps": 4, "until_converged": True, "discriminator_limit": 18}
+    report = gan(Logistic(), **config).prepare(Falling(lambda: images(1)), pair(2, 1.0))
+    assert report["d_steps"] == 16
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"label_smoothing": 1.0}, {"noise_start": 0.1, "noise_end": 0.2}, {"noise": "adaptive", "noise_start": 0.0},
+     {"discriminator_steps": 0}, {"discriminator_steps": 200}, {"noise_end": -0.1}],
+)  # fmt: skip
+def test_configs_that_make_no_sense(fields: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        gan(Logistic(), **fields)

@@ -1,0 +1,126 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mapsr_cli.errors import CheckpointError, ImageError, UsageError
+from mapsr_cli.evaluation.estimators import interpolate, make_estimators, minimum_norm
+from mapsr_cli.inference import Settings
+from mapsr_cli.operators import downsampling, make_kernel
+from mapsr_cli.operators.kernels import cubic, lanczos3
+from mapsr_cli.zoo import Card, describe_kernel, load_model, save_model
+from tests.pictures import lr_of, save, scene
+
+BICUBIC = make_kernel("bicubic", 4)
+HR = scene(64, 48)
+LR = lr_of(HR, BICUBIC)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+@pytest.mark.parametrize(("name", "profile", "radius"), [("bicubic", cubic, 2), ("lanczos3", lanczos3, 3)])
+@pytest.mark.parametrize("size", [(1, 2), (5, 9)])
+def test_interpolation_is_imresize(name: str, profile: object, radius: int, size: tuple[int, int], scale: int) -> None:
+    """MATLAB's imresize(lr, scale) by its definition: the kernel around each HR pixel, rows summing to one."""
+    assert callable(profile)
+
+    def matrix(n: int) -> Tensor:
+        m = torch.zeros(scale * n, n, dtype=torch.float64)
+        for i in range(scale * n):
+            centre = (i + 0.5) / scale - 0.5
+            for j in range(int(centre // 1) - radius, int(centre // 1) + radius + 2):
+                k = j % (2 * n)
+                m[i, min(k, 2 * n - 1 - k)] += profile(j - centre)
+        return m / m.sum(1, keepdim=True)
+
+    lr = torch.rand(3, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = matrix(size[0]) @ lr @ matrix(size[1]).T
+    assert (interpolate(lr, name, scale) - expected).abs().max() < 1e-10
+
+
+def test_the_minimum_norm_estimate_is_consistent() -> None:
+    y = minimum_norm(LR.double(), BICUBIC)
+    assert (downsampling(BICUBIC, (64, 48), torch.float64).down(y) - LR).abs().max() < 1e-10
+
+
+def test_baselines() -> None:
+    kernel, estimators = make_estimators(["bicubic", "lanczos", "pinv"], Settings())
+    assert kernel == BICUBIC
+    found = {name: estimator(LR, "a") for name, estimator in estimators.items()}
+    for estimate in found.values():
+        assert estimate.levels.shape == HR.shape
+        assert torch.equal(estimate.levels, estimate.levels.round().clamp(0, 255))
+        assert estimate.seconds is not None
+        assert estimate.seconds > 0
+    assert found["pinv"].mse_float < 1e-13
+    assert found["bicubic"].mse_float > 1e-5
+    assert found["pinv"].consistency.bit_exact > found["bicubic"].consistency.bit_exact
+
+
+def test_a_checkpoint_is_projected_and_exact(tiny_model: Path) -> None:
+    _, estimators = make_estimators([str(tiny_model)], Settings())
+    estimate = estimators[str(tiny_model)](LR, "a")
+    assert estimate.mse_float < 1e-13
+    assert estimate.consistency.holds
+    assert estimate.levels.shape == HR.shape
+
+
+def test_a_checkpoint_that_was_trained_without_a_constraint_is_left_alone(tiny_model: Path, tmp_path: Path) -> None:
+    model = load_model(tiny_model)
+    path = tmp_path / "free.safetensors"
+    save_model(path, model.network, replace(model.card, constraint="none", method="mse"))
+    _, estimators = make_estimators([str(path)], Settings())
+    assert estimators[str(path)](LR, "a").mse_float > 1e-6
+
+
+@pytest.mark.parametrize("name", ["baby.png", "baby_x4.tif"])
+def test_finished_outputs_are_matched_by_name(tmp_path: Path, name: str) -> None:
+    save(HR, tmp_path / name)
+    _, estimators = make_estimators([f"dir:{tmp_path}"], Settings())
+    estimate = estimators[f"dir:{tmp_path}"](LR, "baby")
+    assert torch.equal(estimate.levels, HR)
+    assert estimate.seconds is None
+    assert estimate.consistency.holds
+    down = downsampling(BICUBIC, (64, 48), torch.float64).down(HR.double())
+    assert estimate.mse_float == pytest.approx(((down - LR) / 255).square().mean().item())  # before it is rounded
+
+
+def test_outputs_that_do_not_fit(tmp_path: Path) -> None:
+    save(scene(60, 48), tmp_path / "small.png")
+    _, estimators = make_estimators([f"dir:{tmp_path}"], Settings())
+    with pytest.raises(ImageError, match="48×60, not 48×64"):
+        estimators[f"dir:{tmp_path}"](LR, "small")
+    with pytest.raises(ImageError, match="no file 'other'"):
+        estimators[f"dir:{tmp_path}"](LR, "other")
+    with pytest.raises(UsageError, match="no such folder"):
+        make_estimators([f"dir:{tmp_path}/nowhere"], Settings())
+
+
+@pytest.fixture
+def gaussian_model(tiny_model: Path, tiny_card: Card, tmp_path: Path) -> Path:
+    path = tmp_path / "gaussian.safetensors"
+    kernel = describe_kernel(make_kernel("gaussian9", 4))
+    save_model(path, load_model(tiny_model).network, replace(tiny_card, name="gaussian", kernel=kernel))
+    return path
+
+
+def test_lr_is_made_by_the_models_own_kernel(tiny_model: Path, gaussian_model: Path) -> None:
+    assert make_estimators(["pinv", str(gaussian_model)], Settings())[0] == make_kernel("gaussian9", 4)
+    narrow = make_estimators([str(gaussian_model)], Settings(), sigma=1.2)[0]
+    assert narrow == make_kernel("gaussian9", 4, 1.2)
+    both = [str(tiny_model), str(gaussian_model)]
+    with pytest.raises(UsageError, match="different kernels"):
+        make_estimators(both, Settings())
+    assert make_estimators(both, Settings(), "bicubic")[0] == BICUBIC
+
+
+def test_scales(tiny_model: Path) -> None:
+    assert make_estimators(["pinv"], Settings(), scale=2)[0] == make_kernel("bicubic", 2)
+    with pytest.raises(UsageError, match="×4, the kernel ×2"):
+        make_estimators([str(tiny_model)], Settings(), scale=2)
+
+
+def test_unknown_models() -> None:
+    with pytest.raises(CheckpointError, match="no model 'bicubik'"):
+        make_estimators(["bicubik"], Settings())

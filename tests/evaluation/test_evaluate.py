@@ -1,0 +1,159 @@
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mapsr_cli.errors import ImageError
+from mapsr_cli.evaluation.diversity import SAMPLES
+from mapsr_cli.evaluation.estimators import Estimate, SamplingEstimator, make_estimators
+from mapsr_cli.evaluation.evaluate import Judge, evaluate
+from mapsr_cli.evaluation.perceptual import Perceptual
+from mapsr_cli.evaluation.protocol import PROTOCOLS, Pair, find_sets
+from mapsr_cli.evaluation.scores import Score, summarise
+from mapsr_cli.inference import Settings
+from mapsr_cli.operators import make_kernel
+from tests.pictures import save, scene
+
+BICUBIC = make_kernel("bicubic", 4)
+Y = Judge(PROTOCOLS["y"])
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Two test sets, of two images and one."""
+    for index, name in enumerate(("one/a.png", "one/b.png", "two/c.png")):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        save(scene(32, 40, seed=index), tmp_path / "data" / name)
+    return tmp_path / "data"
+
+
+@dataclass
+class Fake:
+    """The pseudoinverse, and whatever else a test wants of it."""
+
+    before: Callable[[str], None] = lambda name: None
+    names: list[str] = field(default_factory=list)
+
+    def __call__(self, lr: Tensor, name: str) -> Estimate:
+        self.names.append(name)
+        self.before(name)
+        return make_estimators(["pinv"], Settings())[1]["pinv"](lr, name)
+
+
+class FakeSampler(Fake):
+    def samples(self, lr: Tensor, n: int) -> Tensor:
+        noise = torch.randn(n, *lr.shape, generator=torch.Generator().manual_seed(0))
+        return (lr + 20 * noise).clamp(0, 255).repeat_interleave(4, -1).repeat_interleave(4, -2)
+
+
+def test_every_image_of_every_set(data: Path) -> None:
+    seen: list[tuple[str, str, list[str]]] = []
+
+    def observe(group: str, pair: Pair, estimates: dict[str, tuple[Estimate, Score]]) -> None:
+        seen.append((group, pair.name, list(estimates)))
+
+    kernel, estimators = make_estimators(["bicubic", "pinv"], Settings())
+    steps: list[tuple[str, str, int, int]] = []
+    found = evaluate(estimators, find_sets(data), kernel, Y, observe, lambda *step: steps.append(step))
+    assert seen == [(g, n, ["bicubic", "pinv"]) for g, n in (("one", "a"), ("one", "b"), ("two", "c"))]
+    assert steps[-1] == ("two/c", "pinv", 2, 3)
+    assert found.sets == ["one", "two"]
+    assert found.failed == []
+    means = dict(found.by_set())
+    assert means["one"]["pinv"][0] == 2
+    a, b = (found.scores["pinv"]["one"][name].psnr for name in "ab")
+    assert means["one"]["pinv"][1]["psnr"] == pytest.approx((a + b) / 2)
+
+
+def test_json(data: Path) -> None:
+    kernel, estimators = make_estimators(["bicubic", "pinv"], Settings())
+    document = json.loads(json.dumps(evaluate(estimators, find_sets(data), kernel, Y).to_json(), allow_nan=False))
+    assert document["protocol"] == "y"
+    assert document["kernel"] == {"name": "bicubic", "scale": 4, "sigma": None}
+    assert list(document["models"]) == ["bicubic", "pinv"]
+    of = document["models"]["pinv"]
+    keys = {"psnr", "ssim", "lr_psnr_float", "lr_psnr_file", "consistency_mse", "bit_exact", "seconds_per_mp"}
+    assert set(of) == {*keys, "sets", "images"}
+    assert set(of["images"]) == {"one/a", "one/b", "two/c"}
+    assert all(set(image) == keys for image in of["images"].values())
+    assert of["sets"]["two"] == of["images"]["two/c"]
+    assert of["consistency_mse"] < 1e-13 < document["models"]["bicubic"]["consistency_mse"]
+
+
+def test_csv(data: Path) -> None:
+    kernel, estimators = make_estimators(["pinv", f"dir:{data}/one"], Settings())
+    found = evaluate(estimators, {"one": find_sets(data)["one"]}, kernel, Y)
+    rows = list(csv.DictReader(io.StringIO(found.to_csv())))
+    assert [(row["model"], row["image"]) for row in rows] == [
+        ("pinv", "a"), ("pinv", "b"), (f"dir:{data}/one", "a"), (f"dir:{data}/one", "b")
+    ]  # fmt: skip
+    assert float(rows[0]["psnr"]) == found.scores["pinv"]["one"]["a"].psnr
+    assert rows[2]["psnr"] == ""  # HR itself: infinite
+    assert rows[2]["seconds_per_mp"] == ""
+
+
+def test_failures_end_nothing(data: Path) -> None:
+    def fail(name: str) -> None:
+        if name == "b":
+            raise ImageError("no b today")
+
+    (data / "one" / "bad.png").write_bytes(b"nothing")
+    save(scene(15, 40), data / "two" / "low.png")
+    found = evaluate({"good": Fake(), "picky": Fake(fail)}, find_sets(data), BICUBIC, Y)
+    assert [(f.image, f.model) for f in found.failed] == [
+        ("one/b", "picky"), ("one/bad", None), ("two/low", "good"), ("two/low", "picky")
+    ]  # fmt: skip
+    assert found.failed[0].error == "no b today"
+    assert "SSIM needs 11×11" in found.failed[2].error
+    assert {model: list(groups["one"]) for model, groups in found.scores.items()} == {
+        "good": ["a", "b"], "picky": ["a"]
+    }  # fmt: skip
+    assert list(found.scores["good"]["two"]) == ["c"]
+
+
+def test_samples_are_asked_of_who_can_give_them(data: Path) -> None:
+    assert isinstance(FakeSampler(), SamplingEstimator)
+    assert not isinstance(Fake(), SamplingEstimator)
+    found = evaluate({"pinv": Fake(), "z": FakeSampler()}, find_sets(data), BICUBIC, Y)
+    assert found.scores["pinv"]["one"]["a"].more == {}
+    assert 0 < found.scores["z"]["one"]["a"].more["diversity_mse"] < 100
+    assert found.to_json()["models"]["z"]["diversity_mse"] > 0
+
+
+def test_the_perceptual_distances(data: Path) -> None:
+    shapes = []
+
+    def dense(samples: Tensor, truth: Tensor) -> Tensor:
+        shapes.append(samples.shape)
+        return (samples - truth).abs().mean(1)
+
+    judge = Y.with_perceptual(Perceptual(lambda a, b: 0.25, lambda a, b: 0.5, dense))
+    found = evaluate({"z": FakeSampler()}, {"two": find_sets(data)["two"]}, BICUBIC, judge)
+    more = found.scores["z"]["two"]["c"].more
+    assert (more["lpips"], more["dists"]) == (0.25, 0.5)
+    assert set(more) == {"lpips", "dists", "diversity_mse", "diversity_lpips"}
+    assert shapes == [(SAMPLES, 3, 32, 40)]
+
+
+def score(psnr: float = 30, consistency: float = 1e-4, seconds: float | None = 1) -> Score:
+    return Score(psnr, 0.9, consistency, consistency, 0.5, 0.5, seconds)
+
+
+def test_means() -> None:
+    means = summarise([score(psnr=20, consistency=1e-3), score(psnr=40, consistency=3e-3)])
+    assert means["psnr"] == pytest.approx(30)
+    assert means["consistency_mse"] == pytest.approx(2e-3)
+    assert means["lr_psnr_float"] == means["lr_psnr_file"] == pytest.approx(-10 * math.log10(2e-3))
+    assert means["seconds_per_mp"] == pytest.approx(2)
+
+
+def test_what_is_infinite_or_not_known_is_none() -> None:
+    means = summarise([score(psnr=math.inf, consistency=0), score(seconds=None, consistency=0)])
+    assert means["psnr"] is means["lr_psnr_float"] is means["lr_psnr_file"] is means["seconds_per_mp"] is None

@@ -1,0 +1,45 @@
+"""Every row of Table 1 trains, at the size of a test."""
+
+import pytest
+import torch
+
+from mapsr_cli.experiments.swissroll.table1 import BUDGETS, ROWS, Budget, Examination, run_row, settings_of
+from mapsr_cli.experiments.swissroll.trials import recipe_of, rolls
+from mapsr_cli.experiments.swissroll.truth import KernelDensity
+
+TINY = Budget(regression=2, gan=2, guided=2, prior=8)
+
+
+def small_test() -> Examination:
+    """A density of few points: what is measured here is the plumbing."""
+    points = next(rolls(50, 4, 0)).reshape(-1, 2)
+    x = points[:20].mean(dim=1)
+    return Examination(KernelDensity(points), x, points[:20])
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_trains_its_trials_side_by_side(name: str) -> None:
+    test = small_test()
+    row, estimator = run_row(ROWS[name], test, TINY, trials=3, seed=0, watch=lambda status: None, priors={})
+    assert len(row.entropies) == 3
+    assert len(set(row.entropies)) == 3
+    told = row.to_json(1.0)
+    assert told["gap"] == pytest.approx(told["h"] - 1.0)
+    if name.startswith("aff"):
+        assert max(row.consistency) < 1e-12
+    assert not estimator.training
+
+
+def test_the_papers_networks() -> None:
+    """2 layers of 64 units, the denoiser's of 256: one network of each trial as Appendix D has it."""
+    settings = settings_of(ROWS["affgan-z"], BUDGETS["cpu"], seed=0, trials=10)
+    made = recipe_of("affgan", 10, settings)
+    assert made["generator"].hidden == made["discriminator"].hidden == (64, 64)
+    assert made["generator"].noise_dim == 20
+    assert recipe_of("affdg", 10, {})["denoiser"].hidden == (256, 256)
+
+
+def test_trials_see_different_points() -> None:
+    points = next(rolls(4, 3, 0))
+    assert points.shape == (4, 3, 1, 2)
+    assert len(torch.unique(points.reshape(-1, 2), dim=0)) == 12

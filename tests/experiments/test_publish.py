@@ -1,0 +1,41 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mapsr_cli.experiments import publish
+from mapsr_cli.operators import downsampling
+from mapsr_cli.zoo import load_model
+from mapsr_cli.zoo.manifest import read_manifest
+from tests.pictures import save, scene
+
+
+def test_the_estimate_obeys_the_constraint(tiny_model: Path) -> None:
+    model, lr = load_model(tiny_model), torch.rand(3, 9, 7)
+    op = downsampling(model.kernel, (36, 28))
+    assert torch.allclose(op.down(publish.estimate(model, lr)), lr, atol=1e-5)
+
+
+def test_a_run_is_published(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "weights.safetensors").write_bytes(tiny_model.read_bytes())
+    (tmp_path / "valid" / "Tiny").mkdir(parents=True)
+    save(scene(48, 40), tmp_path / "valid" / "Tiny" / "a.png")
+    monkeypatch.setattr(
+        sys, "argv",
+        ["publish", "--run", str(tmp_path / "run"), "--name", "small", "--valid", str(tmp_path / "valid"),
+         "--sets", "Tiny", "--weights", str(tmp_path)],
+    )  # fmt: skip
+    publish.main()
+    said = json.loads(capsys.readouterr().out)
+    model = load_model(tmp_path / "small.safetensors")
+    assert model.card.name == "small"
+    assert model.card.data == publish.NATURAL
+    assert read_manifest(tmp_path)["small"].description == publish.DESCRIPTION
+    assert model.card.metrics == said["metrics"]
+    assert 10 < model.card.metrics["psnr_y"]["Tiny"] < 60
+    assert abs(model.card.metrics["cost_of_float16"]["Tiny"]) < 0.05

@@ -1,0 +1,123 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import mapsr_cli
+from mapsr_cli.errors import ImageError
+from mapsr_cli.imaging import read_picture
+from mapsr_cli.inference import Estimator, Upscaler
+from mapsr_cli.inference.samples import LARGEST, example_picture, sample_picture, takes_pictures
+from mapsr_cli.networks import MlpGenerator, MlpGeneratorConfig, PaperGenerator, PaperGeneratorConfig
+from mapsr_cli.operators import consistency, downsampling, make_kernel
+from mapsr_cli.zoo import Model, load_model
+from tests.pictures import lr_of, save, scene
+
+
+def test_a_module_from_images_to_images(tiny_model: Path) -> None:
+    module = mapsr_cli.load(str(tiny_model))
+    assert isinstance(module, torch.nn.Module)
+    assert not module.training
+    x = torch.rand(2, 3, 9, 7)
+    y = module(x)
+    assert y.shape == (2, 3, 36, 28)
+    assert y.min() >= 0
+    assert y.max() <= 1
+
+
+def test_unclamped_it_is_consistent_and_differentiable(tiny_model: Path) -> None:
+    module = mapsr_cli.load(str(tiny_model), clamp=False)
+    x = torch.rand(2, 3, 9, 7, requires_grad=True)
+    y = module(x)
+    assert torch.allclose(downsampling(module.kernel, (36, 28)).down(y), x, atol=1e-6)
+    y.square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0
+
+
+def test_in_half_precision_the_projection_is_not(tiny_model: Path) -> None:
+    module = mapsr_cli.load(str(tiny_model), clamp=False).bfloat16()
+    x = torch.rand(1, 3, 9, 7, dtype=torch.bfloat16)
+    y = module(x)
+    assert y.dtype == torch.float32
+    assert torch.allclose(downsampling(module.kernel, (36, 28)).down(y), x.float(), atol=1e-5)
+
+
+def test_without_the_constraint_it_is_the_network(tiny_model: Path) -> None:
+    model = load_model(tiny_model)
+    free = Model(replace(model.card, constraint="soft"), model.network, model.kernel)
+    x = torch.rand(1, 3, 5, 5)
+    assert torch.equal(Estimator(free, clamp=False)(x), model.network(x))
+
+
+def test_stochastic_models_draw(tiny_model: Path) -> None:
+    network = PaperGenerator(PaperGeneratorConfig(widths=(8,), noise_dim=2)).eval()
+    module = Estimator(Model(load_model(tiny_model).card, network, make_kernel("bicubic", 4)))
+    x, z = torch.rand(1, 3, 5, 5), torch.randn(1, 2, 5, 5)
+    assert not torch.equal(module(x), module(x))
+    assert torch.equal(module(x, z), module(x, z))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_and_arrays_come_back_as_what_they_were(tiny_model: Path, channels: int) -> None:
+    upscale = mapsr_cli.Upscaler(str(tiny_model))
+    lr = lr_of(scene(64, 48), upscale.kernel)[:channels].byte()
+    array = (lr[0] if channels == 1 else lr.permute(1, 2, 0)).numpy()
+    made = upscale(array)
+    assert isinstance(made, np.ndarray)
+    assert made.dtype == np.uint8
+    assert made.shape == (64, 48) + (3,) * (channels == 3)
+    image = upscale(Image.fromarray(array))
+    assert isinstance(image, Image.Image)
+    assert image.mode == ("L" if channels == 1 else "RGB")
+    assert np.array_equal(np.asarray(image), made)
+    hr = torch.from_numpy(made).double()
+    hr = hr[None] if channels == 1 else hr.permute(2, 0, 1)
+    assert consistency(hr, lr.double(), downsampling(upscale.kernel, (64, 48), torch.float64), 255).holds
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_alpha_and_depth_are_kept(tiny_model: Path, mode: str) -> None:
+    upscale = mapsr_cli.Upscaler(str(tiny_model))
+    image = upscale(Image.new(mode, (5, 4), (200, 100) if mode == "LA" else (10, 20, 30, 100)))
+    assert (image.mode, image.size) == (mode, (20, 16))
+    array = upscale(np.full((4, 5, len(mode)), 40_000, np.uint16))
+    assert array.dtype == np.uint16
+    assert array.shape == (16, 20, len(mode))
+    assert upscale(np.zeros((4, 5, 1), np.uint8)).shape == (16, 20, 1)
+
+
+def test_what_is_no_picture(tiny_model: Path) -> None:
+    upscale = Upscaler(load_model(tiny_model))
+    odd: list[Any] = [
+        np.zeros((4, 4, 3)),
+        np.zeros((4, 4, 5), np.uint8),
+        np.zeros(4, np.uint8),
+        np.zeros((0, 4), np.uint8),
+    ]
+    for array in odd:
+        with pytest.raises(ImageError, match="no picture"):
+            upscale(array)
+    with pytest.raises(ImageError, match="CMYK"):
+        upscale(Image.new("CMYK", (4, 4)))
+
+
+def test_sample_pictures(tiny_model: Path, tmp_path: Path) -> None:
+    upscaler = Upscaler(load_model(tiny_model))
+    name, data = sample_picture(upscaler, save(scene(20, 30), tmp_path / "a b ö.png"))
+    assert name == "samples/a-b.png"
+    (tmp_path / "made.png").write_bytes(data)
+    assert read_picture(tmp_path / "made.png").levels.shape == (3, 80, 2 * 120 + 8)
+    assert takes_pictures(upscaler.model)
+    network = MlpGenerator(MlpGeneratorConfig(colours=3))
+    assert not takes_pictures(Model(upscaler.model.card, network, make_kernel("box", 2)))
+    assert min(read_picture(example_picture()).levels.shape[1:]) > LARGEST
+
+
+def test_the_package_names_what_it_has() -> None:
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = mapsr_cli.nothing

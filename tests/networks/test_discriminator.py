@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from mapsr_cli.networks import PRESETS, Discriminator, DiscriminatorConfig, MlpDiscriminatorConfig, build
+
+TINY = DiscriminatorConfig(widths=(8, 12), strides=(1, 2))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (16, 16), (17, 31)])
+def test_one_logit_per_image_of_any_size(size: tuple[int, int]) -> None:
+    assert Discriminator(TINY)(torch.rand(3, 3, *size)).shape == (3,)
+
+
+def test_logits_are_not_squashed() -> None:
+    network = Discriminator(replace(TINY, batch_norm=False))
+    with torch.no_grad():
+        network.head.weight.mul_(1000)
+        logits = network(torch.randn(64, 3, 8, 8))
+    assert logits.abs().max() > 1
+
+
+def test_without_batch_norm_images_do_not_mix() -> None:
+    network = Discriminator(replace(TINY, batch_norm=False))
+    y = torch.rand(4, 3, 8, 8)
+    assert torch.allclose(network(y)[:1], network(y[:1]), atol=1e-6)
+    mixing = Discriminator(TINY)
+    assert not torch.allclose(mixing(y)[:2], mixing(y[:2]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "widths", "stride"),
+    [("grass", [32, 64, 128, 256], 16), ("faces", [128, 128, 256, 256, 512, 512, 1024, 1024], 16)],
+)
+def test_layers_are_those_of_appendix_d(name: str, widths: list[int], stride: int) -> None:
+    network = build(PRESETS[name].discriminator)
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    assert [layer.out_channels for layer in layers] == widths
+    assert torch.tensor([layer.stride[0] for layer in layers]).prod() == stride
+    assert len([m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]) == len(widths)
+    assert {m.negative_slope for m in network.modules() if isinstance(m, nn.LeakyReLU)} == {0.0}  # ReLU
+
+
+def test_it_can_tell_two_textures_apart() -> None:
+    torch.manual_seed(0)
+    network = Discriminator(TINY)
+    optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+    smooth, rough = torch.full((8, 3, 8, 8), 0.5), 0.5 + 0.2 * torch.randn(8, 3, 8, 8)
+    target = torch.tensor([0.0, 1.0]).repeat_interleave(8)
+    losses = []
+    for _ in range(40):
+        loss = nn.functional.binary_cross_entropy_with_logits(network(torch.cat([smooth, rough])), target)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_the_swiss_rolls() -> None:
+    assert build(MlpDiscriminatorConfig())(torch.randn(5, 1, 1, 2)).shape == (5,)
+
+
+def test_every_layer_has_its_stride() -> None:
+    with pytest.raises(ValueError, match="2 widths but 1 strides"):
+        DiscriminatorConfig(widths=(8, 8), strides=(2,))

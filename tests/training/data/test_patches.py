@@ -1,0 +1,85 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from mapsr_cli.training.data.counts import Counts, Ledger
+from mapsr_cli.training.data.decoding import Pixels, UnreadableError, size_of
+from mapsr_cli.training.data.patches import first_usable, needs_padding, random_patch, too_small
+
+
+def numbered(height: int, width: int) -> Pixels:
+    return np.arange(height * width, dtype=np.uint8).reshape(1, height, width)
+
+
+def drawn(pixels: Pixels, patch: tuple[int, int], augment: bool, times: int) -> Counter[bytes]:
+    rng = np.random.default_rng(0)
+    patches = [random_patch(pixels, patch, augment, rng) for _ in range(times)]
+    assert all(p.shape == (1, *patch) for p in patches)
+    return Counter(p.tobytes() for p in patches)
+
+
+def test_all_eight_orientations_alike() -> None:
+    image = numbered(4, 4)
+    seen = drawn(image, (4, 4), True, 4000)
+    turns = [np.rot90(side, k, axes=(1, 2)) for side in (image, image[:, ::-1]) for k in range(4)]
+    assert seen.keys() == {turn.tobytes() for turn in turns}
+    assert min(seen.values()) > 400
+
+
+def test_oblong_patches_keep_their_shape() -> None:
+    image = numbered(2, 5)
+    seen = drawn(image, (2, 5), True, 200)
+    assert seen.keys() == {image[:, ::v, ::h].tobytes() for v in (1, -1) for h in (1, -1)}
+
+
+def test_every_crop_alike() -> None:
+    image = numbered(5, 6)
+    seen = drawn(image, (3, 4), False, 3000)
+    assert seen.keys() == {image[:, t : t + 3, s : s + 4].tobytes() for t in range(3) for s in range(3)}
+    assert min(seen.values()) > 250
+
+
+def test_short_sides_are_mirrored() -> None:
+    (only,) = drawn(numbered(3, 4), (5, 4), False, 10)
+    rows = np.frombuffer(only, dtype=np.uint8).reshape(5, 4)[:, 0]
+    assert rows.tolist() == [0, 4, 8, 8, 4]
+    assert drawn(numbered(3, 9), (5, 4), False, 300).total() == 300
+
+
+def test_how_small_is_too_small() -> None:
+    assert not too_small((8, 100), (16, 16))
+    assert too_small((7, 100), (16, 16))
+    assert needs_padding((8, 100), (16, 16))
+    assert not needs_padding((16, 16), (16, 16))
+
+
+def test_the_first_usable_image() -> None:
+    asked: list[str] = []
+
+    def image(name: str, side: int) -> tuple[str, object]:
+        def load() -> Pixels:
+            asked.append(name)
+            if not side:
+                raise UnreadableError("damaged")
+            return numbered(side, side)
+
+        return name, load
+
+    images = [image("broken", 0), image("small", 3), image("short", 4), image("large", 8)]
+    ledger = Ledger()
+    for _ in range(2):
+        found = first_usable(images, (8, 8), ledger)  # type: ignore[arg-type]
+        assert found is not None
+        assert size_of(found) == (4, 4)
+    assert asked == ["broken", "small", "short", "short"]
+    assert ledger.counts() == Counts(corrupt=1, small=1, padded=1)
+    assert first_usable(images[:2], (8, 8), ledger) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("place", ["a", "b"])
+def test_found_is_what_was_seen_so_far(place: str) -> None:
+    ledger = Ledger()
+    ledger.saw("a", 5)
+    ledger.saw(place, 3)
+    assert ledger.counts().found == (5 if place == "a" else 8)

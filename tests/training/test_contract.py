@@ -1,0 +1,169 @@
+"""What every method promises, with every preset's kinds of networks, at the size of a test."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from mapsr_cli.criteria import constraints
+from mapsr_cli.criteria.base import Learner, Player, Report
+from mapsr_cli.criteria.constraints import Constraint
+from mapsr_cli.criteria.methods import METHODS, PRIORS
+from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
+from mapsr_cli.networks import PRESETS, build
+from mapsr_cli.training.assembly import export, make_learner
+from mapsr_cli.training.loop import Tasks, train
+from mapsr_cli.training.recipe import Recipe, make_recipe
+from mapsr_cli.training.run import Run
+from mapsr_cli.zoo import load_model
+from mapsr_cli.zoo.prior import load_prior
+from tests.fake_cuda import Detours, FakeDownsampling, move_module
+from tests.tiny import tiny
+from tests.training.learners import engine
+
+FAST = ("swissroll", "grass", "compact")
+"""Every kind of network there is; the other presets differ in size alone, and tiny they hardly differ."""
+EVERY = [
+    pytest.param(method, preset, marks=() if preset in FAST else pytest.mark.slow)
+    for method, preset in itertools.product((*METHODS, *PRIORS), PRESETS)
+]
+AFFINE = [name for name, method in METHODS.items() if method.constraint == "affine"]
+pytestmark = pytest.mark.parametrize(("method", "preset"), EVERY)
+
+
+@pytest.fixture(autouse=True)
+def _tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, preset in PRESETS.items():
+        monkeypatch.setitem(PRESETS, name, tiny(preset))
+
+
+def recipe(method: str, preset: str, steps: int = 4) -> Recipe:
+    return make_recipe(method, preset, {"data": {"batch": 2}, "loop": {"steps": steps, "warmup": 0, "log_steps": 1}})
+
+
+def learner(wanted: Recipe) -> Learner:
+    """What the recipe trains; guided methods follow two untrained snapshots."""
+    needs = METHODS[wanted.method].needs if wanted.method in METHODS else "nothing"
+    snapshots = None
+    if needs in PRIORS:
+        torch.manual_seed(1)
+        snapshots = Snapshots(Snapshot(level, build(wanted[needs])) for level in (0.5, 0.25))
+    return make_learner(wanted, snapshots)
+
+
+def patches(wanted: Recipe, start: int = 0) -> Iterator[Tensor]:
+    """Float patches of the preset's shape; batch k is a function of k."""
+    shape = (wanted["data"].batch, wanted["data"].colours, *wanted["data"].patch)
+    for k in itertools.count(start):
+        yield torch.rand(shape, generator=torch.Generator().manual_seed(k))
+
+
+def run(wanted: Recipe, folder: Path) -> Run:
+    made = Run(folder, learner(wanted), engine(wanted.loop), wanted.loop)
+    made.resume()
+    made.engine.feed(patches(wanted, made.engine.drawn))
+    return made
+
+
+def weights(trained: Run) -> dict[str, Tensor]:
+    return {
+        f"{name}.{key}": value.clone()
+        for name, player in trained.learner.players()
+        for key, value in player.bare.state_dict().items()
+    }
+
+
+def test_every_player_learns_and_nothing_else_moves(method: str, preset: str, tmp_path: Path) -> None:
+    trained = run(recipe(method, preset), tmp_path)
+    before = weights(trained)
+    still = [value.clone() for module in trained.learner.modules() for value in module.state_dict().values()]
+    report = dict(trained.advance()) | dict(trained.advance())
+    assert report
+    assert all(torch.as_tensor(value).isfinite().all() for value in report.values())
+    after = weights(trained)
+    for name, player in trained.learner.players():
+        learning = [f"{name}.{key}" for key, p in player.bare.named_parameters() if p.requires_grad]
+        moved = [key for key in learning if not torch.equal(before[key], after[key])]
+        assert len(moved) > len(learning) / 2
+    unmoved = [value for module in trained.learner.modules() for value in module.state_dict().values()]
+    assert all(torch.equal(a, b) for a, b in zip(still, unmoved, strict=True))
+
+
+def test_it_resumes_with_the_same_bits(method: str, preset: str, tmp_path: Path) -> None:
+    whole = run(recipe(method, preset), tmp_path / "whole")
+    train(whole, Tasks())
+    first = run(recipe(method, preset), tmp_path / "parts")
+    first.advance()
+    first.advance()
+    first.save()
+    second = run(recipe(method, preset), tmp_path / "parts")
+    assert second.step == 2
+    train(second, Tasks())
+    ours, theirs = weights(second), weights(whole)
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    for a, b in zip(second.result.state_dict().values(), whole.result.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_its_weights_are_a_checkpoint_that_loads(method: str, preset: str, tmp_path: Path) -> None:
+    trained = run(recipe(method, preset), tmp_path)
+    trained.advance()
+    export(recipe(method, preset), "photos", trained.result, trained, {"psnr_y": 30.0})
+    path = tmp_path / "weights.safetensors"
+    if method in PRIORS:
+        assert load_prior(path).kind == method
+        return
+    model = load_model(path)
+    assert model.card.method == method
+    assert model.card.metrics == {"psnr_y": 30.0}
+
+
+def test_affine_methods_agree_with_their_input(method: str, preset: str, tmp_path: Path) -> None:
+    if method not in AFFINE:
+        pytest.skip("promises nothing")
+    trained = run(recipe(method, preset), tmp_path)
+    trained.advance()
+    constraint = trained.result.constraint
+    assert isinstance(constraint, Constraint)
+    y = next(patches(recipe(method, preset)))
+    x = constraint.down(y)
+    with torch.inference_mode():
+        error = constraint.down(trained.result(x)) - x
+    assert error.square().mean().item() < 1e-12
+
+
+class FakeStage:
+    """A stage on a device that is not there. Forward only: a build without CUDA cannot differentiate there."""
+
+    progress = 0.5
+
+    def __init__(self, wanted: Recipe) -> None:
+        self.shape = (wanted["data"].batch, wanted["data"].colours, *wanted["data"].patch)
+        self.losses: list[Tensor] = []
+
+    def draw(self) -> Tensor:
+        return torch.empty(self.shape, device="cuda")
+
+    def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
+        value, report = loss()
+        self.losses.append(value)
+        return report
+
+
+def test_it_stays_on_its_device(method: str, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = recipe(method, preset)
+    made, fake = learner(wanted), FakeDownsampling()
+    if method in METHODS:
+        fake.prepare(wanted["kernel"].make(), wanted["data"].patch)
+        monkeypatch.setattr(constraints, "downsampling", fake)
+    with FakeTensorMode(), torch.no_grad(), Detours():
+        for module in [player.bare for _, player in made.players()] + list(made.modules()):
+            move_module(module)
+        stage = FakeStage(wanted)
+        made.step(stage)
+        assert stage.losses
+        assert all(value.device.type == "cuda" for value in stage.losses)

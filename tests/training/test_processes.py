@@ -1,0 +1,32 @@
+"""Two processes (gloo) learn what one learns from the same global batch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = ["-m", "tests.training.two_processes"]
+LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def losses(command: list[str]) -> tuple[int, list[float]]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, timeout=120, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("losses"))
+    _, processes, *values = line.split()
+    return int(processes), [float(value) for value in values]
+
+
+@pytest.mark.slow
+def test_the_loss_curves_agree(tmp_path: Path) -> None:
+    one, alone = losses([*SCRIPT, str(tmp_path / "one")])
+    two, together = losses([*LAUNCH, *SCRIPT, str(tmp_path / "two")])
+    assert (one, two) == (1, 2)
+    assert len(alone) == len(together) == 20
+    assert max(abs(a - b) for a, b in zip(alone, together, strict=True)) < 1e-4 * max(alone)
+    assert alone[-1] < alone[0]

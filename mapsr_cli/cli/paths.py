@@ -2,6 +2,7 @@
 
 import glob
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +83,18 @@ def _is_folder(path: Path) -> bool:
 def _in_folder(folder: Path, recursive: bool, suffix: str) -> Iterator[Source]:
     """Images in a folder; not those that an earlier run put there."""
     found = sorted(folder.rglob("*") if recursive else folder.glob("*"))
-    images = [p for p in found if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and not p.is_dir()]
+    images = [p for p in found if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and _is_plain(p)]
     if not images:
         raise UsageError(f"{folder}: no images there", "--recursive looks in its folders too")
     yield from (Source(path, folder) for path in images if not path.stem.endswith(suffix))
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether it is a file: no folder, pipe or device. A link to nowhere counts, so that it is told of."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
 
 
 def plan(sources: list[Source], output: Path | None, folder: bool, suffix: str, extension: str | None) -> list[Job]:

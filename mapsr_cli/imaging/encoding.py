@@ -2,21 +2,20 @@
 
 import io
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging.formats import FORMATS, is_lossless
-from mapsr_cli.imaging.picture import Frames, Picture
+from mapsr_cli.imaging.picture import Frames, Picture, interleaved
 from mapsr_cli.imaging.png import png_bytes
 from mapsr_cli.imaging.provenance import Provenance
 from mapsr_cli.imaging.tiff import tiff_bytes
 
 LOSSY_QUALITY = 95
+_STRIP = 1 << 22
+"""Bytes of a 16-bit PNG filtered at once."""
 _JPEG_EXIF_LIMIT = 65_533
 """Bytes of EXIF that fit into a JPEG: more (from a PNG or TIFF, say) is left out."""
 
@@ -39,36 +38,33 @@ def encode_frames(frames: Frames, file_format: str, quality: int | None, provena
     try:
         if file_format == "TIFF":
             history = provenance.to_json() if provenance else None
-            pages = [_page(picture) for picture in frames.pictures]
-            return tiff_bytes(pages, first.tags.exif_for(first.size, history))
+            return tiff_bytes([_page(picture) for picture in frames.pictures], first.tags.exif_for(first.size, history))
         if file_format == "PNG" and first.peak > 255:
             if count > 1:
                 raise ImageError("animations of 16 bits are not supported", "save as TIFF")
-            text = provenance.to_text() if provenance else {}
-            exif = first.tags.exif_for(first.size)
-            icc = first.tags.icc_for(len(first.levels))
-            return png_bytes(_samples(first), text, icc, exif.tobytes() if len(exif) else None)
+            return _deep_png(first, provenance)
         return _by_pillow(frames, file_format, quality, provenance)
     except (OSError, ValueError, KeyError, MemoryError) as error:
         size = f"{first.size[0]}×{first.size[1]}"
         raise ImageError(f"cannot encode {size} pixels as {file_format} ({error})", "save it as PNG") from error
 
 
-def _page(picture: Picture) -> tuple[Picture, NDArray[Any]]:
+def _page(picture: Picture) -> Picture:
     if picture.peak > 255 and picture.alpha is not None:  # grey, Pillow (hence `verify`) could not read again
-        picture = replace(picture, levels=picture.levels.expand(3, -1, -1))
-    return picture, _samples(picture)
+        return replace(picture, levels=picture.levels.expand(3, -1, -1))
+    return picture
 
 
-def _samples(picture: Picture) -> NDArray[Any]:
-    """[H, W, S] colour, then alpha."""
-    colours, height, width = picture.levels.shape
-    dtype = np.uint8 if picture.peak == 255 else np.uint16
-    samples = np.empty((height, width, colours + (picture.alpha is not None)), dtype)
-    samples[..., :colours] = picture.levels.cpu().numpy().transpose(1, 2, 0)
-    if picture.alpha is not None:
-        samples[..., colours] = picture.alpha[0].cpu().numpy()
-    return samples
+def _deep_png(picture: Picture, provenance: Provenance | None) -> bytes:
+    (width, height), exif = picture.size, picture.tags.exif_for(picture.size)
+    step = max(_STRIP // (2 * width * picture.samples), 1)
+    return png_bytes(
+        (height, width, picture.samples),
+        (interleaved(picture, slice(top, top + step)) for top in range(0, height, step)),
+        provenance.to_text() if provenance else {},
+        picture.tags.icc_for(len(picture.levels)),
+        exif.tobytes() if len(exif) else None,
+    )
 
 
 def _by_pillow(frames: Frames, file_format: str, quality: int | None, provenance: Provenance | None) -> bytes:
@@ -92,7 +88,7 @@ def _by_pillow(frames: Frames, file_format: str, quality: int | None, provenance
 
 
 def _image(picture: Picture) -> Image.Image:
-    samples = _samples(picture)
+    samples = interleaved(picture)
     return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
 
 

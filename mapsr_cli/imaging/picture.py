@@ -1,8 +1,11 @@
 """A decoded picture: whole levels, and what came with them."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mapsr_cli.imaging.tags import Tags
@@ -31,11 +34,26 @@ class Picture:
         """(width, height)."""
         return self.levels.shape[-1], self.levels.shape[-2]
 
+    @property
+    def samples(self) -> int:
+        """Per pixel, alpha included."""
+        return len(self.levels) + (self.alpha is not None)
+
     def same_as(self, other: "Picture") -> bool:
         """Whether every sample is the same."""
         if (self.alpha is None) != (other.alpha is None) or not torch.equal(self.levels, other.levels):
             return False
         return self.alpha is None or other.alpha is None or torch.equal(self.alpha, other.alpha)
+
+
+def interleaved(picture: Picture, rows: slice = slice(None)) -> NDArray[Any]:
+    """[rows, width, samples] as files have them: each pixel's colour, then its alpha."""
+    colour = picture.levels[:, rows].cpu().numpy()
+    pixels = np.empty((*colour.shape[1:], picture.samples), colour.dtype)
+    pixels[..., : len(colour)] = colour.transpose(1, 2, 0)
+    if picture.alpha is not None:
+        pixels[..., -1] = picture.alpha[0, rows].cpu().numpy()
+    return pixels
 
 
 @dataclass(frozen=True, eq=False)

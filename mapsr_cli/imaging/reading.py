@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import stat
 import threading
 import warnings
@@ -24,6 +25,7 @@ from mapsr_cli.imaging.tags import HISTORY, Tags, read_tags
 
 MAX_PIXELS = 89_478_485
 """Larger pictures are refused unless asked for: a few bytes of file can claim any size (Pillow's own limit)."""
+_BOMB = "refused as a possible decompression bomb"
 _ONE_AT_A_TIME = threading.Lock()
 """Pillow's limit and Python's warnings are global: whoever changes them for a while does so alone."""
 
@@ -40,22 +42,23 @@ def read_picture(source: Path | bytes, holds: Holds | None = None, max_pixels: i
 
 
 def read_frames(
-    source: Path | bytes, holds: Holds | None = None, max_pixels: int = MAX_PIXELS, at_most: int | None = None
+    source: Path | bytes,
+    holds: Holds | None = None,
+    max_pixels: int = MAX_PIXELS,
+    at_most: int | None = None,
 ) -> Frames:
     """As `read_picture`, for every frame of an animation or page of a stack; refused if there are over `at_most`."""
     name, data = _bytes_of(source)
     digest = hashlib.sha256(data).hexdigest()
     try:
-        with _quiet_pillow(), Image.open(io.BytesIO(data), formats=_readable()) as image:
+        with _quiet_pillow(max_pixels), Image.open(io.BytesIO(data), formats=_readable()) as image:
             count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             if at_most is not None and count > at_most:
                 raise ImageError(f"an animation or stack of {count} frames", "--animate takes them one by one")
             pixels = image.width * image.height
             if pixels * count > max_pixels:
                 what = f"{image.width}×{image.height} pixels" + (f" in {count} frames" if count > 1 else "")
-                raise ImageError(
-                    f"{what} are refused as a possible decompression bomb", f"--max-pixels {pixels * count} allows it"
-                )
+                raise ImageError(f"{what}: {_BOMB}", f"--max-pixels {pixels * count} allows it")
             pictures, durations, tags = [], [], None
             for frame in range(count):
                 if count > 1:
@@ -69,6 +72,10 @@ def read_frames(
             raise ImageError("frames of different sizes", "split it into single files first")
     except ImageError as error:
         raise ImageError(f"{name}: {error}", error.hint) from error
+    except Image.DecompressionBombError as error:  # twice our limit, in formats that allocate as they open
+        told = re.search(r"\d+", str(error))
+        hint = f"--max-pixels {told[0]} allows it" if told else "--max-pixels allows more"
+        raise ImageError(f"{name}: {_BOMB}", hint) from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise ImageError(f"{name}: not a readable picture ({_first_line(error)})") from error
     return Frames(tuple(pictures), tuple(durations) if count > 1 and any(durations) else (), loop)
@@ -77,7 +84,7 @@ def read_frames(
 def read_provenance(path: Path) -> Provenance | None:
     """What an upscaled file says about its own making; None if it says nothing."""
     try:
-        with _quiet_pillow(), Image.open(path, formats=_readable()) as image:
+        with _quiet_pillow(None), Image.open(path, formats=_readable()) as image:
             text = {k: v for k, v in image.info.items() if isinstance(k, str) and isinstance(v, str)}
             found = Provenance.from_text(text)
             if found is not None:
@@ -100,11 +107,11 @@ def _planes(samples: Samples) -> Tensor:
 
 
 @contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    """No warnings about damaged metadata, and no limit but ours."""
+def _quiet_pillow(max_pixels: int | None) -> Iterator[None]:
+    """No warnings about damaged metadata, and no limit but ours (Pillow raises an error at twice what it is told)."""
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
         try:
             yield
         finally:

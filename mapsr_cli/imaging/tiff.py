@@ -6,15 +6,14 @@ libtiff writes them.
 
 import struct
 import zlib
+from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from mapsr_cli.imaging.picture import Picture
+from mapsr_cli.imaging.picture import Picture, interleaved
 
 _PHOTOMETRIC = {1: 1, 3: 2, 4: 5}
 """Colour samples → BlackIsZero, RGB, separated inks."""
@@ -26,45 +25,35 @@ LIMIT = 0xFFFF_FFFF
 """Bytes that a TIFF's offsets can address."""
 
 
-def tiff_bytes(pages: Sequence[tuple[Picture, NDArray[Any]]], exif: Image.Exif) -> bytes:
-    """Pages, each with its [H, W, S] samples (colour, then alpha), as the bytes of a TIFF.
-
-    Raises ValueError where the file would be larger than a TIFF can be.
-    """
-    parts = [struct.pack("<2sHL", b"II", 42, 8)]
-    at = len(parts[0])
-    for number, (picture, samples) in enumerate(pages, 1):
-        page = _page(picture, samples, exif, at, last=number == len(pages))
-        parts.append(page)
-        at += len(page)
-    return b"".join(parts)
-
-
-def _page(picture: Picture, samples: NDArray[Any], exif: Image.Exif, at: int, last: bool) -> bytes:
-    strips, rows = _strips(samples)
-    sizes = [len(strip) for strip in strips]
-    if at + sum(sizes) > LIMIT - (1 << 20):
-        raise ValueError("more than the 4 GiB that a TIFF can hold")
-    directory = _directory(picture, samples, exif, rows)
-    directory[0x117] = tuple(sizes)  # StripByteCounts
-    directory[0x111] = tuple(int(n) for n in np.cumsum([0, *sizes[:-1]]))  # StripOffsets, from the directory's end
-    tags = directory.tobytes(at)
-    if not last:
-        link = 2 + 12 * struct.unpack("<H", tags[:2])[0]
-        padding = (len(tags) + sum(sizes)) % 2
-        tags = tags[:link] + struct.pack("<L", at + len(tags) + sum(sizes) + padding) + tags[link + 4 :]
-        strips.append(b"\x00" * padding)
-    return b"".join([tags, *strips])
+def tiff_bytes(pages: Sequence[Picture], exif: Image.Exif) -> bytes:
+    """Pages as the bytes of a TIFF. Raises ValueError where the file would be larger than a TIFF can be."""
+    tiff = bytearray(struct.pack("<2sHL", b"II", 42, 8))
+    for number, picture in enumerate(pages, 1):
+        strips, rows = _strips(picture)
+        sizes = [len(strip) for strip in strips]
+        if len(tiff) + sum(sizes) > LIMIT - (1 << 20):
+            raise ValueError("more than the 4 GiB that a TIFF can hold")
+        directory = _directory(picture, exif, rows)
+        directory[0x117] = tuple(sizes)  # StripByteCounts
+        directory[0x111] = tuple(int(n) for n in np.cumsum([0, *sizes[:-1]]))  # StripOffsets, from the directory's end
+        at = len(tiff)
+        tiff += directory.tobytes(at)
+        while strips:  # one by one, so that no second copy of all comes to be
+            tiff += strips.popleft()
+        tiff += bytes(len(tiff) % 2)
+        if number < len(pages):
+            link = at + 2 + 12 * struct.unpack_from("<H", tiff, at)[0]
+            struct.pack_into("<L", tiff, link, len(tiff))
+    return bytes(tiff)
 
 
-def _directory(picture: Picture, samples: NDArray[Any], exif: Image.Exif, rows: int) -> ImageFileDirectory_v2:
-    height, width, count = samples.shape
-    colours = len(picture.levels)
+def _directory(picture: Picture, exif: Image.Exif, rows: int) -> ImageFileDirectory_v2:
+    (width, height), colours, count = picture.size, len(picture.levels), picture.samples
     directory = ImageFileDirectory_v2()
     for tag, value in exif.items():
         directory[tag] = exif.get_ifd(tag) if tag in (0x8769, 0x8825) else value
     directory[0x100], directory[0x101] = width, height
-    directory[0x102] = (8 * samples.itemsize,) * count  # BitsPerSample
+    directory[0x102] = (8 if picture.peak == 255 else 16,) * count  # BitsPerSample
     directory[0x103], directory[0x13D] = _DEFLATE, _HORIZONTAL_DIFFERENCING
     directory[0x106] = _PHOTOMETRIC[colours]
     directory[0x115], directory[0x116] = count, rows  # SamplesPerPixel, RowsPerStrip
@@ -75,12 +64,13 @@ def _directory(picture: Picture, samples: NDArray[Any], exif: Image.Exif, rows: 
     return directory
 
 
-def _strips(samples: NDArray[Any]) -> tuple[list[bytes], int]:
+def _strips(picture: Picture) -> tuple[deque[bytes], int]:
     """Deflated strips, and how many rows each has."""
-    rows = max(_STRIP // (samples[0].nbytes or 1), 1)
-    packed = []
-    for top in range(0, len(samples), rows):
-        strip = samples[top : top + rows]
+    width, height = picture.size
+    rows = max(_STRIP // (width * picture.samples * picture.levels.element_size()), 1)
+    packed: deque[bytes] = deque()
+    for top in range(0, height, rows):
+        strip = interleaved(picture, slice(top, top + rows))
         different = strip.copy()
         different[:, 1:] -= strip[:, :-1]
         packed.append(zlib.compress(different.astype(different.dtype.newbyteorder("<")).tobytes(), _LEVEL))

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from mapsr_cli.inference.chunks import Chunks
 from mapsr_cli.operators import Levels, Strips
+
+CHUNK = 64 << 20
+"""Bytes of the estimate that are given back at once: from 32 MB on, glibc returns memory to the system."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,9 +23,16 @@ class Projected:
     """Largest |x − A Π f|, on a 0 … 1 scale."""
 
 
-def chunks_for(strips: Strips) -> Chunks:
-    """What an estimate is to be written into, so that `project` can give it up strip by strip."""
-    return Chunks([strips.hr(part) for part in strips.plan])
+def chunks_for(strips: Strips, colours: int) -> Chunks:
+    """What an estimate is to be written into, so that `project` can give it up bit by bit."""
+    row = 4 * colours * strips.op.hr_size[1]
+    rows: list[slice] = []
+    for part in map(strips.hr, strips.plan):
+        if rows and (rows[-1].stop - rows[-1].start) * row < CHUNK:
+            rows[-1] = slice(rows[-1].start, part.stop)
+        else:
+            rows.append(part)
+    return Chunks(rows)
 
 
 def project(strips: Strips, f: Chunks, target: Tensor, x: Tensor, peak: int, constrained: bool = True) -> Projected:
@@ -37,10 +46,11 @@ def project(strips: Strips, f: Chunks, target: Tensor, x: Tensor, peak: int, con
     def estimate(rows: slice) -> Tensor:
         return f.read(rows).to(x.device, x.dtype) * peak
 
-    residual = target - strips.down_whole(estimate) if constrained else target
-    correction = torch.stack([strips.op.inverse_gram(plane) for plane in residual])
+    correction = target - strips.down_whole(estimate) if constrained else target.clone()
+    for plane in correction:
+        plane.copy_(strips.op.inverse_gram(plane))
     levels = Levels.empty((len(x), *strips.op.hr_size), peak, x.dtype, x.device)
-    y, errors = chunks_for(strips), []
+    y, errors = Chunks([strips.hr(part) for part in strips.plan]), []
     for part, before in zip([*strips.plan, None], [None, *strips.plan], strict=True):
         if part is not None:
             rows = strips.hr(part)

@@ -164,7 +164,7 @@ class Upscaler:
         strength = 1.0 if exact else self.settings.strength
         trusted = lr if strength == 1 else torch.stack([soften(plane, self.kernel, strength) for plane in lr])
         strips = make_strips(self.operator(lr.shape[-2], lr.shape[-1], peak))
-        f, width = chunks_for(strips), strips.op.hr_size[1]
+        f, width = chunks_for(strips, len(lr)), strips.op.hr_size[1]
 
         def put(rows: slice, cols: slice, part: Tensor) -> None:
             f.write(rows, cols, width, part.to(strips.device))
@@ -172,7 +172,8 @@ class Upscaler:
         notes = self._estimate(trusted.float() / peak, put, progress)
         estimated = time.perf_counter()
         progress("project", 0, 1)
-        x, target = (t.to(strips.device, strips.dtype) for t in (lr, trusted))
+        x = lr.to(strips.device, strips.dtype)
+        target = x if strength == 1 else trusted.to(strips.device, strips.dtype)
         projected = project(strips, f, target, x, peak, constrained=self.settings.consistency != "none")
         passes = 0
         if self.settings.consistency == "bits" and strength == 1:

@@ -16,8 +16,8 @@ from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.convolved import ConvolvedDownsampling
 from mapsr_cli.operators.separable import SeparableDownsampling
 
-STRIP_PIXELS = 1 << 21
-"""HR pixels in a strip, about: 24 MB of float32 in three colours."""
+STRIP_BYTES = 1 << 23
+"""Of one plane of a strip, about."""
 LEAST_ROWS = 32
 """LR rows in a strip, at least: matrix libraries may sum products of a few columns in another order."""
 
@@ -95,10 +95,10 @@ class Strips(ABC):
         return torch.cat([self.down(part, fetch) for part in self.plan], dim=-2)
 
 
-def make_strips(op: Downsampling, pixels: int = STRIP_PIXELS) -> Strips:
-    """Strips of about so many HR pixels; the whole at once where A is not separable."""
+def make_strips(op: Downsampling, size: int = STRIP_BYTES) -> Strips:
+    """Strips of about `size` bytes a plane; the whole at once where A is not separable."""
     if isinstance(op, SeparableDownsampling):
-        return SeparableStrips(op, pixels)
+        return SeparableStrips(op, size)
     assert isinstance(op, ConvolvedDownsampling)
     return WholeStrip(op)
 
@@ -122,15 +122,15 @@ class WholeStrip(Strips):
 class SeparableStrips(Strips):
     """Through the axes' banded matrices."""
 
-    def __init__(self, op: SeparableDownsampling, pixels: int = STRIP_PIXELS) -> None:
+    def __init__(self, op: SeparableDownsampling, size: int = STRIP_BYTES) -> None:
         self.op = op
         self._rows, self._cols = op._rows.down, op._cols.down
+        self.dtype, self.device = self._rows.forward.head.dtype, self._rows.forward.head.device
         height, width = op.lr_size
         least = max(LEAST_ROWS, 2 * (len(self._rows.forward.head) + len(self._rows.forward.core)))
-        count = max(pixels // (op.kernel.scale**2 * width), least)
+        count = max(size // (op.kernel.scale**2 * width * self.dtype.itemsize), least)
         starts = list(range(0, max(height - least, 0) + 1, count))
         self.plan = [slice(a, b) for a, b in zip(starts, [*starts[1:], height], strict=True)]
-        self.dtype, self.device = self._rows.forward.head.dtype, self._rows.forward.head.device
 
     def down(self, part: slice, fetch: Fetch) -> Tensor:
         """LR rows `part` of A y: [C, rows, w]. `fetch` is asked once, for the HR rows of y that they need."""

@@ -1,5 +1,6 @@
 """What inputs name, and where outputs go."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ def test_folders(tree: Path) -> None:
     with pytest.raises(UsageError, match="no images") as nothing:
         found(tree, tree / "folder.png")
     assert "--recursive" in nothing.value.hint
+
+
+def test_what_is_no_file_is_left_alone_in_folders(tree: Path) -> None:
+    os.mkfifo(tree / "pipe.png")
+    (tree / "null.png").symlink_to("/dev/null")
+    (tree / "nowhere.png").symlink_to(tree / "gone")
+    (tree / "round.png").symlink_to(tree / "round.png")
+    assert found(tree, tree) == ["a.png", "b.JPG", "nowhere.png", "round.png"]
 
 
 def test_a_folder_with_nothing_but_an_earlier_run_s_results(tree: Path) -> None:

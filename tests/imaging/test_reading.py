@@ -72,6 +72,9 @@ def test_decompression_bombs_are_refused_unless_asked_for(tmp_path: Path) -> Non
         read_picture(path, max_pixels=1599)
     assert "--max-pixels 1600" in refused.value.hint
     assert read_picture(path, max_pixels=1600).size == (40, 40)
+    with pytest.raises(ImageError, match="bomb") as refused:
+        read_picture(path, max_pixels=10)
+    assert "--max-pixels 1600" in refused.value.hint
 
 
 def test_pillows_own_limit_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

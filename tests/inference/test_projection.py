@@ -18,12 +18,14 @@ SIZE = (4 * 150, 4 * 20)
 
 @pytest.mark.parametrize(("peak", "dtype"), [(255, torch.float32), (65535, torch.float64)])
 @pytest.mark.parametrize("constrained", [True, False])
-def test_projected_in_strips(peak: int, dtype: torch.dtype, constrained: bool) -> None:
+def test_projected_in_strips(peak: int, dtype: torch.dtype, constrained: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     op = downsampling(BICUBIC, SIZE, dtype)
     f = torch.rand(3, *SIZE)
     x = to_levels(peak * op.down(scene(*SIZE).to(dtype) / 255), peak)
     strips = make_strips(op, 1)
-    chunks = chunks_for(strips)
+    monkeypatch.setattr("mapsr_cli.inference.projection.CHUNK", 200_000)
+    chunks = chunks_for(strips, 3)
+    assert 1 < len(chunks._rows) < len(strips.plan)
     chunks.write(slice(0, SIZE[0]), slice(0, SIZE[1]), SIZE[1], f)
     projected = project(strips, chunks, x, x, peak, constrained)
     f = f.to(dtype) * peak
@@ -46,7 +48,6 @@ def test_upscaled_in_strips(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, c
     y = op.project(upscaler.estimate(x / 255) * 255, x)
     expected = round_trip(y, x, op, 255).image if consistency == "bits" else to_levels(y, 255)
     assert torch.equal(whole.levels, expected.byte())
-    monkeypatch.setattr("mapsr_cli.operators.strips.STRIP_PIXELS", 1)
     monkeypatch.setattr("mapsr_cli.inference.upscaler.make_strips", lambda op: make_strips(op, 1))
     assert torch.equal(upscaler(x.byte()).levels, whole.levels)
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, features
+from PIL import Image, ImageCms
 
 from mapsr_cli.errors import MapsrError
 from mapsr_cli.imaging import FORMATS, Frames, Picture, encode, encode_frames
@@ -84,7 +84,8 @@ def seeds() -> dict[str, bytes]:
     add("apng", colour, "PNG", **stack)
     for name, image in {"L": grey, "RGB": colour, "RGBA": clear, "P": colour.quantize(16)}.items():
         add(f"bmp {name}", image, "BMP")
-    if features.check("avif"):
+    Image.init()
+    if "AVIF" in Image.SAVE:
         add("avif", clear, "AVIF", **tags)
         add("avif animated", colour, "AVIF", **stack)
     add("tiff CMYK", inks, "TIFF")

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from mapsr_cli.operators import Kernel, downsampling, to_levels
 
+Image.init()
+HAS_AVIF = "AVIF" in Image.SAVE
+"""Whether this Pillow has it."""
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 

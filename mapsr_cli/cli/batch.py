@@ -84,6 +84,8 @@ class Batch:
                 else:
                     self._tell(job, outcome)
         left = len(jobs) - self.skipped - len(self.results) - len(self.failed)
+        if self.skipped:
+            say(f"{self.skipped} of {len(jobs)} files were there already")
         if len(jobs) > 1 and self.failed:
             names = ", ".join(f["input"] for f in self.failed)
             say(f"{len(self.failed)} of {len(jobs)} files failed: {names}" + (f"; {left} not tried" if left else ""))

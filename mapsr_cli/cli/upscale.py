@@ -47,7 +47,7 @@ def upscale(
     device: options.Device = "auto",
     precision: options.NetworkPrecision = options.Precision.auto,
     file_format: Annotated[
-        str | None, typer.Option("--format", help="png, tiff, webp (lossless) or jpg (lossy).  [default: png]")
+        str | None, typer.Option("--format", help="png, tiff, webp, bmp; lossy: jpg, avif.  [default: png]")
     ] = None,
     quality: options.Quality = None,
     suffix: Annotated[str | None, typer.Option(help="Of output names.  [default: _x4 for a scale of 4]")] = None,

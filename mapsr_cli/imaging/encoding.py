@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 
+import PIL
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -69,6 +70,9 @@ def _deep_png(picture: Picture, provenance: Provenance | None) -> bytes:
 
 def _by_pillow(frames: Frames, file_format: str, quality: int | None, provenance: Provenance | None) -> bytes:
     first = frames.pictures[0]
+    Image.init()
+    if file_format not in Image.SAVE:  # AVIF came to Pillow in 11.3
+        raise ImageError(f"this Pillow ({PIL.__version__}) cannot write {file_format}", "update it, or save as PNG")
     image, *others = (_image(picture) for picture in frames.pictures)
     exif = first.tags.exif_for(first.size, provenance.to_json() if provenance and file_format != "PNG" else None)
     options = _options(file_format, quality)

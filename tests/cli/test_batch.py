@@ -37,6 +37,7 @@ def test_resuming(mapsr: Mapsr, photos: Path, tmp_path: Path, tiny_model: Path) 
     (out / "b_x4.png").unlink()
     again = mapsr(*words, "--skip-existing", "--json")
     assert [Path(r["output"]).name for r in again.json["results"]] == ["b_x4.png"]
+    assert again.stderr == "3 of 4 files were there already\n"
     assert {name: (out / name).read_bytes() for name in written(out)} == before
 
 

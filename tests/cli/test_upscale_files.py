@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, features
+from PIL import Image
 
 from mapsr_cli.imaging import Picture, read_frames, read_picture, write_picture
 from mapsr_cli.operators import make_kernel
 from tests.cli.conftest import Mapsr
 from tests.imaging.test_decoding import raw_png
 from tests.imaging.test_tags import photographed
-from tests.pictures import lr_of, scene
+from tests.pictures import HAS_AVIF, lr_of, scene
 
 LR = lr_of(scene(96, 80, contrast=0.6), make_kernel("bicubic", 4)).byte()
 
@@ -29,7 +29,7 @@ def image(mode: str) -> Image.Image:
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp", "bmp", "jpg", "avif", "gif"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "CMYK", "LA", "RGBA"])
 def test_what_comes_in_is_given_back(mapsr: Mapsr, tmp_path: Path, tiny_model: Path, suffix: str, mode: str) -> None:
-    if suffix == "avif" and not features.check("avif"):
+    if suffix == "avif" and not HAS_AVIF:
         pytest.skip("this Pillow has no AVIF")
     source, target = tmp_path / f"in.{suffix}", tmp_path / "out.png"
     try:

@@ -100,6 +100,12 @@ def test_one_frame_where_there_is_room_for_one() -> None:
         encode_frames(frames, "JPEG", None, None)
 
 
+def test_a_pillow_without_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "SAVE", {name: save for name, save in Image.SAVE.items() if name != "AVIF"})
+    with pytest.raises(ImageError, match="cannot write AVIF"):
+        encode(Picture(scene(4, 4).byte()), "AVIF", None, None)
+
+
 def test_a_tiff_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mapsr_cli.imaging.tiff.LIMIT", 1 << 20)
     with pytest.raises(ImageError, match="4 GiB"):

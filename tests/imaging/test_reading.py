@@ -4,11 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image, features
+from PIL import Image
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging import read_frames, read_picture
-from tests.pictures import save, scene
+from tests.pictures import HAS_AVIF, save, scene
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
@@ -24,7 +24,7 @@ def test_lossless_files_are_read_to_the_level(tmp_path: Path, suffix: str, chann
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp", "avif"])
 def test_lossy_files_are_read_as_pillow_decodes_them(tmp_path: Path, suffix: str) -> None:
-    if suffix == "avif" and not features.check("avif"):
+    if suffix == "avif" and not HAS_AVIF:
         pytest.skip("this Pillow has no AVIF")
     path = save(scene(16, 24), tmp_path / f"a.{suffix}")
     with Image.open(path) as image:

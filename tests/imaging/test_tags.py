@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import ExifTags, Image, ImageCms, features
+from PIL import ExifTags, Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
 
 from mapsr_cli.imaging import FORMATS, Picture, Provenance, Tags, encode, read_picture
-from tests.pictures import scene
+from tests.pictures import HAS_AVIF, scene
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 EXIF, GPS = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
 PROVENANCE = Provenance("m", "bicubic", 4, None, "ab", "0")
 LEVELS = scene(8, 12).byte()
-CARRIERS = [name for name in FORMATS if name != "BMP" and (name != "AVIF" or features.check("avif"))]
+CARRIERS = [name for name in FORMATS if name != "BMP" and (name != "AVIF" or HAS_AVIF)]
 
 
 def photographed(**options: Any) -> bytes:

@@ -1,22 +1,23 @@
 """The symmetric (half-sample reflecting) border that every operator here has."""
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+Positions = TypeVar("Positions", NDArray[Any], Tensor)
 
-def reflected(at: NDArray[Any], n: int) -> NDArray[np.int64]:
+
+def reflected(at: Positions, n: int) -> Positions:
     """The pixel of an axis of length `n` that each position shows, also beyond its ends.
 
     … 2 1 0 | 0 1 2 … n−1 | n−1 n−2 …, again and again where that reaches further than the axis is long.
     """
-    folded = np.asarray(at % (2 * n), dtype=np.int64)
-    return np.where(folded < n, folded, 2 * n - 1 - folded)
+    folded = at % (2 * n)
+    shown: Positions = folded + (folded >= n) * (2 * n - 1 - 2 * folded)
+    return shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +41,7 @@ class Border:
         return x.index_add(dim, self.after, extended.narrow(dim, before + n, after))
 
 
-@lru_cache(maxsize=256)
 def make_border(n: int, before: int, after: int, device: torch.device) -> Border:
     """The symmetric border of an axis of length `n`, so many pixels wide."""
-    ahead, behind = reflected(np.arange(-before, 0), n), reflected(np.arange(n, n + after), n)
-    return Border(torch.from_numpy(ahead).to(device), torch.from_numpy(behind).to(device))
+    ahead, behind = torch.arange(-before, 0, device=device), torch.arange(n, n + after, device=device)
+    return Border(reflected(ahead, n), reflected(behind, n))

@@ -30,6 +30,7 @@ class Polyphase:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # whoever asks first, all may differentiate
 def polyphase(kernel: Kernel) -> Polyphase:
     """A kernel's phases."""
     weights, first = kernel.plane()

@@ -41,10 +41,10 @@ _TF32 = (
         _attribute(_CUDNN, "allow_tf32", False),
     ),
 )
-"""Of matrix products, and of convolutions, which torch computes in TF32 unless told otherwise. Both have an older
-switch and, since torch 2.9, a newer one. The first of the two that can be read is set. For products that is the older,
-which sets the other as well, unless the newer was used: then torch refuses to read it. For convolutions it is the
-newer, as the older leaves a global setting in force."""
+"""Of matrix products, and of convolutions, which are in TF32 unless one says otherwise. Both have an older switch and,
+since torch 2.9, a newer one; the first of the two that can be read is set. For products that is the older, which sets
+the other as well, unless the newer was used: then torch refuses to read it. For convolutions it is the newer, as the
+older leaves a global setting in force."""
 
 
 def _tf32_switched_on() -> Iterator[_Switch]:

@@ -6,7 +6,9 @@ from mapsr_cli.operators.border import make_border, reflected
 
 
 def test_it_is_half_sample_symmetric_and_periodic() -> None:
-    assert reflected(np.arange(-7, 9), 3).tolist() == [0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1, 2]
+    expected = [0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1, 2]
+    assert reflected(np.arange(-7, 9), 3).tolist() == expected
+    assert reflected(torch.arange(-7, 9), 3).tolist() == expected
 
 
 @pytest.mark.parametrize(("n", "before", "after"), [(5, 2, 3), (5, 0, 1), (2, 7, 5), (1, 4, 0)])

@@ -57,6 +57,16 @@ def test_gradients_reach_the_image_and_the_kernels() -> None:
     assert torch.autograd.gradcheck(lambda f, x, k: ConvPinv(k).project(f, x, op), (f, x, kernels), fast_mode=True)
 
 
+def test_it_learns_after_it_was_used_in_inference_mode() -> None:
+    kernel = make_kernel("gaussian9", 2)
+    b = ConvPinv(random_kernels(2, 3).requires_grad_())
+    with torch.inference_mode():
+        op = downsampling(kernel, (14, 12))
+        b.project(torch.rand(14, 12), torch.rand(7, 6), op)
+    b.project(torch.rand(14, 12), torch.rand(7, 6), op).sum().backward()  # type: ignore[no-untyped-call]
+    assert b.kernels.grad is not None
+
+
 def test_autocast_does_not_reach_it() -> None:
     b, x = ConvPinv(random_kernels(4, 5)), torch.rand(2, 3, 9, 9)
     with torch.autocast("cpu", torch.bfloat16):
@@ -71,7 +81,7 @@ def test_kernels_follow_the_images_dtype() -> None:
 
 def test_it_stays_on_its_device() -> None:
     with FakeTensorMode(), Detours():
-        y = ConvPinv(torch.empty(16, 1, 1, device="cuda")).pinv(torch.empty(2, 3, 6, 5, device="cuda"))
+        y = ConvPinv(torch.empty(16, 5, 5, device="cuda")).pinv(torch.empty(2, 3, 6, 5, device="cuda"))
     assert (y.device.type, y.shape) == ("cuda", (2, 3, 24, 20))
 
 

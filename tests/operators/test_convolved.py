@@ -78,6 +78,14 @@ def test_gradients_are_right_and_the_solves_is_another_solve() -> None:
     assert torch.allclose(by_x, op.inverse_gram(op.down(incoming)), atol=TOLERANCE)
 
 
+def test_it_learns_after_it_was_used_in_inference_mode() -> None:
+    f = torch.rand(20, 18, requires_grad=True)
+    with torch.inference_mode():
+        downsampling(comet_kernel(2), (20, 18)).pinv(torch.rand(10, 9))
+    downsampling(comet_kernel(2), (20, 18)).project(f, torch.rand(10, 9)).sum().backward()  # type: ignore[no-untyped-call]
+    assert f.grad is not None
+
+
 def test_leading_dimensions_and_strides_do_not_matter() -> None:
     op = downsampling(comet_kernel(4), (40, 48), torch.float64)
     f, x = images(0, 2, 3, 40, 48), images(1, 2, 3, 10, 12)

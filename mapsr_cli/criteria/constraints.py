@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mapsr_cli.operators import ConvPinv, Kernel, downsampling
+from mapsr_cli.operators import ConvPinv, Downsampling, Kernel, downsampling
 
 
 class Constraint(nn.Module):
@@ -16,10 +16,14 @@ class Constraint(nn.Module):
         super().__init__()
         self.kernel = kernel
 
+    def operator(self, y: Tensor) -> Downsampling:
+        """A for images as large as y, of its dtype, on its device."""
+        height, width = y.shape[-2:]
+        return downsampling(self.kernel, (height, width), y.dtype, y.device)
+
     def down(self, y: Tensor) -> Tensor:
         """A y: [N, C, H, W] → [N, C, h, w]."""
-        height, width = y.shape[-2:]
-        return downsampling(self.kernel, (height, width), y.dtype, y.device).down(y)
+        return self.operator(y).down(y)
 
     @abstractmethod
     def forward(self, f: Tensor, x: Tensor) -> Tensor:
@@ -59,8 +63,7 @@ class Affine(Constraint):
 
     def forward(self, f: Tensor, x: Tensor) -> Tensor:
         """Π f."""
-        height, width = f.shape[-2:]
-        return downsampling(self.kernel, (height, width), f.dtype, f.device).project(f, x)
+        return self.operator(f).project(f, x)
 
 
 class AffineConvolution(Constraint):
@@ -81,4 +84,4 @@ class AffineConvolution(Constraint):
     def forward(self, f: Tensor, x: Tensor) -> Tensor:
         """f + B(x − A f)."""
         with torch.autocast(f.device.type, enabled=False):
-            return f + self.pinv(x - self.down(f))[..., : f.shape[-2], : f.shape[-1]]
+            return ConvPinv(self.kernels).project(f, x, self.operator(f))

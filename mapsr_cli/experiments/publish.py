@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.evaluation.protocol import mean_psnr_y
-from mapsr_cli.operators import downsampling
+from mapsr_cli.inference.estimator import Estimator
 from mapsr_cli.zoo import Dataset, Model, load_model, save_model
 from mapsr_cli.zoo.manifest import write_manifest
 
@@ -33,10 +33,8 @@ LICENSE = "apache-2.0"
 
 def estimate(model: Model, lr: Tensor) -> Tensor:
     """What an estimate is for the model's constraint, for one LR image [3, h, w]: Π f(x), or f(x)."""
-    f: Tensor = model.network(lr[None].contiguous(memory_format=torch.channels_last))[0].contiguous()
-    if model.card.constraint != "affine":
-        return f
-    return downsampling(model.kernel, (f.shape[-2], f.shape[-1])).project(f, lr)
+    found: Tensor = Estimator(model, clamp=False)(lr[None])[0]
+    return found
 
 
 def measure(model: Model, folder: Path, sets: tuple[str, ...]) -> dict[str, float]:

@@ -3,9 +3,8 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from accelerate import Accelerator
 from torch import nn
@@ -38,7 +37,9 @@ def prior_recipe(recipe: Recipe) -> Recipe:
     kind = METHODS[recipe.method].criterion.needs
     wanted = recipe["prior"]
     guided = recipe["criterion"]
-    shared = {name: getattr(guided, name) for name in ("sigma_start", "sigma_end", "annealing") if _has(guided, name)}
+    shared = {
+        name: getattr(guided, name) for name in ("sigma_start", "sigma_end", "annealing") if hasattr(guided, name)
+    }
     return make_recipe(
         kind,
         recipe.preset,
@@ -49,10 +50,6 @@ def prior_recipe(recipe: Recipe) -> Recipe:
             "loop": {"steps": wanted.steps, "snapshots": wanted.snapshots, "seed": recipe.loop.seed},
         },
     )
-
-
-def _has(config: Any, name: str) -> bool:
-    return name in {field.name for field in fields(config)}
 
 
 def prior_snapshots(

@@ -1,7 +1,7 @@
 """What to train, in full: a method, a preset, and every setting of their parts."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from mapsr_cli.criteria.base import CriterionConfig
@@ -136,8 +136,3 @@ def criterion_config(recipe: Recipe) -> CriterionConfig:
     found = recipe["criterion"]
     assert isinstance(found, CriterionConfig)
     return found
-
-
-def field_names(config: Any) -> list[str]:
-    """For help and messages."""
-    return [field.name for field in fields(config)]

@@ -111,10 +111,6 @@ class Criterion(ABC):
     def load_state(self, state: State) -> None:  # noqa: B027
         """Go on from `state()`."""
 
-    def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
-        """The generator's optimiser."""
-        return self.config.optimiser(network)
-
 
 class Learner(ABC):
     """What the loop trains: a super-resolution network under a method, or a prior."""

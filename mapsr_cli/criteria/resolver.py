@@ -37,7 +37,7 @@ class SuperResolver(Learner):
 
     def __init__(self, estimator: Estimator, criterion: Criterion) -> None:
         self.criterion = criterion
-        self.generator = Player(estimator, criterion.optimiser(estimator))
+        self.generator = Player(estimator, criterion.config.optimiser(estimator))
 
     @property
     def constraint(self) -> Constraint:

@@ -114,7 +114,8 @@ def test_a_killed_run_resumes_to_the_same_bits(mapsr: Mapsr, photos: Path, tmp_p
     assert mapsr("train", "affmse", "--out", tmp_path / "whole", *common).code == 0
     killed = tmp_path / "killed"
     command = [sys.executable, "-m", "mapsr_cli", "train", "affmse", "--out", killed, *common]
-    process = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # sums are split by threads: as many as in this process
+    process = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL, env=environment)
     deadline = time.monotonic() + 60
     while not (killed / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -69,14 +69,13 @@ class SampledBatch(Batch):
                 held += [outcome.consistency] if outcome else []
         progress(job.source.name, "contact sheet and map", 0, 1)
         files = tuple(part.target for part in parts)
-        samples = Samples(self._read(parts[0]).frames, files, self.upscaler.kernel.scale)
+        samples = Samples(self._load(parts[0]).frames, files, self.upscaler.kernel.scale)
         self._show(job, samples, _least(held) if len(held) == len(parts) else None)
 
-    def _read(self, job: Job) -> Loaded:
+    def _load(self, job: Job) -> Loaded:
         """Decode an input once for all its samples: a pipe cannot be read again."""
-        self._check(job.target)
         if self._latest is None or self._latest[0] != job.source:
-            self._latest = job.source, self._load(job)
+            self._latest = job.source, super()._load(job)
         return self._latest[1]
 
     def _page_path(self, job: Job) -> Path | None:

@@ -12,9 +12,9 @@ from PIL import Image
 from mapsr_cli.imaging import Frames, Picture, Tags, encode, read_frames
 from mapsr_cli.imaging.contact_sheet import cell_size, draw_sheet
 from mapsr_cli.imaging.crops import block_means, busiest
+from mapsr_cli.imaging.deviation import Spread
 from mapsr_cli.imaging.plate import Caption
 from mapsr_cli.imaging.seen import as_image, enlarged, levels_of, over_checks
-from mapsr_cli.imaging.spread import Spread
 from mapsr_cli.imaging.spread_map import draw_spread
 
 

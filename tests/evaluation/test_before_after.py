@@ -19,6 +19,7 @@ from mapsr_cli.imaging.tags import Tags
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.operators import Consistency
 from mapsr_cli.zoo import load_model
+from tests.evaluation.browser import MISSING, WHY, browsing
 from tests.pictures import scene
 
 SMALL = Picture(scene(20, 30).byte())
@@ -51,7 +52,7 @@ def test_what_is_too_large_is_shown_in_part_and_reduced(versions: int, monkeypat
     html = before_after("a", "b", compared(versions), [])
     shown = pictures(html)
     assert sum(picture[0].numel() for picture in shown) <= 9000
-    assert html.count("<figure class") == 2
+    assert html.count("<figcaption>") == 2
     detail, overview = shown[1], shown[versions + 2]
     left, top = map(int, re.findall(r"from \((\d+), (\d+)\) on", html)[0])
     assert torch.equal(detail, LARGE[0].levels[:, top : top + detail.shape[1], left : left + detail.shape[2]])
@@ -100,3 +101,29 @@ def test_what_is_said(tiny_model: Path) -> None:
     assert facts["bit_exact"] == "0.990000 (--consistency float) (--strength 0.5)"
     assert facts["Model"] == "tiny"
     assert "Seed" not in facts
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(MISSING, reason=WHY)
+def test_in_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is complained of, both sliders work, and another version can be chosen."""
+    monkeypatch.setattr(module, "PIXELS", 9000)
+    page = tmp_path / "page.html"
+    page.write_text(before_after("two", "lead", compared(2), [("Model", "tiny")]), "utf-8")
+    with browsing() as browser:
+        browser.open(page)
+        assert (
+            browser.run("return [...document.querySelectorAll('.tag')].map(tag => tag.textContent)")
+            == [
+                "before: input, bicubic ×4",
+                "version 0",
+            ]
+            * 2
+        )
+        browser.run(
+            "const s = document.querySelectorAll('select')[1]; s.value = 2; s.dispatchEvent(new Event('change'))"
+        )
+        assert browser.run("return document.querySelector('.tag.right').textContent") == "version 1"
+        assert browser.run("return document.images.length") == 6
+        assert browser.run("return [...document.images].every(i => i.complete && i.naturalWidth)")
+        assert browser.messages() == []

@@ -60,8 +60,14 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None, init: Path 
 
 
 def _start_from(network: nn.Module, given: nn.Module, path: Path) -> None:
+    """Take the weights of `given`; a stochastic network keeps its own for the noise that a deterministic one lacks."""
+    own, found = network.state_dict(), given.state_dict()
+    noise = getattr(network.config, "noise_dim", 0) - getattr(given.config, "noise_dim", 0)
+    for name, value in own.items():
+        if noise > 0 and value.dim() == 4 and name in found and value[:, :-noise].shape == found[name].shape:
+            found[name] = torch.cat([found[name], value[:, -noise:]], dim=1)  # noise comes last, see `with_noise`
     try:
-        network.load_state_dict(given.state_dict())
+        network.load_state_dict(found)
     except RuntimeError as error:
         raise UsageError(
             f"--init {path}: its network is not this run's", "give the same preset and generator settings"

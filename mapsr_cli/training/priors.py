@@ -13,14 +13,13 @@ from mapsr_cli.criteria.methods import METHODS
 from mapsr_cli.criteria.snapshots import Snapshots, read_snapshots
 from mapsr_cli.training.assembly import make_learner, open_run, prior_card
 from mapsr_cli.training.loop import Status, Tasks, train
+from mapsr_cli.training.moments import SNAPSHOTS
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.zoo.prior import save_prior
 
-SNAPSHOTS = "snapshots"
 
-
-def snapshot_keeper(recipe: Recipe, folder: Path) -> Callable[[nn.Module, int, float], None]:
-    """Keeps a prior's snapshots in its run folder."""
+def prior_keeper(recipe: Recipe, folder: Path) -> Callable[[nn.Module, int, float], None]:
+    """Keeps a prior's snapshots in its run folder (the loop's `snapshot` task)."""
 
     def keep(result: nn.Module, number: int, level: float) -> None:
         kept = folder / SNAPSHOTS
@@ -67,7 +66,7 @@ def prior_snapshots(
     if len(list((folder / SNAPSHOTS).glob("*.safetensors"))) < own.loop.snapshots:
         run, data = open_run(own, folder, location, make_learner(own), accelerator)
         try:
-            train(run, Tasks(snapshot=snapshot_keeper(own, folder), watch=watch))
+            train(run, Tasks(snapshot=prior_keeper(own, folder), watch=watch))
         finally:
             data.close()
     accelerator.wait_for_everyone()

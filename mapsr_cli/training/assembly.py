@@ -117,7 +117,7 @@ def open_run(
 
 
 def export(
-    recipe: Recipe, location: str, result: nn.Module, run: Run, figures: Mapping[str, float], path: Path
+    recipe: Recipe, location: str, result: nn.Module, run: Run, metrics: Mapping[str, float], path: Path
 ) -> None:
     """Write averaged weights: a model for `mapsr upscale -m`, or a prior.
 

@@ -1,67 +1,39 @@
-"""The estimators of a run: as its training left them, and as they were at moments along it.
+"""The estimators that a run wrote: at its end, and at moments along it (`loop.snapshots`)."""
 
-Whole estimators, constraint included: a projection may be learnt, too, which `weights.safetensors` does not say.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from torch import nn
-
+from mapsr_cli.criteria.constraints import Affine, AffineConvolution, Constraint, Unconstrained
 from mapsr_cli.criteria.resolver import Estimator
 from mapsr_cli.errors import CheckpointError
-from mapsr_cli.networks import build
-from mapsr_cli.training.assembly import make_constraint
-from mapsr_cli.training.checkpoint import load_module, load_state, save_state
-from mapsr_cli.training.recipe import Recipe
-from mapsr_cli.training.run import CHECKPOINT, Run
-
-SNAPSHOTS = "snapshots"
+from mapsr_cli.training.assembly import PINV, SNAPSHOTS
+from mapsr_cli.zoo import Model, load_model, load_pinv
 
 
-def estimator_keeper(run: Run) -> Callable[[nn.Module, int, float], None]:
-    """Keeps the averaged estimator in `snapshots/`, with the step that it is of (the loop's `snapshot` task)."""
+def read_estimator(path: Path) -> Estimator:
+    """ŷ = Π(f(x)) from a model's weights, in eval mode, its A⁺ by convolution as it was learnt if one lies beside it.
 
-    def keep(result: nn.Module, number: int, level: float) -> None:
-        kept = run.folder / SNAPSHOTS
-        kept.mkdir(parents=True, exist_ok=True)
-        save_state(kept / f"{number:03d}.safetensors", {"step": run.step, "estimator": result.state_dict()})
-
-    return keep
-
-
-def moments(folder: Path, recipe: Recipe) -> Iterator[tuple[int, Estimator]]:
-    """(step, estimator) of every snapshot that the run in `folder` kept, in order; estimators in eval mode.
-
-    Raises CheckpointError where there is none, or one does not fit the recipe.
+    Raises CheckpointError for anything else.
     """
-    paths = sorted((folder / SNAPSHOTS).glob("*.safetensors"))
+    model = load_model(path)
+    return Estimator(model.network, _constraint(model, path.with_suffix(PINV))).eval().requires_grad_(False)
+
+
+def moments(folder: Path) -> Iterator[tuple[int, Estimator]]:
+    """(step, estimator) of every snapshot that the run in `folder` kept, in order.
+
+    Raises CheckpointError where there is none.
+    """
+    paths = sorted(p for p in (folder / SNAPSHOTS).glob("*.safetensors") if not p.name.endswith(PINV))
     if not paths:
         raise CheckpointError(f"{folder}: no snapshots of a training", "--set loop.snapshots=20 keeps them")
     for path in paths:
-        state = load_state(path)
-        if state.keys() != {"step", "estimator"}:
-            raise CheckpointError(f"{path}: not the snapshot of an estimator")
-        yield state["step"], _restored(recipe, state["estimator"], path)
+        yield int(load_model(path).card.training["steps"]), read_estimator(path)
 
 
-def last_estimator(folder: Path, recipe: Recipe) -> Estimator:
-    """What the run in `folder` would export: its averaged estimator at the last checkpoint, in eval mode."""
-    path = folder / CHECKPOINT
-    averaged = load_state(path)["average"]
-    prefix = "module."
-    own = {name.removeprefix(prefix): value for name, value in averaged.items() if name.startswith(prefix)}
-    return _restored(recipe, own, path)
-
-
-def steps_done(folder: Path) -> int:
-    """Steps at the last checkpoint of the run in `folder`; 0 if there is none."""
-    path = folder / CHECKPOINT
-    return int(load_state(path)["step"]) if path.exists() else 0
-
-
-def _restored(recipe: Recipe, state: dict[str, Any], path: Path) -> Estimator:
-    estimator = Estimator(build(recipe["generator"]), make_constraint(recipe))
-    load_module(estimator, state, path)
-    return estimator.eval().requires_grad_(False)
+def _constraint(model: Model, pinv: Path) -> Constraint:
+    if model.card.constraint != "affine":  # a soft one is paid for in training alone
+        return Unconstrained(model.kernel)
+    if not pinv.exists():
+        return Affine(model.kernel)
+    return AffineConvolution(model.kernel, load_pinv(pinv)[0].kernels, trainable=False)

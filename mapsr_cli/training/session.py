@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.errors import UsageError
-from mapsr_cli.training.assembly import export, make_learner, open_run
+from mapsr_cli.training.assembly import WEIGHTS, export, make_learner, open_run, snapshot_keeper
 from mapsr_cli.training.data import Data
 from mapsr_cli.training.journal import Journal
 from mapsr_cli.training.loop import Status, Tasks, train
-from mapsr_cli.training.moments import estimator_keeper
-from mapsr_cli.training.priors import prior_keeper, prior_snapshots
+from mapsr_cli.training.priors import prior_snapshots
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.run import Run
 from mapsr_cli.training.samples import write_samples
@@ -108,12 +107,11 @@ def tasks_of(
         assert validation is not None
         write_samples(result, validation.tiles(), path)
 
-    keeper = prior_keeper(recipe, plan.folder) if is_prior else estimator_keeper(run)
     return Tasks(
         validate=validate if validation is not None else None,
         picture=picture if validation is not None and not is_prior else None,
-        export=lambda result, run: export(recipe, plan.location, result, run, figures),
-        snapshot=keeper if recipe.loop.snapshots else None,
+        export=lambda result, run: export(recipe, plan.location, result, run, figures, plan.folder / WEIGHTS),
+        snapshot=snapshot_keeper(recipe, plan.location, run) if recipe.loop.snapshots else None,
         watch=watch,
         journals=journals,
     )

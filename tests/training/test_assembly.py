@@ -21,7 +21,9 @@ def recipe(**generator: object) -> Recipe:
 def weights(tmp_path: Path) -> Path:
     made = recipe()
     trained = run(tmp_path, made.loop, make_learner(made))
-    return export(made, "photos", trained.result, trained, {})
+    path = tmp_path / "weights.safetensors"
+    export(made, "photos", trained.result, trained, {}, path)
+    return path
 
 
 def estimator(made: Recipe, init: Path | None) -> Estimator:

@@ -2,13 +2,18 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mapsr_cli.cli import options
 from mapsr_cli.cli.display import training_display
-from mapsr_cli.cli.report import document, failures, result
+from mapsr_cli.cli.report import document, failures, result, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mapsr_cli.training.loop import Status
 
 
 class Name(StrEnum):
@@ -72,9 +77,28 @@ def reproduce(
         folder = out or Path("runs") / chosen.folder
         folder.mkdir(parents=True, exist_ok=True)
         with training_display(quiet=json) as show:
-            told = chosen.run(Order(folder, data, budget.value, trials, seed, lambda name, status: show(status)))
+            watch = _watch(show, quiet=json)
+            try:
+                told = chosen.run(Order(folder, data, budget.value, trials, seed, watch))
+            except KeyboardInterrupt:
+                say("stopped; the same command goes on with what was saved")
+                raise
         if json:
             document(told)
         else:
             for path in told["files"]:
                 result(path)
+
+
+def _watch(show: "Callable[[Status], None]", quiet: bool) -> "Callable[[str, Status], None]":
+    """Shows each status, and says which training it is of whenever that changes."""
+    last = ""
+
+    def watch(name: str, status: "Status") -> None:
+        nonlocal last
+        if name != last and not quiet:
+            say(f"training {name}")
+        last = name
+        show(status)
+
+    return watch

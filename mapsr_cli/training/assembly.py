@@ -29,6 +29,8 @@ WEIGHTS = "weights.safetensors"
 PINV = ".pinv.safetensors"
 """Suffix of an A⁺ by convolution, beside the model that was trained with it."""
 SNAPSHOTS = "snapshots"
+NOISE_AT_FIRST = 0.1
+"""Weights of the noise in a network that starts from a deterministic one, as a share of fresh ones."""
 PRECISIONS = {"auto": "no", "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -64,12 +66,17 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None, init: Path 
 
 
 def _start_from(network: nn.Module, given: nn.Module, path: Path) -> None:
-    """Take the weights of `given`; a stochastic network keeps its own for the noise that a deterministic one lacks."""
+    """Take the weights of `given`; for the noise that a deterministic one lacks, a stochastic network keeps its own.
+
+    Those are made small: what was learnt, batch statistics included, is of images that vary less than the noise.
+    """
     own, found = network.state_dict(), given.state_dict()
     noise = getattr(network.config, "noise_dim", 0) - getattr(given.config, "noise_dim", 0)
     for name, value in own.items():
         if noise > 0 and value.dim() == 4 and name in found and value[:, :-noise].shape == found[name].shape:
-            found[name] = torch.cat([found[name], value[:, -noise:]], dim=1)  # noise comes last, see `with_noise`
+            found[name] = torch.cat(
+                [found[name], NOISE_AT_FIRST * value[:, -noise:]], dim=1
+            )  # noise comes last, see `with_noise`
     try:
         network.load_state_dict(found)
     except RuntimeError as error:

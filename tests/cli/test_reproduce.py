@@ -57,4 +57,4 @@ def test_a_run_of_mapsr_train_with_the_same_recipe_is_taken(mapsr: Mapsr, tmp_pa
 def test_images_must_be_named(mapsr: Mapsr, tmp_path: Path) -> None:
     done = mapsr("reproduce", "fig5", "--budget", "smoke", "--out", tmp_path)
     assert done.code == 2
-    assert "needs images: natural" in done.stderr
+    assert "needs images: eval/BSD100" in done.stderr

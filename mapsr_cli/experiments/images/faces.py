@@ -78,8 +78,8 @@ TABLE2 = {
 def figure2(order: Order) -> dict[str, Any]:
     """What the projection does to training on MSE: curves on validation faces, the end on test faces, the kernels."""
     bench = Bench(FACES, order)
-    bench.train(*COLOURS)
     valid, test = tar_images(order.find(VALID), WATCHED), tar_images(order.find(TEST))
+    bench.train(*COLOURS)
     curves = {name: history(bench.moments(name), valid) for name in COLOURS}
     rows = {name: bench.measure(name, test) for name in COLOURS}
     reached = {name: first_step(told, "psnr", curves["mse"][-1]["psnr"]) for name, told in curves.items()}
@@ -100,8 +100,8 @@ def figure2(order: Order) -> dict[str, Any]:
 def table2(order: Order) -> dict[str, Any]:
     """MSE and GAN, with and without the projection, on the test faces."""
     bench = Bench(FACES, order)
-    bench.train(*TABLE2)
     test = tar_images(order.find(TEST))
+    bench.train(*TABLE2)
     rows = {name: bench.measure(name, test) for name in TABLE2}
     titles = ["", "SSIM, paper", "ours", "PSNR, paper", "ours", "MSE(x, Aŷ), paper", "ours", "trained"]
     lines = [
@@ -119,8 +119,8 @@ def table2(order: Order) -> dict[str, Any]:
 def figure4(order: Order) -> dict[str, Any]:
     """The four methods of Table 2 as pictures, of validation faces."""
     bench = Bench(FACES, order)
-    bench.train(*TABLE2)
     truths = tar_images(order.find(VALID), SHOWN)
+    bench.train(*TABLE2)
     x, _ = next(estimates(bench.estimator("mse"), truths))
     outputs = [next(estimates(bench.estimator(name), truths))[1] for name in TABLE2]
     columns = ["input x", "target y", *(LABELS[name] for name in TABLE2)]

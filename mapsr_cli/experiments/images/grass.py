@@ -68,8 +68,8 @@ COLOURS = {"affdg": "#6a4c93", "affll": "#3d3d3d", "affgan": "#d1495b", "affgan-
 def figure3(order: Order) -> dict[str, Any]:
     """Textures of families that no training saw: pictures, sharpness, and what the density model says of them."""
     bench = Bench(GRASS, order)
-    bench.train(*GRASS.rows)
     truths = patches(order.find(VALID), SIDE, ACROSS)
+    bench.train(*GRASS.rows)
     density = bench.snapshots("density").best.network
     rows: dict[str, Any] = {"aff-init": score(bench.untrained("affmse"), truths).to_json()}
     for name in (*SHOWN, "affgan-nonoise"):
@@ -101,8 +101,8 @@ def figure7(order: Order) -> dict[str, Any]:
     """PSNR and SSIM while AffDG and AffLL train; rules where they go on to the next snapshot of their prior."""
     bench = Bench(GRASS, order)
     guided = ("affdg", "affll")
-    bench.train(*guided)
     truths = patches(order.find(VALID), SIDE, ACROSS)
+    bench.train(*guided)
     curves = {name: history(bench.moments(name), truths) for name in guided}
     switches = {name: _switches(bench, name) for name in guided}
     titles = ["", "PSNR, first", "last", "SSIM, first", "last", "next snapshot at steps"]

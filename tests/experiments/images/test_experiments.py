@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,10 @@ def test_the_command_knows_them_all() -> None:
 
 
 @pytest.mark.parametrize("name", ["fig2", "table2", "fig4", "fig3", "fig7", "fig5"])
-def test_images_are_asked_for_before_anything_is_trained(name: str, order: Orders, tmp_path: Path) -> None:
+def test_images_are_asked_for_before_anything_is_trained(name: str, order: Orders, data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs images"):
         EXPERIMENTS[name].run(order(data=None, watch=never))
+    for training in ("faces64", "grass", "natural"):
+        shutil.copytree(data / training, tmp_path / training, ignore=shutil.ignore_patterns("valid*", "test*"))
     with pytest.raises(UsageError, match="not there"):
-        EXPERIMENTS[name].run(order(data=tmp_path / "nowhere", watch=never))
+        EXPERIMENTS[name].run(order(data=tmp_path, watch=never))

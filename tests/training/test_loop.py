@@ -44,7 +44,7 @@ def test_waiting_for_data_is_told(tmp_path: Path) -> None:
     waiting = run(tmp_path, LoopConfig(steps=10, log_steps=10))
     waiting.engine.feed(slow(waiting.engine._stream))
     train(waiting, Tasks(watch=statuses.append))
-    assert 0.5 <= statuses[0].waiting < 1
+    assert 0.1 <= statuses[0].waiting < 1
 
 
 @pytest.mark.parametrize("stop", [1, 4, 9])

@@ -51,7 +51,7 @@ def figure1(order: Order) -> dict[str, Any]:
     curves = {name: kept[name] if name in kept else _trained(name, test, order, priors) for name in SHOWN}
     save_file({**kept, **curves}, out / CURVES)
     at = fig1.score_places()
-    field = denoiser_score(at, BUDGETS[order.budget].prior, order.seed, partial(order.watch, "denoiser"))
+    field = denoiser_score(at, BUDGETS[order.budget].denoiser, order.seed, partial(order.watch, "denoiser"))
     paths = fig1.draw(out, test.density, curves, field)
     return {"budget": order.budget, "seed": order.seed, "files": [str(path) for path in paths]}
 

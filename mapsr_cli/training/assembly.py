@@ -26,7 +26,11 @@ from mapsr_cli.zoo import Card, describe_kernel, load_model, load_pinv, save_mod
 from mapsr_cli.zoo.prior import PriorCard, load_prior, save_prior
 
 WEIGHTS = "weights.safetensors"
+PINV = ".pinv.safetensors"
+"""Suffix of an A⁺ by convolution, beside the model that was trained with it."""
 SNAPSHOTS = "snapshots"
+NOISE_AT_FIRST = 0.1
+"""Weights of the noise in a network that starts from a deterministic one, as a share of fresh ones."""
 PRECISIONS = {"auto": "no", "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -62,8 +66,19 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None, init: Path 
 
 
 def _start_from(network: nn.Module, given: nn.Module, path: Path) -> None:
+    """Take the weights of `given`; for the noise that a deterministic one lacks, a stochastic network keeps its own.
+
+    Those are made small: what was learnt, batch statistics included, is of images that vary less than the noise.
+    """
+    own, found = network.state_dict(), given.state_dict()
+    noise = getattr(network.config, "noise_dim", 0) - getattr(given.config, "noise_dim", 0)
+    for name, value in own.items():
+        if noise > 0 and value.dim() == 4 and name in found and value[:, :-noise].shape == found[name].shape:
+            found[name] = torch.cat(
+                [found[name], NOISE_AT_FIRST * value[:, -noise:]], dim=1
+            )  # noise comes last, see `with_noise`
     try:
-        network.load_state_dict(given.state_dict())
+        network.load_state_dict(found)
     except RuntimeError as error:
         raise UsageError(
             f"--init {path}: its network is not this run's", "give the same preset and generator settings"
@@ -149,7 +164,7 @@ def export(
     save_model(path, result.generator, card)
     if isinstance(result.constraint, AffineConvolution):
         pinv = ConvPinv(result.constraint.kernels.detach())
-        save_pinv(path.with_suffix(".pinv.safetensors"), pinv, kernel, __version__)
+        save_pinv(path.with_suffix(PINV), pinv, kernel, __version__)
 
 
 def snapshot_keeper(recipe: Recipe, location: str, run: Run) -> Callable[[nn.Module, int, float], None]:

@@ -1,6 +1,7 @@
 """A tiny checkpoint that all rooms can use, a Hub on loopback, and a quiet processor."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,18 @@ def tiny_model(tiny_card: Card, tmp_path_factory: pytest.TempPathFactory) -> Pat
     torch.nn.init.normal_(network.tail.weight, std=0.05)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_model(path, network, tiny_card)
+    return path
+
+
+@pytest.fixture(scope="session")
+def stochastic_model(tiny_card: Card, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with two noise maps that matter."""
+    torch.manual_seed(0)
+    card = replace(tiny_card, name="tiny-z", method="affgan", config={**tiny_card.config, "noise_dim": 2})
+    network = Compact(CompactConfig(**card.config))
+    torch.nn.init.normal_(network.tail.weight, std=0.05)
+    path = tmp_path_factory.mktemp("weights") / "tiny-z.safetensors"
+    save_model(path, network, card)
     return path
 
 

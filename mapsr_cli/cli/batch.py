@@ -2,15 +2,18 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from mapsr_cli.cli.paths import PIPE, Job
-from mapsr_cli.cli.report import complain, fetching, progress_bar, result, say
+from mapsr_cli.cli.paths import PIPE, Job, page_path, source_name
+from mapsr_cli.cli.report import FileProgress, complain, fetching, printable, progress_bar, result, say
 from mapsr_cli.errors import DiskFullError, ImageError, MapsrError, UsageError
-from mapsr_cli.imaging import check_target, find_kernel, make_folder, output_format, write_bytes
+from mapsr_cli.evaluation.before_after import Compared, before_after, facts_of, kept
+from mapsr_cli.imaging import check_target, find_kernel, make_folder, output_format, read_frames, write_bytes
+from mapsr_cli.imaging.seen import as_image
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.devices import choose_device, choose_dtype
 from mapsr_cli.inference.files import Encoded, Loaded, Made, Output, encode_made, load_file, make
@@ -28,6 +31,7 @@ def make_upscaler(
     device: str,
     precision: str,
     strength: float,
+    seed: int = 0,
 ) -> Upscaler:
     """The upscaler that the options of `mapsr upscale` describe."""
     with fetching(model or DEFAULT_MODEL) as fetched:
@@ -36,7 +40,7 @@ def make_upscaler(
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
     chosen = choose_device(device)
-    settings = Settings(consistency, _tile(tile), chosen, choose_dtype(precision, chosen), strength)
+    settings = Settings(consistency, _tile(tile), chosen, choose_dtype(precision, chosen), strength, seed)
     return Upscaler(loaded, settings, a)
 
 
@@ -58,6 +62,8 @@ class Batch:
     file_format: str | None = None
     overwrite: bool = False
     skip_existing: bool = False
+    compare: bool = False
+    """Whether a before/after page goes with each picture."""
     debug: bool = False
     quiet: bool = False
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -67,28 +73,45 @@ class Batch:
 
     def run(self, jobs: list[Job]) -> None:
         """Every job; a MapsrError ends only its own, a full disk what is left of them."""
-        if self.upscaler.settings.strength < 1:
-            strength = self.upscaler.settings.strength
-            say(f"note: --strength {strength:g}: the guarantee is off, results do not give their originals back")
+        self._warn()
         with progress_bar() as progress:
-
-            def compute(job: Job, loaded: Loaded) -> Made:
-                place = f"{self.skipped + len(self.results) + len(self.failed) + 1}/{len(jobs)} " if jobs[1:] else ""
-                return make(loaded, self.upscaler, partial(progress, place + job.source.name))
-
-            for job, outcome in overlapped(self._due(jobs), self._read, compute, self._store):
+            for job, outcome in self._upscaled(jobs, len(jobs), progress):
                 if isinstance(outcome, MapsrError):
                     self._fail(job, outcome)
-                elif outcome is None:
-                    self.skipped += 1
-                else:
-                    self._tell(job, outcome)
         left = len(jobs) - self.skipped - len(self.results) - len(self.failed)
+        self._sum_up(len(jobs), len(jobs), left)
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {"results": self.results, "failed": self.failed}
+
+    def _warn(self) -> None:
+        strength = self.upscaler.settings.strength
+        if strength < 1:
+            say(f"note: --strength {strength:g}: the guarantee is off, results do not give their originals back")
+
+    def _upscaled(
+        self, jobs: list[Job], total: int, progress: FileProgress
+    ) -> Generator[tuple[Job, Encoded | MapsrError | None]]:
+        """Jobs, of `total` in all, with what came of each; successes are told."""
+
+        def compute(job: Job, loaded: Loaded) -> Made:
+            place = f"{self.skipped + len(self.results) + len(self.failed) + 1}/{total} " if total > 1 else ""
+            return make(loaded, self.upscaler, partial(progress, place + job.source.name), job.sample)
+
+        for job, outcome in overlapped(self._due(jobs), self._read, compute, self._store):
+            if isinstance(outcome, Encoded):
+                self._tell(job, outcome)
+            elif outcome is None:
+                self.skipped += 1
+            yield job, outcome
+
+    def _sum_up(self, files: int, inputs: int, left: int) -> None:
         if self.skipped:
-            say(f"{self.skipped} of {len(jobs)} files were there already")
-        if len(jobs) > 1 and self.failed:
+            say(f"{self.skipped} of {files} files were there already")
+        if inputs > 1 and self.failed:
             names = ", ".join(f["input"] for f in self.failed)
-            say(f"{len(self.failed)} of {len(jobs)} files failed: {names}" + (f"; {left} not tried" if left else ""))
+            say(f"{len(self.failed)} of {inputs} files failed: {names}" + (f"; {left} not tried" if left else ""))
 
     def _due(self, jobs: list[Job]) -> Iterator[Job]:
         for job in jobs:
@@ -101,9 +124,18 @@ class Batch:
 
     def _read(self, job: Job) -> Loaded:
         if job.target != PIPE:
-            check_target(job.target, self.overwrite or self.skip_existing)
-            make_folder(job.target.parent)
+            page = self._page_path(job)
+            self._check(job.target, *([page] if page else []))
+        return self._load(job)
+
+    def _load(self, job: Job) -> Loaded:
         return load_file(sys.stdin.buffer.read() if job.source == PIPE else job.source, self._output_of(job))
+
+    def _check(self, *targets: Path) -> None:
+        """Raise ImageError where one of them may not be written; make the folder that they go into."""
+        for target in targets:
+            check_target(target, self.overwrite or self.skip_existing)
+        make_folder(targets[0].parent)
 
     def _output_of(self, job: Job) -> Output:
         if job.target == PIPE:
@@ -117,12 +149,30 @@ class Batch:
             sys.stdout.buffer.write(encoded.data)
             return encoded
         try:
+            if page := self._page_path(job):  # first: a file that is there has its page
+                write_bytes(page, self._page(job, made, encoded), self.overwrite or self.skip_existing)
             write_bytes(job.target, encoded.data, self.overwrite)
         except FileExistsError as error:
             if self.skip_existing:
                 return None
             raise ImageError(f"{job.target} has come into being meanwhile", "--overwrite replaces it") from error
         return encoded
+
+    def _page_path(self, job: Job) -> Path | None:
+        """Of the page about this one file, if there is to be one."""
+        return page_path(job.target) if self.compare else None
+
+    def _page(self, job: Job, made: Made, encoded: Encoded) -> bytes:
+        """A before/after page of what the file stores."""
+        original, upscaled = made.loaded.frames.pictures[0], made.frames.pictures[0]
+        if not self._output_of(job).lossless:
+            upscaled = read_frames(encoded.data, max_pixels=encoded.frames * upscaled.levels[0].numel()).pictures[0]
+        label = f"after: {self.upscaler.model.card.name}"
+        compared = Compared(original, self.upscaler.kernel.scale, [label], lambda: [as_image(upscaled)])
+        names = source_name(job), printable(job.target.name)
+        facts = facts_of(self.upscaler, original, names, encoded.consistency)
+        lead = kept(names[1], encoded.consistency, self.upscaler)
+        return before_after(names[1], lead, compared, facts).encode()
 
     def _fail(self, job: Job, error: MapsrError) -> None:
         if self.debug:
@@ -135,7 +185,9 @@ class Batch:
         kernel, held = self.upscaler.kernel, encoded.consistency
         name, lossless = self.upscaler.model.card.name, self._output_of(job).lossless
         entry = {"input": str(job.source), "output": str(job.target), "model": name, "scale": kernel.scale}
-        self.results.append({**entry, "kernel": kernel.name, **encoded.summary()})
+        drawn = {"seed": self.upscaler.settings.seed, "sample": job.sample} if self.upscaler.model.noise_dim else {}
+        shown = {"page": str(page)} if (page := self._page_path(job)) else {}
+        self.results.append({**entry, "kernel": kernel.name, **drawn, **shown, **encoded.summary()})
         for note in encoded.notes:
             say(f"note: {job.source}: {note}")
         if not lossless:

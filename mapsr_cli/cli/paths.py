@@ -2,17 +2,21 @@
 
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mapsr_cli.cli.report import printable
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.imaging import output_format
 from mapsr_cli.imaging.formats import SUFFIXES
 
 PIPE = Path("-")
 LISTS = (".txt", ".lst")
+SHEET, MAP = "_samples", "_spread"
+"""Endings of a contact sheet's and a map's name."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,37 @@ class Job:
 
     source: Path
     target: Path
+    sample: int = 1
+    """Number of the draw, where the model is stochastic."""
+
+    def samples(self, count: int) -> list["Job"]:
+        """This one `count` times: photo_x4.png becomes photo_x4_1.png, photo_x4_2.png, …"""
+        return [Job(self.source, beside(self.target, f"_{n}"), n) for n in range(1, count + 1)]
+
+
+def beside(target: Path, ending: str, extension: str | None = None) -> Path:
+    """photo_x4.png → photo_x4<ending>.png, or with another extension."""
+    return target.with_name(f"{target.stem}{ending}{target.suffix if extension is None else extension}")
+
+
+def sheet_path(target: Path) -> Path:
+    """Of the contact sheet of photo_x4.png's samples: photo_x4_samples.png."""
+    return beside(target, SHEET, ".png")
+
+
+def map_path(target: Path) -> Path:
+    """Of the map of where they differ: photo_x4_spread.png."""
+    return beside(target, MAP, ".png")
+
+
+def page_path(target: Path) -> Path:
+    """Of the before/after page: photo_x4.html."""
+    return beside(target, "", ".html")
+
+
+def source_name(job: Job) -> str:
+    """What people call the input."""
+    return "standard input" if job.source == PIPE else printable(job.source.name)
 
 
 @dataclass(frozen=True)
@@ -81,12 +116,13 @@ def _is_folder(path: Path) -> bool:
 
 
 def _in_folder(folder: Path, recursive: bool, suffix: str) -> Iterator[Source]:
-    """Images in a folder; not those that an earlier run put there."""
+    """Images in a folder; not those that an earlier run put there, samples, sheets and maps included."""
     found = sorted(folder.rglob("*") if recursive else folder.glob("*"))
+    ours = re.compile(rf"{re.escape(suffix)}(_\d+|{SHEET}|{MAP})?$")
     images = [p for p in found if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and _is_plain(p)]
     if not images:
         raise UsageError(f"{folder}: no images there", "--recursive looks in its folders too")
-    yield from (Source(path, folder) for path in images if not path.stem.endswith(suffix))
+    yield from (Source(path, folder) for path in images if not ours.search(path.stem))
 
 
 def _is_plain(path: Path) -> bool:

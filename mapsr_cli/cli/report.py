@@ -15,6 +15,8 @@ from mapsr_cli.errors import MapsrError
 if TYPE_CHECKING:
     from rich.console import Console
 
+FileProgress = Callable[[str, str, int, int], None]
+"""Called with (file, stage, done, total)."""
 WIDE = 160
 """Columns of a table that goes into a file or a pipe, where nothing needs to fold."""
 
@@ -93,8 +95,8 @@ def failures(debug: bool) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, str, int, int], None]]:
-    """Yields a callback (file, stage, done, total). On a terminal it draws a bar; elsewhere it is silent."""
+def progress_bar() -> Iterator[FileProgress]:
+    """Yields a callback. On a terminal it draws a bar; elsewhere it is silent."""
     if not (sys.stderr.isatty() and stderr().is_terminal):
         yield lambda name, stage, done, total: None
         return

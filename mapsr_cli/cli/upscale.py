@@ -1,6 +1,7 @@
 """`mapsr upscale`: the main job."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,20 @@ def upscale(
         float,
         typer.Option(min=0, max=1, help="Below 1: a softer projection for noisy and JPEG inputs; no guarantee then."),
     ] = 1.0,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=99,
+            metavar="N",
+            help="Of a stochastic model: photo_x4_1.png to photo_x4_N.png, a contact sheet (photo_x4_samples.png) "
+            "and a map of where they differ (photo_x4_spread.png).",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="S", help="Of a stochastic model's noise (0).", show_default=False)
+    ] = None,
     tile: Annotated[str, typer.Option(metavar="auto|N|off", help="Tile side in input pixels.")] = "auto",
     device: options.Device = "auto",
     precision: options.NetworkPrecision = options.Precision.auto,
@@ -54,6 +69,9 @@ def upscale(
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Folders in folders too.")] = False,
     overwrite: options.Overwrite = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave files that exist.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="A before/after page beside each output (photo_x4.html).")
+    ] = False,
     animate: Annotated[bool, typer.Option("--animate", help="Take animations and stacks, frame by frame.")] = False,
     max_pixels: options.MaxPixels = None,
     json: options.Json = False,
@@ -63,6 +81,8 @@ def upscale(
     with failures(debug):
         from mapsr_cli.cli import paths
         from mapsr_cli.cli.batch import Batch, make_upscaler
+        from mapsr_cli.cli.sampling import SampledBatch, check_stochastic
+        from mapsr_cli.errors import UsageError
         from mapsr_cli.imaging import MAX_PIXELS, output_format
         from mapsr_cli.inference.files import Output
 
@@ -70,17 +90,25 @@ def upscale(
             raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
         if json and output == paths.PIPE:
             raise typer.BadParameter("--json and -o - would both use standard output")
+        if output == paths.PIPE and (samples or compare):
+            what = "--samples writes several files" if samples else "--compare writes a page beside the output"
+            raise UsageError(f"{what}: not through a pipe", "-o FILE or -o FOLDER")
         if file_format is not None:
             output_format(file_format)
-        upscaler = make_upscaler(model, kernel, sigma, consistency.value, tile, device, precision.value, strength)
+        upscaler = make_upscaler(
+            model, kernel, sigma, consistency.value, tile, device, precision.value, strength, seed or 0
+        )
+        if samples is not None or seed is not None:
+            check_stochastic(upscaler)
         suffix = suffix or f"_x{upscaler.kernel.scale}"
         sources = paths.find_sources(inputs, recursive, suffix)
         folder = output is not None and paths.is_folder(output, inputs, sources)
         jobs = paths.Share.from_environment().of(paths.plan(sources, output, folder, suffix, file_format))
         made = Output(output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate)
-        batch = Batch(upscaler, made, file_format, overwrite, skip_existing, debug, quiet=json)
+        make_batch = partial(SampledBatch, count=samples) if samples else Batch
+        batch = make_batch(upscaler, made, file_format, overwrite, skip_existing, compare, debug, quiet=json)
         batch.run(jobs)
         if json:
-            document({"results": batch.results, "failed": batch.failed})
+            document(batch.document())
         if batch.failed:
             raise typer.Exit(1)

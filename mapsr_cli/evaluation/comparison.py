@@ -7,14 +7,14 @@ the versions stand side by side.
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from importlib import resources
 
 from torch import Tensor
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.imaging import Picture, encode, output_format
+from mapsr_cli.imaging import Picture, Tags, encode, output_format
 
 WEBP_LIMIT = 16383
 """Pixels a side."""
@@ -28,12 +28,16 @@ class View:
     """What the reader chooses it by."""
     levels: Tensor
     """[C, h, w] whole levels 0 … 255, C = 1 or 3. Smaller than another view, it is enlarged by nearest neighbour."""
+    tags: Tags = field(default_factory=Tags)
+    """With its colour profile, for the browser to show it by."""
 
 
-def data_uri(levels: Tensor) -> str:
+def data_uri(levels: Tensor, tags: Tags | None = None) -> str:
     """[C, h, w] whole levels 0 … 255 as a `data:` URI: lossless WebP, or PNG where that is too large for it."""
     kind = "webp" if max(levels.shape[-2:]) <= WEBP_LIMIT else "png"
-    data = base64.b64encode(encode(Picture(levels.byte()), output_format(kind), None, None)).decode()
+    data = base64.b64encode(
+        encode(Picture(levels.byte(), tags=tags or Tags()), output_format(kind), None, None)
+    ).decode()
     return f"data:image/{kind};base64,{data}"
 
 
@@ -60,7 +64,7 @@ def _image(view: View, width: int, height: int) -> str:
     label = escape(view.label)
     return (
         f'<img{nearest} alt="{label}" title="{label}" width="{width}" height="{height}" draggable="false" '
-        f'src="{data_uri(view.levels)}">'
+        f'src="{data_uri(view.levels, view.tags)}">'
     )
 
 

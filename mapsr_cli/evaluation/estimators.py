@@ -106,6 +106,14 @@ class Checkpoint:
         return Estimate(up.levels.float(), up.mse_float, up.consistency, seconds)
 
 
+class StochasticCheckpoint(Checkpoint):
+    """One that takes noise: its estimate is the first sample."""
+
+    def samples(self, lr: Tensor, n: int) -> Tensor:
+        """The first n samples of the settings' seed."""
+        return torch.stack([self.upscaler.upscale(lr, PEAK, sample=k).levels.float() for k in range(1, n + 1)])
+
+
 class Folder:
     """Finished files, matched to the HR images by stem (`baby.png`, or `baby_x4.png` as `mapsr upscale` names them)."""
 
@@ -171,4 +179,5 @@ def _make_estimator(name: str, model: Model | None, kernel: Kernel, settings: Se
         return Folder(Path(name.removeprefix(FOLDER)), kernel)
     if model.card.constraint != "affine":
         settings = replace(settings, consistency="none")
-    return Checkpoint(Upscaler(model, settings, kernel))
+    kind = StochasticCheckpoint if model.noise_dim else Checkpoint
+    return kind(Upscaler(model, settings, kernel))

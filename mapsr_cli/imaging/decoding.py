@@ -54,13 +54,27 @@ def decode(image: ImageFile.ImageFile, data: bytes, holds: Holds) -> Decoded:
     return Decoded(_turned(colour, turn), turned, found.peak, found.notes, found.inks_became_rgb)
 
 
-def _shallow(found: Decoded, holds: Holds) -> Decoded:
-    def rounded(samples: Samples) -> Samples:
-        return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+def inks_as_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
+    """A CMYK image as sRGB, by its profile where that can be used; and by what it was converted."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, ImportError):
+        converted = None
+    if converted is None:
+        return image.convert("RGB"), "the plain formula, for want of a profile"
+    return converted, "its profile"
 
-    alpha = None if found.alpha is None else rounded(found.alpha)
+
+def _shallow(found: Decoded, holds: Holds) -> Decoded:
+    alpha = None if found.alpha is None else in_8_bits(found.alpha)
     note = f"reduced from 16 bits to 8, which is what {holds.where} holds"
-    return Decoded(rounded(found.colour), alpha, 255, (*found.notes, note), found.inks_became_rgb)
+    return Decoded(in_8_bits(found.colour), alpha, 255, (*found.notes, note), found.inks_became_rgb)
+
+
+def in_8_bits(samples: Samples) -> Samples:
+    """16-bit samples as the nearest ones of 8 bits."""
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _turned(samples: Samples, turn: int) -> Samples:
@@ -122,12 +136,7 @@ class _Reader:
         image, profile = self.image, self.image.info.get("icc_profile")
         if self.holds.inks:
             return Decoded(np.array(image), None, 255)
-        how = "its profile"
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError, ImportError):
-            converted, how = image.convert("RGB"), "the plain formula, for want of a profile"
+        converted, how = inks_as_rgb(image, profile)
         note = f"converted from CMYK to RGB by {how}"
         return Decoded(np.array(converted), None, 255, (note,), inks_became_rgb=True)
 

@@ -8,6 +8,7 @@ from mapsr_cli.imaging.psf import find_kernel
 from mapsr_cli.operators import Kernel
 
 PREFIX = "mapsr-"
+_OPTIONAL = ("sigma", "seed", "sample")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class Provenance:
     """SHA-256 of the original file's bytes."""
     version: str
     """mapsr's version."""
+    seed: int | None = None
+    """Of a stochastic model's noise; None for a deterministic model."""
+    sample: int | None = None
+    """Number of the sample that was drawn with it."""
 
     def make_kernel(self) -> Kernel:
         """The kernel it names. Raises KernelError for a measured one whose file is not there."""
@@ -44,7 +49,7 @@ class Provenance:
     def from_text(cls, text: dict[str, str]) -> Self | None:
         """Read back what `to_text` wrote; None where it is missing or damaged."""
         found = {f.name: text.get(PREFIX + f.name.replace("_", "-")) for f in fields(cls)}
-        if any(value is None for name, value in found.items() if name != "sigma"):
+        if any(value is None for name, value in found.items() if name not in _OPTIONAL):
             return None
         try:
             return cls(
@@ -54,6 +59,8 @@ class Provenance:
                 sigma=None if found["sigma"] is None else float(found["sigma"]),
                 input_sha256=str(found["input_sha256"]),
                 version=str(found["version"]),
+                seed=None if found["seed"] is None else int(found["seed"]),
+                sample=None if found["sample"] is None else int(found["sample"]),
             )
         except ValueError:
             return None

@@ -17,11 +17,7 @@ class Estimator(nn.Module):
     def __init__(self, model: Model, clamp: bool = True) -> None:
         super().__init__()
         self.network, self.kernel, self.card, self.clamp = model.network, model.kernel, model.card, clamp
-
-    @property
-    def noise_dim(self) -> int:
-        """Noise maps beside x; 0 for a network that is deterministic."""
-        return int(getattr(self.network.config, "noise_dim", 0))
+        self.noise_dim = model.noise_dim
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         """The estimate for x, drawn with noise z [N, noise_dim, h, w] (default: standard normal) if it takes any."""

@@ -90,6 +90,8 @@ class Made:
     loaded: Loaded
     frames: Frames
     account: Account
+    sample: int
+    """Number of the draw, where the model is stochastic."""
 
 
 def upscale_file(source: Path | bytes, upscaler: Upscaler, output: Output, progress: Progress) -> Encoded:
@@ -105,21 +107,18 @@ def load_file(source: Path | bytes, output: Output) -> Loaded:
     return Loaded(frames, time.perf_counter() - began)
 
 
-def make(loaded: Loaded, upscaler: Upscaler, progress: Progress) -> Made:
-    """Upscale every frame."""
-    made = [upscale_picture(picture, upscaler, progress) for picture in loaded.frames.pictures]
+def make(loaded: Loaded, upscaler: Upscaler, progress: Progress, sample: int = 1) -> Made:
+    """Upscale every frame, all as the same sample."""
+    made = [upscale_picture(picture, upscaler, progress, sample) for picture in loaded.frames.pictures]
     upscaled = replace(loaded.frames, pictures=tuple(picture for picture, _ in made))
-    return Made(loaded, upscaled, sum((account for _, account in made), Account()))
+    return Made(loaded, upscaled, sum((account for _, account in made), Account()), sample)
 
 
 def encode_made(made: Made, upscaler: Upscaler, output: Output) -> Encoded:
     """Encode, with profile, EXIF and provenance. Raises ImageError."""
     began = time.perf_counter()
     originals, count = made.loaded.frames, len(made.frames.pictures)
-    kernel, first = upscaler.kernel, originals.pictures[0]
-    provenance = Provenance(
-        upscaler.model.card.name, kernel.name, kernel.scale, kernel.sigma, first.sha256, __version__
-    )
+    first, provenance = originals.pictures[0], _provenance(made, upscaler)
     data = encode_frames(made.frames, output.file_format, output.quality, provenance)
     encoded = time.perf_counter() - began
     # A WebP animation, though lossless to the eye, drops the colour under transparent pixels.
@@ -131,6 +130,13 @@ def encode_made(made: Made, upscaler: Upscaler, output: Output) -> Encoded:
     return Encoded(
         data, size, count, made.account, held.consistency, first.notes + made.account.notes, {**seconds, "total": total}
     )
+
+
+def _provenance(made: Made, upscaler: Upscaler) -> Provenance:
+    kernel, model = upscaler.kernel, upscaler.model
+    drawn = (upscaler.settings.seed, made.sample) if model.noise_dim else (None, None)
+    digest = made.loaded.frames.pictures[0].sha256
+    return Provenance(model.card.name, kernel.name, kernel.scale, kernel.sigma, digest, __version__, *drawn)
 
 
 def _held_by(data: bytes, originals: Frames, upscaler: Upscaler) -> Tally:

@@ -56,8 +56,8 @@ def _left_in_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
 
 
 @torch.inference_mode()
-def bytes_per_pixel(network: nn.Module, like: Tensor) -> float:
-    """Memory that a network takes per LR pixel: its largest activation on a small image `like` ours, times LIVE."""
+def bytes_per_pixel(network: nn.Module, *like: Tensor) -> float:
+    """Memory that a network takes per LR pixel: its largest activation on small inputs `like` ours, times LIVE."""
     largest = 0
 
     def look(module: nn.Module, inputs: object, output: object) -> None:
@@ -67,7 +67,7 @@ def bytes_per_pixel(network: nn.Module, like: Tensor) -> float:
 
     hooks = [module.register_forward_hook(look) for module in network.modules()]
     try:
-        network(like.new_zeros(1, like.shape[-3], _PROBE, _PROBE))
+        network(*(each.new_zeros(1, each.shape[-3], _PROBE, _PROBE) for each in like))
     finally:
         for hook in hooks:
             hook.remove()

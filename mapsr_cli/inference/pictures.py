@@ -47,8 +47,10 @@ class Account:
         return self.squared_float / max(self.samples, 1)
 
 
-def upscale_picture(picture: Picture, upscaler: Upscaler, progress: Progress) -> tuple[Picture, Account]:
-    """Upscale colour by the RGB (or grey) path, alpha and black ink by the grey one.
+def upscale_picture(
+    picture: Picture, upscaler: Upscaler, progress: Progress, sample: int = 1
+) -> tuple[Picture, Account]:
+    """Upscale colour by the RGB (or grey) path, alpha and black ink by the grey one; all as the same `sample`.
 
     Stored colour is not multiplied by alpha, and neither is ours: of the two, only this one can be kept bit for bit in
     whole levels. Colour under fully transparent pixels is first replaced by its visible neighbours', so nothing
@@ -59,7 +61,7 @@ def upscale_picture(picture: Picture, upscaler: Upscaler, progress: Progress) ->
     parts = [_light(colour[:3], picture.peak), colour[3:]] if inks else [colour]
     if picture.alpha is not None:
         parts.append(picture.alpha)
-    made = [upscaler.upscale(part, picture.peak, progress, exact=part is picture.alpha) for part in parts]
+    made = [upscaler.upscale(part, picture.peak, progress, part is picture.alpha, sample) for part in parts]
     levels = [part.levels for part in made]
     alpha = None if picture.alpha is None else levels.pop()
     colour = torch.cat([_light(levels[0], picture.peak), levels[1]]) if inks else levels[0]

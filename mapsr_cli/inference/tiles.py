@@ -15,6 +15,8 @@ from mapsr_cli.inference.memory import LEAST_TILE, is_out_of_memory, release
 
 Put = Callable[[slice, slice, Tensor], None]
 """Takes HR rows, HR columns and what belongs there [N, C, rows, cols]."""
+Beside = Callable[[slice, slice], tuple[Tensor, ...]]
+"""Gives what a network takes beside LR rows and columns of x."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,23 @@ def _scaled(span: slice, scale: int, origin: int = 0) -> slice:
     return slice(scale * (span.start - origin), scale * (span.stop - origin))
 
 
+def _nothing(rows: slice, cols: slice) -> tuple[Tensor, ...]:
+    return ()
+
+
 def run_tiled(
-    network: Callable[[Tensor], Tensor],
+    network: Callable[..., Tensor],
     x: Tensor,
     scale: int,
     size: int,
     halo: int,
     put: Put,
     progress: Callable[[int, int], None],
+    beside: Beside = _nothing,
 ) -> int:
     """network(x) for x [N, C, h, w], in tiles of `size` LR pixels, each handed to `put`. Reports (tiles done, tiles).
 
+    The network is called with a part of x, and with what `beside` has to go with it (noise maps).
     Returns the size of the last tiles: less than `size` where memory did not suffice for that. Raises MapsrError where
     it does not suffice for the smallest either.
     """
@@ -73,7 +81,8 @@ def run_tiled(
     waiting = deque(grid.tiles(size))
     while waiting:
         tile = waiting[0]
-        y = _attempt(network, x[..., tile.outer_rows, tile.outer_cols])
+        inputs = x[..., tile.outer_rows, tile.outer_cols], *beside(tile.outer_rows, tile.outer_cols)
+        y = _attempt(network, inputs)
         if y is None:
             size = _halved(size)
             waiting = deque(small for large in waiting for small in grid.cut(large.rows, large.cols, size))
@@ -87,14 +96,14 @@ def run_tiled(
     return size
 
 
-def _attempt(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | None:
-    """network(x); None where memory does not suffice."""
+def _attempt(network: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Tensor | None:
+    """network(*inputs); None where memory does not suffice."""
     try:
-        return network(x)
+        return network(*inputs)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-    release(str(x.device))  # only now: the exception held on to what the network had made
+    release(str(inputs[0].device))  # only now: the exception held on to what the network had made
     return None
 
 

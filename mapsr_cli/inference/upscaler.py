@@ -14,6 +14,7 @@ from mapsr_cli.errors import UsageError
 from mapsr_cli.imaging.memory import PictureLike, picture_from, picture_like
 from mapsr_cli.inference.comparison import difference, tally
 from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory
+from mapsr_cli.inference.noise import Noise
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.inference.tiles import run_tiled
 from mapsr_cli.operators import Consistency, Downsampling, Kernel, downsampling, make_strips, mend, soften
@@ -39,6 +40,8 @@ class Settings:
     """What the network computes in; the projection is always at least float32."""
     strength: float = 1.0
     """Below 1, what of a noisy input is kept: see `operators.soften`. The guarantee is then off."""
+    seed: int = 0
+    """Of a stochastic model's noise, 0 or more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,20 +106,21 @@ class Upscaler:
             return self.settings.tile or max(x.shape[-2:])
         if self._per_pixel is None:
             probe = torch.empty(3, 1, 1, dtype=self.settings.dtype, device=self.settings.device)
-            self._per_pixel = bytes_per_pixel(self.network, probe)
+            noise = (probe.new_empty(self.model.noise_dim, 1, 1),) if self.model.noise_dim else ()
+            self._per_pixel = bytes_per_pixel(self.network, probe, *noise)
         image = 4 * self.kernel.scale**2 * x.numel()  # the estimate itself, in float32
         free = free_memory(self.settings.device) - image
         return choose_tile(free, self._per_pixel, self.model.reach, self.settings.device)
 
-    def estimate(self, x: Tensor, progress: Progress = _silent) -> Tensor:
+    def estimate(self, x: Tensor, progress: Progress = _silent, sample: int = 1) -> Tensor:
         """f(x), the network alone: x [C, h, w] in [0, 1] (C = 1 or 3) → [C, s·h, s·w] float32, range not enforced."""
         s, (count, height, width) = self.kernel.scale, x.shape
         f = torch.empty(count, s * height, s * width, device=self.settings.device)
-        self._estimate(x, lambda rows, cols, part: f[:, rows, cols].copy_(part), progress)
+        self._estimate(x, lambda rows, cols, part: f[:, rows, cols].copy_(part), progress, sample)
         return f
 
     def _estimate(
-        self, x: Tensor, put: Callable[[slice, slice, Tensor], object], progress: Progress
+        self, x: Tensor, put: Callable[[slice, slice, Tensor], object], progress: Progress, sample: int
     ) -> tuple[str, ...]:
         """f(x), tile by tile; returns what is to be said about memory."""
         colour = x.to(self.settings.device, self.settings.dtype).expand(3, -1, -1)
@@ -127,38 +131,49 @@ class Upscaler:
 
         wanted = self.tile_for(x)
         used = run_tiled(
-            lambda part: self.network(part.contiguous(memory_format=torch.channels_last)),
+            lambda *inputs: self.network(*(part.contiguous(memory_format=torch.channels_last) for part in inputs)),
             colour[None],
             self.kernel.scale,
             wanted,
             self.model.reach,
             take,
             partial(progress, "network"),
+            partial(self._noise, sample),
         )
         return () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
 
+    def _noise(self, sample: int, rows: slice, cols: slice) -> tuple[Tensor, ...]:
+        """z [1, noise_dim, rows, cols] for a stochastic network; nothing for others."""
+        if not self.model.noise_dim:
+            return ()
+        z = Noise(self.model.noise_dim, self.settings.seed, sample).draw(rows, cols)
+        return (z[None].to(self.settings.device, self.settings.dtype),)
+
     @overload
-    def __call__(self, lr: Tensor, peak: int = 255, progress: Progress = _silent) -> Upscaled: ...
+    def __call__(self, lr: Tensor, peak: int = 255, progress: Progress = _silent, *, sample: int = 1) -> Upscaled: ...
     @overload
-    def __call__(self, lr: PictureLike) -> PictureLike: ...
-    def __call__(self, lr: Any, peak: int = 255, progress: Progress = _silent) -> Any:
+    def __call__(self, lr: PictureLike, *, sample: int = 1) -> PictureLike: ...
+    def __call__(self, lr: Any, peak: int = 255, progress: Progress = _silent, *, sample: int = 1) -> Any:
         """LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) → Upscaled, checked as `verify` does.
 
         A PIL image, or an array of uint8 or uint16 [h, w] or [h, w, S] → the same kind, upscaled, alpha included.
+        Of a stochastic model, `sample` is the number of the draw; the settings' seed and it give the same one again.
         """
         if not isinstance(lr, Tensor):
             from mapsr_cli.inference.pictures import upscale_picture  # which needs this module
 
-            return picture_like(upscale_picture(picture_from(lr), self, progress)[0], lr)
-        made = self.upscale(lr, peak, progress)
+            return picture_like(upscale_picture(picture_from(lr), self, progress, sample)[0], lr)
+        made = self.upscale(lr, peak, progress, sample=sample)
         held = tally(difference(made.levels, lr, self.kernel, peak), peak)
         return Upscaled(**vars(made), consistency=held.consistency)
 
     @torch.inference_mode()
-    def upscale(self, lr: Tensor, peak: int = 255, progress: Progress = _silent, exact: bool = False) -> Unchecked:
+    def upscale(
+        self, lr: Tensor, peak: int = 255, progress: Progress = _silent, exact: bool = False, sample: int = 1
+    ) -> Unchecked:
         """LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) → levels that nobody has checked yet.
 
-        `exact` ones (an alpha channel, which has no noise) are kept whatever the settings' strength.
+        `exact` ones (an alpha channel, in which the original has no noise) are kept whatever the settings' strength.
         """
         began = time.perf_counter()
         strength = 1.0 if exact else self.settings.strength
@@ -169,7 +184,7 @@ class Upscaler:
         def put(rows: slice, cols: slice, part: Tensor) -> None:
             f.write(rows, cols, width, part.to(strips.device))
 
-        notes = self._estimate(trusted.float() / peak, put, progress)
+        notes = self._estimate(trusted.float() / peak, put, progress, sample)
         estimated = time.perf_counter()
         progress("project", 0, 1)
         x = lr.to(strips.device, strips.dtype)

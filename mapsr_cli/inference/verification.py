@@ -19,7 +19,8 @@ from mapsr_cli.imaging import (
     read_provenance,
     write_bytes,
 )
-from mapsr_cli.imaging.difference_map import Caption, draw_difference
+from mapsr_cli.imaging.difference_map import draw_difference
+from mapsr_cli.imaging.plate import Caption
 from mapsr_cli.inference.comparison import Tally, compare
 from mapsr_cli.operators import Consistency, Kernel
 from mapsr_cli.operators.axis import lr_length

@@ -32,6 +32,10 @@ FREQUENCIES = 64
 """LR frequencies a side at which the spectrum of AAᵀ is looked at."""
 MOST_ITERATIONS = 10_000
 """Of conjugate gradients; near the limit of the condition number they take hundreds."""
+STRIP_BYTES = 1 << 23
+"""Of one HR plane of a strip, about."""
+LEAST_ROWS = 32
+"""LR rows in a strip, at least: more than A reads above and below a pixel."""
 PLANES = 128
 """LR images with one pixel of 1 that go through A at a time."""
 
@@ -111,9 +115,42 @@ class ConvolvedDownsampling(Downsampling):
         """(AAᵀ)⁻¹ r: [..., h, w] → [..., h, w], by conjugate gradients."""
         return _apply(self._solve, self._solve, r)
 
+    def plan(self, size: int) -> list[slice]:
+        """LR rows in strips of about `size` bytes of an HR plane, none of which reads beyond those beside it."""
+        (height, width), least = self.lr_size, max(LEAST_ROWS, 2 * self._phases.shape[1])
+        count = max(size // (self.kernel.scale**2 * width * self.dtype.itemsize), least)
+        starts = list(range(0, max(height - least, 0) + 1, count))
+        return [slice(a, b) for a, b in zip(starts, [*starts[1:], height], strict=True)]
+
+    def reads(self, part: slice) -> slice:
+        """The LR rows whose HR rows LR rows `part` of A y read."""
+        before, after = self._reach
+        return slice(max(part.start - before, 0), min(part.stop + after, self.lr_size[0]))
+
+    def hr(self, part: slice) -> slice:
+        """The HR rows of LR rows."""
+        return slice(self.kernel.scale * part.start, min(self.kernel.scale * part.stop, self.hr_size[0]))
+
+    @property
+    def _reach(self) -> tuple[int, int]:
+        """LR rows above and below an LR pixel that A reads."""
+        before = len(self._rows.before) // self.kernel.scale
+        return before, self._phases.shape[1] - 1 - before
+
+    def _border(self, part: slice, origin: int) -> Border:
+        """What `part` has of the upper and the lower border, for HR rows from `origin` on."""
+        empty = self._rows.before[:0]
+        first, last = part.start == 0, part.stop == self.lr_size[0]
+        return Border(self._rows.before if first else empty, self._rows.after - origin if last else empty)
+
     def _down(self, y: Tensor) -> Tensor:
-        (h, w), (_, rows, cols) = self.lr_size, self._phases.shape
-        extended = self._cols.extend(self._rows.extend(y.reshape(-1, 1, *self.hr_size), -2), -1)
+        return self.down_rows(slice(0, self.lr_size[0]), y)
+
+    def down_rows(self, part: slice, y: Tensor) -> Tensor:
+        """LR rows `part` of A y, [..., rows, w], for the HR rows of `reads(part)`. No autograd."""
+        (_, w), (_, rows, cols), h = self.lr_size, self._phases.shape, part.stop - part.start
+        border = self._border(part, self.hr(self.reads(part)).start)
+        extended = self._cols.extend(border.extend(y.reshape(-1, 1, *y.shape[-2:]), -2), -1)
         phases = functional.pixel_unshuffle(extended, self.kernel.scale)  # [N, s², h + P − 1, w + Q − 1]
         # What each pixel gives to each tap, and then every tap added where it belongs: conv2d is far slower in float64.
         given = (self._phases.flatten(1).T @ phases.flatten(2)).view(len(phases), -1, *phases.shape[-2:])
@@ -123,18 +160,34 @@ class ConvolvedDownsampling(Downsampling):
         return x.reshape(*y.shape[:-2], h, w)
 
     def _adjoint(self, r: Tensor) -> Tensor:
-        (_, rows, cols), (height, width) = self._phases.shape, self.hr_size
-        padded = functional.pad(r.reshape(-1, 1, *self.lr_size), (cols - 1, cols - 1, rows - 1, rows - 1))
+        return self.adjoint_rows(slice(0, self.lr_size[0]), r)
+
+    def adjoint_rows(self, part: slice, r: Tensor) -> Tensor:
+        """The HR rows of LR rows `part` of Aᵀ r, [..., rows, W], for r [..., h, w]. No autograd."""
+        (before, after), height, cols = self._reach, self.lr_size[0], self._phases.shape[2]
+        # Where a border is folded back onto some of them, all rows that it is folded onto are needed.
+        start = 0 if part.start < before else part.start
+        stop = height if part.stop + after >= height else part.stop
+        first = start - after - (before if start == 0 else 0)  # of the rows of r that reach them
+        last = stop + before + (after if stop == height else 0)
+        taken = r[..., max(first, 0) : min(last, height), :]
+        margins = (cols - 1, cols - 1, max(-first, 0), max(last - height, 0))
+        padded = functional.pad(taken.reshape(-1, 1, *taken.shape[-2:]), margins)
         phases = functional.conv2d(padded, self._phases.flip(-2, -1)[:, None])
         extended = functional.pixel_shuffle(phases, self.kernel.scale)
-        return self._cols.fold(self._rows.fold(extended, -2), -1).reshape(*r.shape[:-2], height, width)
+        wanted, origin = self.hr(part), self.kernel.scale * start
+        folded = self._cols.fold(self._border(slice(start, stop), origin).fold(extended, -2), -1)
+        rows = folded[..., wanted.start - origin : wanted.stop - origin, :]
+        return rows.reshape(*r.shape[:-2], *rows.shape[-2:])
 
     def _solve(self, r: Tensor) -> Tensor:
         tolerance = max(4 * torch.finfo(r.dtype).eps, 1e-13)
         return conjugate_gradients(self._gram, self._precondition, r, tolerance, MOST_ITERATIONS)
 
     def _gram(self, r: Tensor) -> Tensor:
-        product = self._down(self._adjoint(r))
+        """AAᵀ r + ridge·r, strip by strip: only they are of HR size."""
+        strips = (self.down_rows(part, self.adjoint_rows(self.reads(part), r)) for part in self.plan(STRIP_BYTES))
+        product = torch.cat(list(strips), -2)
         return product + self.ridge * r if self.ridge else product
 
     def _precondition(self, r: Tensor) -> Tensor:

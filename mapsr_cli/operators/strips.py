@@ -14,6 +14,7 @@ from torch import Tensor
 from mapsr_cli.operators.banded import Banded
 from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.convolved import ConvolvedDownsampling
+from mapsr_cli.operators.precision import exact_products
 from mapsr_cli.operators.separable import SeparableDownsampling
 
 STRIP_BYTES = 1 << 23
@@ -96,27 +97,29 @@ class Strips(ABC):
 
 
 def make_strips(op: Downsampling, size: int = STRIP_BYTES) -> Strips:
-    """Strips of about `size` bytes a plane; the whole at once where A is not separable."""
+    """Strips of about `size` bytes a plane."""
     if isinstance(op, SeparableDownsampling):
         return SeparableStrips(op, size)
     assert isinstance(op, ConvolvedDownsampling)
-    return WholeStrip(op)
+    return ConvolvedStrips(op, size)
 
 
-class WholeStrip(Strips):
-    """All rows in one strip: what is not separable has no matrix of rows."""
+class ConvolvedStrips(Strips):
+    """Through convolutions of some rows."""
 
-    def __init__(self, op: ConvolvedDownsampling) -> None:
-        self.op, self.dtype, self.device = op, op.dtype, op.device
-        self.plan = [slice(0, op.lr_size[0])]
+    def __init__(self, op: ConvolvedDownsampling, size: int = STRIP_BYTES) -> None:
+        self._op = self.op = op
+        self.dtype, self.device, self.plan = op.dtype, op.device, op.plan(size)
 
     def down(self, part: slice, fetch: Fetch) -> Tensor:
-        """A y."""
-        return self.op.down(fetch(self.hr(part)))
+        """LR rows `part` of A y: [C, rows, w]. `fetch` is asked once, for the HR rows of y that they need."""
+        with exact_products(self.device):
+            return self._op.down_rows(part, fetch(self.hr(self._op.reads(part))))
 
     def adjoint(self, part: slice, r: Tensor, base: Tensor) -> Tensor:
-        """Aᵀ r + base."""
-        return self.op.adjoint(r) + base
+        """The HR rows of LR rows `part` of Aᵀ r, added to `base` [C, rows, W], for r [C, h, w]."""
+        with exact_products(self.device):
+            return self._op.adjoint_rows(part, r) + base
 
 
 class SeparableStrips(Strips):

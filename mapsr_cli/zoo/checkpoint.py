@@ -31,6 +31,11 @@ class Model:
         """LR pixels on each side that an output pixel depends on."""
         return int(self.network.reach)  # type: ignore[arg-type]
 
+    @property
+    def noise_dim(self) -> int:
+        """Noise maps that the network takes beside x; 0 for one that is deterministic."""
+        return int(getattr(self.network.config, "noise_dim", 0))
+
 
 def save_model(path: Path, network: nn.Module, card: Card, dtype: torch.dtype = torch.float32) -> None:
     """Write weights in `dtype` (float32, float16 or bfloat16) and the card; to a temporary file first.

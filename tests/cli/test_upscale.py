@@ -1,6 +1,10 @@
+import base64
+import os
+import re
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from mapsr_cli.errors import MapsrError
@@ -164,3 +168,38 @@ def test_two_inputs_for_one_output(mapsr: Mapsr, photo: Path, tmp_path: Path, ti
     done = mapsr("upscale", photo, twin, "-m", tiny_model)
     assert done.code == 2
     assert "would both be written" in done.stderr
+
+
+def test_compare(mapsr: Mapsr, photo: Path, tiny_model: Path) -> None:
+    done = mapsr("upscale", photo, "-m", tiny_model, "--compare", "--json")
+    page = photo.with_name("photo_x4.html")
+    assert done.json["results"][0]["page"] == str(page)
+    html = page.read_text("utf-8")
+    assert "photo_x4.png, downscaled by bicubic ×4 and rounded, is the input again, bit for bit." in html
+    assert html.count("<img") == 2
+    assert mapsr("verify", photo, photo.with_name("photo_x4.png")).code == 0
+
+
+def test_pages_are_kept_unless_told(mapsr: Mapsr, photo: Path, tiny_model: Path) -> None:
+    page = photo.with_name("photo_x4.html")
+    page.write_text("mine")
+    words = ("upscale", photo, "-m", tiny_model, "--compare")
+    assert mapsr(*words).code == 1
+    assert page.read_text() == "mine"
+    assert not photo.with_name("photo_x4.png").exists()
+    assert mapsr(*words, "--overwrite").code == 0
+    assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_page_shows_what_a_lossy_file_stores(mapsr: Mapsr, photo: Path, tiny_model: Path) -> None:
+    assert mapsr("upscale", photo, "-m", tiny_model, "--compare", "--format", "jpg", "--quality", 20).code == 0
+    uris = re.findall(r'src="data:image/webp;base64,([^"]*)"', photo.with_name("photo_x4.html").read_text("utf-8"))
+    shown = read_picture(base64.b64decode(uris[1])).levels
+    assert torch.equal(shown, read_picture(photo.with_name("photo_x4.jpg")).levels)
+
+
+def test_a_page_of_an_input_with_an_odd_name(mapsr: Mapsr, tmp_path: Path, tiny_model: Path) -> None:
+    source = tmp_path / os.fsdecode(b"<b>\xff&.png")
+    save(LR, tmp_path / "plain.png").rename(source)
+    assert mapsr("upscale", source, "-m", tiny_model, "--compare").code == 0
+    assert "&lt;b&gt;\\udcff&amp;.png" in source.with_name(f"{source.stem}_x4.html").read_text("utf-8")

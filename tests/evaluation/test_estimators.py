@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import CheckpointError, ImageError, UsageError
-from mapsr_cli.evaluation.estimators import interpolate, make_estimators, minimum_norm
+from mapsr_cli.evaluation.estimators import SamplingEstimator, interpolate, make_estimators, minimum_norm
 from mapsr_cli.inference import Settings
 from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.operators.kernels import cubic, lanczos3
@@ -124,3 +124,19 @@ def test_scales(tiny_model: Path) -> None:
 def test_unknown_models() -> None:
     with pytest.raises(CheckpointError, match="no model 'bicubik'"):
         make_estimators(["bicubik"], Settings())
+
+
+def test_a_stochastic_checkpoint_is_sampled(stochastic_model: Path) -> None:
+    a, made = make_estimators([str(stochastic_model)], Settings())
+    estimator = made[str(stochastic_model)]
+    assert isinstance(estimator, SamplingEstimator)
+    lr = lr_of(scene(48, 40, contrast=0.5), a)
+    samples = estimator.samples(lr, 3)
+    assert samples.shape == (3, 3, 48, 40)
+    assert (samples[0] != samples[1]).any()
+    assert torch.equal(samples[0], estimator(lr, "").levels)
+
+
+def test_a_deterministic_one_is_not(tiny_model: Path) -> None:
+    _, made = make_estimators([str(tiny_model)], Settings())
+    assert not isinstance(made[str(tiny_model)], SamplingEstimator)

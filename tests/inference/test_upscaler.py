@@ -7,6 +7,7 @@ from mapsr_cli.errors import UsageError
 from mapsr_cli.imaging import read_picture
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.devices import choose_device, choose_dtype
+from mapsr_cli.inference.upscaler import ConsistencyLevel
 from mapsr_cli.operators import consistency, downsampling, make_kernel, soften, to_levels
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 from tests.pictures import EXAMPLES, lr_of, scene
@@ -110,3 +111,32 @@ def test_devices() -> None:
     for name in ("tpu9", "cuda:99", "meta"):
         with pytest.raises(UsageError):
             choose_device(name)
+
+
+@pytest.mark.parametrize("level", ["bits", "none"])
+def test_samples_differ_and_each_gives_the_original_back(stochastic_model: Path, level: ConsistencyLevel) -> None:
+    model = load_model(stochastic_model)
+    x = lr_of(scene(96, 80, contrast=0.5), model.kernel).byte()
+    first, second = (Upscaler(model, Settings(level))(x, sample=sample) for sample in (1, 2))
+    assert (first.levels != second.levels).double().mean() > 0.1
+    assert (first.consistency.holds, second.consistency.holds) == ((level == "bits",) * 2)
+    assert torch.equal(Upscaler(model, Settings(level)).upscale(x).levels, first.levels)
+    assert not torch.equal(Upscaler(model, Settings(level, seed=1)).upscale(x).levels, first.levels)
+
+
+@pytest.mark.parametrize("tile", [7, 33])
+def test_noise_knows_no_tiles(stochastic_model: Path, tile: int) -> None:
+    model, x = load_model(stochastic_model), scene(70, 90).byte()
+    whole = Upscaler(model, Settings(tile=0)).estimate(x / 255, sample=3)
+    tiled = Upscaler(model, Settings(tile=tile)).estimate(x / 255, sample=3)
+    assert (tiled - whole).abs().max() <= 1e-5
+    assert torch.equal(*(Upscaler(model, Settings(tile=t)).upscale(x).levels for t in (0, tile)))
+
+
+def test_tiles_are_chosen_for_stochastic_networks_too(stochastic_model: Path) -> None:
+    assert Upscaler(load_model(stochastic_model)).tile_for(torch.zeros(3, 9, 9)) >= 32
+
+
+def test_samples_of_pictures_and_arrays(stochastic_model: Path) -> None:
+    upscaler, picture = Upscaler(load_model(stochastic_model)), scene(9, 8).byte().permute(1, 2, 0).numpy()
+    assert (upscaler(picture, sample=1) != upscaler(picture, sample=2)).any()

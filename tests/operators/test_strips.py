@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from mapsr_cli.operators import Levels, downsampling, make_kernel, make_psf, make_strips, to_levels
+from mapsr_cli.operators.convolved import ConvolvedDownsampling
+from mapsr_cli.operators.psf import Psf
 from mapsr_cli.operators.separable import SeparableDownsampling
 from mapsr_cli.operators.strips import LEAST_ROWS, band
 
@@ -70,12 +72,41 @@ def test_levels(peak: int, dtype: torch.dtype) -> None:
     assert ((estimate - f[1, :3, :3]).abs()[~far] <= 1 / 128).all()
 
 
-def test_a_kernel_that_is_not_separable_is_one_strip() -> None:
-    plane = torch.rand(5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).tolist()
-    op = downsampling(make_psf("measured", plane, 2), (24, 20), torch.float64)
+def measured(rows: int, cols: int, scale: int) -> Psf:
+    plane = torch.rand(rows, cols, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    plane[rows // 2, cols // 2] += 0.5 * rows * cols  # far from singular
+    return make_psf("measured", plane.tolist(), scale)
+
+
+@pytest.mark.parametrize(("rows", "cols", "scale"), [(5, 6, 2), (15, 9, 4), (1, 1, 3), (61, 7, 4)])
+@pytest.mark.parametrize("size", [(133, 11), (65, 8), (33, 20), (1, 5)])
+@pytest.mark.parametrize("less", [0, 1])
+def test_strips_of_a_measured_kernel(rows: int, cols: int, scale: int, size: tuple[int, int], less: int) -> None:
+    op = downsampling(measured(rows, cols, scale), (scale * size[0] - less, scale * size[1]), torch.float64)
+    assert isinstance(op, ConvolvedDownsampling)
+    generator = torch.Generator().manual_seed(0)
+    y, r = (torch.rand(3, *n, dtype=torch.float64, generator=generator) for n in (op.hr_size, size))
     strips = make_strips(op, 1)
-    y, r = torch.rand(3, 24, 20, dtype=torch.float64), torch.rand(3, 12, 10, dtype=torch.float64)
-    assert strips.plan == [slice(0, 12)]
-    assert (strips.dtype, strips.device.type) == (torch.float64, "cpu")
-    assert torch.equal(strips.down_whole(lambda rows: y[:, rows]), op.down(y))
-    assert torch.equal(strips.adjoint(strips.plan[0], r, y), op.adjoint(r) + y)
+    assert len(strips.plan) == max(size[0] // max(LEAST_ROWS, 2 * op._phases.shape[1]), 1)
+    assert torch.allclose(strips.down_whole(lambda part: y[:, part]), op.down(y), rtol=0, atol=1e-12)
+    adjoint = torch.cat([strips.adjoint(part, r, y[:, strips.hr(part)]) for part in strips.plan], dim=1)
+    assert torch.allclose(adjoint, op.adjoint(r) + y, rtol=0, atol=1e-12)
+
+
+def test_the_gram_matrix_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    op = downsampling(measured(15, 9, 4), (4 * 133, 44), torch.float64)
+    assert isinstance(op, ConvolvedDownsampling)
+    r = torch.rand(2, 133, 11, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr("mapsr_cli.operators.convolved.STRIP_BYTES", 1)
+    assert len(op.plan(1)) == 4
+    assert torch.allclose(op._gram(r), op.down(op.adjoint(r)), rtol=0, atol=1e-12)
+
+
+def test_a_strip_of_a_measured_kernel_reads_no_further_than_its_neighbours() -> None:
+    op = downsampling(measured(61, 7, 2), (2 * 700, 8))
+    assert isinstance(op, ConvolvedDownsampling)
+    plan = op.plan(1)
+    for index, part in enumerate(plan):
+        around = plan[max(index - 1, 0) : index + 2]
+        assert around[0].start <= op.reads(part).start
+        assert op.reads(part).stop <= around[-1].stop

@@ -1,0 +1,118 @@
+"""`mapsr upscale --samples`: every picture several times, a contact sheet, and a map of where the samples differ."""
+
+import os
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mapsr_cli.cli.batch import Batch
+from mapsr_cli.cli.paths import Job, map_path, page_path, sheet_path, source_name
+from mapsr_cli.cli.report import FileProgress, printable, progress_bar, result
+from mapsr_cli.errors import MapsrError, UsageError
+from mapsr_cli.evaluation.before_after import Compared, before_after, facts_of, kept
+from mapsr_cli.imaging import write_bytes
+from mapsr_cli.inference import Upscaler
+from mapsr_cli.inference.files import Loaded
+from mapsr_cli.inference.sampling import Samples
+from mapsr_cli.operators import Consistency
+
+
+def check_stochastic(upscaler: Upscaler) -> None:
+    """Raise UsageError for a model that knows one answer only."""
+    if not upscaler.model.noise_dim:
+        raise UsageError(
+            f"{upscaler.model.card.name} is deterministic: it has one answer, and no noise to seed",
+            "--samples and --seed are for models trained with --noise-dim",
+        )
+
+
+@dataclass
+class SampledBatch(Batch):
+    """Runs each job `count` times; what its samples show together follows once they are written."""
+
+    count: int = 2
+    sheets: list[dict[str, Any]] = field(default_factory=list)
+    _latest: tuple[Path, Loaded] | None = None
+
+    def run(self, jobs: list[Job]) -> None:
+        """Every job; a MapsrError ends only its own, a full disk what is left of them."""
+        self._warn()
+        tried = 0
+        with progress_bar() as progress:
+            for job in jobs:
+                if self.full:
+                    break
+                try:
+                    self._sample(job, len(jobs) * self.count, progress)
+                except MapsrError as error:
+                    self._fail(job, error)
+                tried += 1
+        self._sum_up(len(jobs) * self.count, len(jobs), len(jobs) - tried)
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {**super().document(), "samples": self.sheets}
+
+    def _sample(self, job: Job, total: int, progress: FileProgress) -> None:
+        parts, extras = job.samples(self.count), [sheet_path(job.target), map_path(job.target)]
+        extras += [page_path(job.target)] if self.compare else []
+        if self.skip_existing and all(os.path.lexists(path) for path in (*(part.target for part in parts), *extras)):
+            self.skipped += len(parts)
+            return
+        self._check(*extras)
+        held = []
+        with closing(self._upscaled(parts, total, progress)) as outcomes:
+            for _, outcome in outcomes:
+                if isinstance(outcome, MapsrError):
+                    raise outcome
+                held += [outcome.consistency] if outcome else []
+        progress(job.source.name, "contact sheet and map", 0, 1)
+        files = tuple(part.target for part in parts)
+        samples = Samples(self._load(parts[0]).frames, files, self.upscaler.kernel.scale)
+        self._show(job, samples, _least(held) if len(held) == len(parts) else None)
+
+    def _load(self, job: Job) -> Loaded:
+        """Decode an input once for all its samples: a pipe cannot be read again."""
+        if self._latest is None or self._latest[0] != job.source:
+            self._latest = job.source, super()._load(job)
+        return self._latest[1]
+
+    def _page_path(self, job: Job) -> Path | None:
+        """None: the page is about all samples."""
+        return None
+
+    def _show(self, job: Job, samples: Samples, held: Consistency | None) -> None:
+        """Write and tell what the samples show together. `held` is what the worst of them gives back, where known."""
+        card, seed = self.upscaler.model.card, self.upscaler.settings.seed
+        title = f"{source_name(job)}: {self.count} samples of {card.name} x{card.scale}, seed {seed}"
+        sheet, spread = sheet_path(job.target), map_path(job.target)
+        write_bytes(sheet, samples.sheet(title))
+        write_bytes(spread, samples.map(title))
+        entry = {"input": str(job.source), "seed": seed, "files": [str(path) for path in samples.files]}
+        overall, largest = samples.spread.summary()
+        entry |= {"sheet": str(sheet), "map": str(spread), "spread_levels": overall, "largest_levels": largest}
+        if self.compare:
+            page = page_path(job.target)
+            write_bytes(page, self._samples_page(job, samples, held))
+            entry["page"] = str(page)
+        self.sheets.append(entry)
+        if not self.quiet:
+            result(f"{sheet}  {self.count} samples side by side")
+            result(f"{spread}  where they differ: standard deviation {overall:.2f} levels, {largest:.1f} at most")
+
+    def _samples_page(self, job: Job, samples: Samples, held: Consistency | None) -> bytes:
+        labels = [f"sample {n}" for n in range(1, self.count + 1)]
+        names = source_name(job), f"{printable(samples.files[0].name)} to {printable(samples.files[-1].name)}"
+        compared = Compared(samples.first, samples.scale, labels, samples.images, samples.busyness)
+        overall, _ = samples.spread.summary()
+        lead = f"{self.count} answers to one input, {overall:.2f} levels apart (standard deviation)."
+        if held is not None:
+            lead += f" {kept('Each', held, self.upscaler)}"
+        facts = facts_of(self.upscaler, samples.first, names, held)
+        return before_after(f"{self.count} samples of {names[0]}", lead, compared, facts).encode()
+
+
+def _least(held: list[Consistency]) -> Consistency:
+    """The worst of several."""
+    return min(held, key=lambda one: (one.bit_exact, -one.worst_levels))

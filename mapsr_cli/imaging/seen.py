@@ -1,0 +1,48 @@
+"""Pictures as a screen shows them: in 8 bits, inks as RGB, what is transparent over a chequered ground."""
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mapsr_cli.imaging.decoding import in_8_bits, inks_as_rgb
+from mapsr_cli.imaging.picture import Picture, interleaved
+
+CHECK = 8
+"""Pixels a side of a check."""
+_LIGHT, _DARK = 255, 205
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom, in pixels."""
+
+
+def as_image(picture: Picture) -> Image.Image:
+    """A picture in mode L, LA, RGB or RGBA."""
+    samples = interleaved(picture)
+    samples = in_8_bits(samples) if picture.peak > 255 else samples
+    if len(picture.levels) == 4:
+        return inks_as_rgb(Image.fromarray(samples, "CMYK"), picture.tags.icc)[0]
+    return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
+
+
+def enlarged(image: Image.Image, scale: int, box: Box | None = None) -> Image.Image:
+    """By bicubic interpolation (a = −½, as MATLAB's), or of that the HR pixels in a box."""
+    left, top, right, bottom = box or (0, 0, scale * image.width, scale * image.height)
+    part = (left / scale, top / scale, right / scale, bottom / scale)
+    return image.resize((right - left, bottom - top), Image.Resampling.BICUBIC, part)
+
+
+def over_checks(image: Image.Image) -> Image.Image:
+    """Without alpha: L or RGB, over a chequered ground where there was any."""
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    rows, cols = (np.arange(n) // CHECK for n in (image.height, image.width))
+    ground = np.where((rows[:, None] + cols) % 2, _DARK, _LIGHT).astype(np.uint8)
+    mode = image.mode.removesuffix("A")
+    return Image.composite(image.convert(mode), Image.fromarray(ground).convert(mode), image.getchannel("A"))
+
+
+def levels_of(image: Image.Image) -> Tensor:
+    """An image in mode L or RGB as levels [C, h, w] uint8."""
+    samples = np.atleast_3d(np.array(image))
+    return torch.from_numpy(np.ascontiguousarray(samples.transpose(2, 0, 1)))

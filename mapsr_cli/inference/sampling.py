@@ -1,0 +1,76 @@
+"""Samples of one picture, each in a file: a sheet that shows them together, and a map of where they differ."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mapsr_cli.imaging import Frames, Picture, Tags, encode, read_frames
+from mapsr_cli.imaging.contact_sheet import cell_size, draw_sheet
+from mapsr_cli.imaging.crops import block_means, busiest
+from mapsr_cli.imaging.deviation import Spread
+from mapsr_cli.imaging.plate import Caption
+from mapsr_cli.imaging.seen import as_image, enlarged, levels_of, over_checks
+from mapsr_cli.imaging.spread_map import draw_spread
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Upscaled files of one original. They are decoded one at a time, so many large ones take little memory.
+
+    Of an animation, the first frame is shown.
+    """
+
+    original: Frames
+    """What was upscaled."""
+    files: tuple[Path, ...]
+    """Two or more, in order."""
+    scale: int
+    """HR pixels per LR pixel."""
+
+    def images(self) -> Iterator[Image.Image]:
+        """The samples in mode L, LA, RGB or RGBA. Raises ImageError for a file that is gone or damaged."""
+        pixels = self.scale**2 * len(self.original.pictures) * self.first.levels[0].numel()
+        return (as_image(read_frames(path, max_pixels=pixels).pictures[0]) for path in self.files)
+
+    @property
+    def first(self) -> Picture:
+        """The original, or its first frame."""
+        return self.original.pictures[0]
+
+    @cached_property
+    def spread(self) -> Spread:
+        """How much they differ, as they are seen: transparent ones over a chequered ground."""
+        spread = Spread()
+        for image in self.images():
+            spread.add(np.array(over_checks(image)))
+        return spread
+
+    @cached_property
+    def busyness(self) -> NDArray[np.float64]:
+        """Mean variance over blocks, for `busiest`."""
+        return block_means(self.spread.variance, self.spread.size)
+
+    def sheet(self, title: str) -> bytes:
+        """A PNG: the original, enlarged by bicubic interpolation, beside the samples, where they differ most."""
+        size = width, height = self.spread.size
+        side = cell_size(1 + len(self.files))
+        box = left, top, right, bottom = busiest(self.busyness, size, (side, side))
+        cells = [(f"input, bicubic ×{self.scale}", over_checks(enlarged(as_image(self.first), self.scale, box)))]
+        cells += [(f"sample {n}", over_checks(image.crop(box))) for n, image in enumerate(self.images(), 1)]
+        seen = f"{right - left}×{bottom - top} of {width}×{height} pixels, where they differ most"
+        whole = (right - left, bottom - top) == size
+        return self._png(draw_sheet(cells, title, f"the whole picture, {width}×{height} pixels" if whole else seen))
+
+    def map(self, title: str) -> bytes:
+        """A PNG: the standard deviation over the samples at each pixel."""
+        overall, largest = self.spread.summary()
+        verdict = f"standard deviation over the samples: {overall:.2f} levels overall, {largest:.1f} at most"
+        return self._png(draw_spread(self.spread, Caption(title, verdict, "axes: pixels of the samples")))
+
+    def _png(self, drawn: Image.Image) -> bytes:
+        return encode(Picture(levels_of(drawn), tags=Tags(self.first.tags.icc)), "PNG", None, None)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mapsr_cli.cli.paths import PIPE, Job
@@ -12,15 +13,17 @@ from mapsr_cli.cli.report import complain, fetching, progress_bar, result, say
 from mapsr_cli.errors import DiskFullError, ImageError, MapsrError, UsageError
 from mapsr_cli.imaging import check_target, find_kernel, make_folder, output_format, write_bytes
 from mapsr_cli.inference import Settings, Upscaler
+from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.devices import choose_device, choose_dtype
 from mapsr_cli.inference.files import Encoded, Loaded, Made, Output, encode_made, load_file, make
 from mapsr_cli.inference.overlap import overlapped
 from mapsr_cli.inference.upscaler import ConsistencyLevel
-from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
+from mapsr_cli.zoo import DEFAULT_MODEL, Model, find_model, load_model
 
 
 def make_upscaler(
     model: str | None,
+    backbone: Path | None,
     kernel: str | None,
     sigma: float | None,
     consistency: ConsistencyLevel,
@@ -30,14 +33,18 @@ def make_upscaler(
     strength: float,
 ) -> Upscaler:
     """The upscaler that the options of `mapsr upscale` describe."""
-    with fetching(model or DEFAULT_MODEL) as fetched:
-        loaded = load_model(find_model(model or DEFAULT_MODEL, fetched))
+    loaded = _load(model or DEFAULT_MODEL) if backbone is None else load_backbone(backbone)
     a = None
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
     chosen = choose_device(device)
-    settings = Settings(consistency, _tile(tile), chosen, choose_dtype(precision, chosen), strength)
+    settings = Settings(consistency, _tile(tile), chosen, choose_dtype(precision, chosen, loaded.dtypes), strength)
     return Upscaler(loaded, settings, a)
+
+
+def _load(model: str) -> Model:
+    with fetching(model) as fetched:
+        return load_model(find_model(model, fetched))
 
 
 def _tile(text: str) -> int | None:

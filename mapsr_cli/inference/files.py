@@ -117,9 +117,7 @@ def encode_made(made: Made, upscaler: Upscaler, output: Output) -> Encoded:
     began = time.perf_counter()
     originals, count = made.loaded.frames, len(made.frames.pictures)
     kernel, first = upscaler.kernel, originals.pictures[0]
-    provenance = Provenance(
-        upscaler.model.card.name, kernel.name, kernel.scale, kernel.sigma, first.sha256, __version__
-    )
+    provenance = Provenance(upscaler.model.identity, kernel.name, kernel.scale, kernel.sigma, first.sha256, __version__)
     data = encode_frames(made.frames, output.file_format, output.quality, provenance)
     encoded = time.perf_counter() - began
     # A WebP animation, though lossless to the eye, drops the colour under transparent pixels.

@@ -67,6 +67,9 @@ class Upscaled(Unchecked):
     """Of the saved levels."""
 
 
+_SEAMS = "in tiles, and this network sees farther than a halo reaches: seams may show; --tile off has none"
+
+
 def _silent(stage: str, done: int, total: int) -> None:
     pass
 
@@ -88,7 +91,7 @@ class Upscaler:
                 "without a projection there is none to soften", "give either --strength, or consistency none"
             )
         self.network = copy.deepcopy(model.network).to(self.settings.device, self.settings.dtype)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(memory_format=model.memory_format)  # type: ignore[call-overload]
         self._per_pixel: float | None = None
 
     def operator(self, height: int, width: int, peak: int = 255) -> Downsampling:
@@ -127,15 +130,17 @@ class Upscaler:
 
         wanted = self.tile_for(x)
         used = run_tiled(
-            lambda part: self.network(part.contiguous(memory_format=torch.channels_last)),
+            lambda part: self.network(part.contiguous(memory_format=self.model.memory_format)),
             colour[None],
             self.kernel.scale,
             wanted,
             self.model.reach,
             take,
             partial(progress, "network"),
+            self.model.period,
         )
-        return () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
+        notes = () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
+        return notes + (_SEAMS,) * (used < max(x.shape[-2:]) and not self.model.seamless)
 
     @overload
     def __call__(self, lr: Tensor, peak: int = 255, progress: Progress = _silent) -> Upscaled: ...
@@ -174,7 +179,8 @@ class Upscaler:
         progress("project", 0, 1)
         x = lr.to(strips.device, strips.dtype)
         target = x if strength == 1 else trusted.to(strips.device, strips.dtype)
-        projected = project(strips, f, target, x, peak, constrained=self.settings.consistency != "none")
+        constrained, residual = self.settings.consistency != "none", self.model.card.constraint == "affine"
+        projected = project(strips, f, target, x, peak, constrained, residual)
         passes = 0
         if self.settings.consistency == "bits" and strength == 1:
             told = partial(progress, "round trip")

@@ -115,18 +115,18 @@ def load_backbone(path: Path) -> Backbone:
         descriptor = _recognise(spandrel, _read(path), path)
         _check(spandrel, descriptor, path)
         measured = _measure(descriptor)
-    kernel = make_kernel(KERNEL, descriptor.scale)
+    kernel, name = make_kernel(KERNEL, descriptor.scale), repr(path.name)[1:-1]  # names of files may hold anything
     halves = {torch.float16: descriptor.supports_half, torch.bfloat16: descriptor.supports_bfloat16}
     return Backbone(
         card=Card(
-            name=path.name,
+            name=name,
             architecture=f"spandrel:{descriptor.architecture.id}",
             config={},
             kernel=describe_kernel(kernel),
             constraint="none",
             method="",
         ),
-        network=Trunk(descriptor, path.name).eval().requires_grad_(False),
+        network=Trunk(descriptor, name).eval().requires_grad_(False),
         kernel=kernel,
         sha256=sha256_of(path),
         measured=measured,

@@ -32,15 +32,16 @@ class Strips:
         None where that is more than MOST, or where it depends on the place, as it does with windows of attention and
         means over the whole image: no halo then makes tiles equal to the whole.
         """
-        along, across = self._reach(upright=False), self._reach(upright=True)
+        along = self._reach(upright=False)
+        across = None if along is None else self._reach(upright=True)  # some networks take seconds a look
         return None if along is None or across is None else max(along, across)
 
     def _reach(self, upright: bool) -> int | None:
         """The same for strips that lie, or that stand."""
-        here, there = self._touched(0, upright), self._touched(1, upright)
-        if here is None or here != there:
+        touched = self._touched(0, upright)
+        if touched is None or touched != self._touched(1, upright):
             return None
-        reach = max(*here, 0)
+        reach = max(*touched, 0) + self.period - 1  # of the pixel of a period that has the farthest to go
         return reach if self._moves_along(reach, upright) else None
 
     def _touched(self, moved: int, upright: bool) -> tuple[int, int] | None:

@@ -140,7 +140,7 @@ class Upscaler:
             self.model.period,
         )
         notes = () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
-        return notes + (_SEAMS,) * (used < max(x.shape[-2:]) and not self.model.seamless)
+        return notes + (_SEAMS,) * (max(x.shape[-2:]) > max(used, self.model.reach) and not self.model.seamless)
 
     @overload
     def __call__(self, lr: Tensor, peak: int = 255, progress: Progress = _silent) -> Upscaled: ...

@@ -10,6 +10,7 @@ Needs spandrel (`pip install 'mapsr[spandrel]'`); minutes are the process's own,
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,20 +24,32 @@ from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.training.data.config import DataConfig
 from mapsr_cli.training.data.sources import open_data
 
-SCALE, PATCH, BATCH = 4, 96, 8
+SCALE = 4
 RATE = 1e-3
-TRUNKS: dict[str, Callable[[], nn.Module]] = {
-    "compact": lambda: Compact(num_feat=48, num_conv=8, upscale=SCALE),
-    "rrdb": lambda: ESRGAN(num_filters=32, num_blocks=2, scale=SCALE),
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and what it sees in a step."""
+
+    build: Callable[[], nn.Module]
+    patch: int
+    """HR pixels a side."""
+    batch: int
+
+
+TRUNKS = {
+    "compact": Recipe(lambda: Compact(num_feat=48, num_conv=8, upscale=SCALE), 96, 8),
+    "rrdb": Recipe(lambda: ESRGAN(num_filters=32, num_blocks=2, scale=SCALE), 64, 4),
 }
 
 
-def train(network: nn.Module, data: str, minutes: float) -> int:
+def train(network: nn.Module, recipe: Recipe, data: str, minutes: float) -> int:
     """L1 between f(x) and y, x = round(A y); the rate falls as a cosine over the minutes. Returns the steps made."""
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=1000, pct_start=0.05)
-    op = downsampling(make_kernel("bicubic", SCALE), (PATCH, PATCH))
-    images = open_data(data, DataConfig(patch=(PATCH, PATCH), batch=BATCH, workers=1))
+    op = downsampling(make_kernel("bicubic", SCALE), (recipe.patch, recipe.patch))
+    images = open_data(data, DataConfig(patch=(recipe.patch, recipe.patch), batch=recipe.batch, workers=1))
     began, steps, done = time.process_time(), 0, 0.0
     for levels in images.batches():
         while schedule.last_epoch < min(int(1000 * done), 999):
@@ -65,9 +78,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
-    network = TRUNKS[args.trunk]()
+    recipe = TRUNKS[args.trunk]
+    network = recipe.build()
     print(f"{args.trunk}: {sum(p.numel() for p in network.parameters())} parameters")
-    steps = train(network, args.data, args.minutes)
+    steps = train(network, recipe, args.data, args.minutes)
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, args.output)
     print(f"{steps} steps, {args.output}")
 

@@ -33,12 +33,17 @@ def make_upscaler(
     strength: float,
 ) -> Upscaler:
     """The upscaler that the options of `mapsr upscale` describe."""
-    loaded = _load(model or DEFAULT_MODEL) if backbone is None else load_backbone(backbone)
+    chosen = choose_device(device)
+    loaded: Model
+    if backbone is None:
+        loaded, dtype = _load(model or DEFAULT_MODEL), choose_dtype(precision, chosen)
+    else:
+        loaded = load_backbone(backbone)
+        dtype = loaded.dtype_for(precision)
     a = None
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
-    chosen = choose_device(device)
-    settings = Settings(consistency, _tile(tile), chosen, choose_dtype(precision, chosen, loaded.dtypes), strength)
+    settings = Settings(consistency, _tile(tile), chosen, dtype, strength)
     return Upscaler(loaded, settings, a)
 
 

@@ -157,7 +157,7 @@ def make_estimators(
     """A, and what each `--model` names: a row of BASELINES, `dir:FOLDER`, a checkpoint, or somebody else's network.
 
     A checkpoint that was trained without a projection is evaluated without one; `trunk:FILE` is somebody else's network
-    as it is, `backbone:FILE` with projection and round trip. Raises CheckpointError for models that
+    as it is, `backbone:FILE` with projection and round trip, both in float32. Raises CheckpointError for models that
     are not there, UsageError where they do not fit together.
     """
     checkpoints = [name for name in names if name not in BASELINES and not name.startswith(FOLDER)]
@@ -180,6 +180,6 @@ def _make_estimator(name: str, model: Model | None, kernel: Kernel, settings: Se
         return Folder(Path(name.removeprefix(FOLDER)), kernel)
     if model.card.constraint != "affine" and not name.startswith(BACKBONE):
         settings = replace(settings, consistency="none")
-    if settings.dtype not in model.dtypes:
+    if name.startswith((BACKBONE, TRUNK)):
         settings = replace(settings, dtype=torch.float32)
     return Checkpoint(Upscaler(model, settings, kernel))

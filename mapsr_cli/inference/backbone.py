@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError
+from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError, UsageError
+from mapsr_cli.inference.devices import DTYPES
 from mapsr_cli.inference.memory import is_out_of_memory
 from mapsr_cli.inference.reach import MOST, Strips
 from mapsr_cli.operators import make_kernel
@@ -71,7 +72,7 @@ class Backbone(Model):
     multiple: int
     """LR pixels in which the architecture counts."""
     halves: frozenset[torch.dtype]
-    """Half-precision types that it computes in."""
+    """Half-precision types that the architecture supports."""
 
     @property
     def identity(self) -> str:
@@ -94,14 +95,19 @@ class Backbone(Model):
         return self.measured is not None
 
     @property
-    def dtypes(self) -> frozenset[torch.dtype]:
-        """What it computes in."""
-        return self.halves | {torch.float32}
-
-    @property
     def memory_format(self) -> torch.memory_format:
         """Contiguous: some architectures take views that channels-last tensors do not allow."""
         return torch.contiguous_format
+
+    def dtype_for(self, precision: str) -> torch.dtype:
+        """`auto` is float32: a picture in bf16 has 8 bits, and nobody has measured what else is lost.
+
+        Raises UsageError for one that the architecture does not support.
+        """
+        dtype = torch.float32 if precision == "auto" else DTYPES[precision]
+        if dtype not in self.halves | {torch.float32}:
+            raise UsageError(f"{self.card.name} does not compute in {precision}", "--precision fp32")
+        return dtype
 
 
 def load_backbone(path: Path) -> Backbone:

@@ -1,7 +1,6 @@
 """Where to compute, and in what."""
 
 import os
-from collections.abc import Container
 
 import torch
 
@@ -33,20 +32,10 @@ def choose_device(name: str) -> str:
     return str(device)
 
 
-def choose_dtype(precision: str, device: str, possible: Container[torch.dtype] = tuple(DTYPES.values())) -> torch.dtype:
-    """`auto`: bf16 where convolutions in it are fast (CUDA from Ampere on, CPUs with AMX), float32 elsewhere.
-
-    Also float32 where a network does not compute in that; asked for by name, it raises UsageError there.
-    """
+def choose_dtype(precision: str, device: str) -> torch.dtype:
+    """`auto`: bf16 where convolutions in it are fast (CUDA from Ampere on, CPUs with AMX), float32 elsewhere."""
     if precision != "auto":
-        if DTYPES[precision] not in possible:
-            raise UsageError(f"this network does not compute in {precision}", "--precision fp32")
         return DTYPES[precision]
-    best = _fastest(device)
-    return best if best in possible else torch.float32
-
-
-def _fastest(device: str) -> torch.dtype:
     if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
     return torch.bfloat16 if device == "cpu" and torch.cpu._is_amx_tile_supported() else torch.float32

@@ -47,11 +47,6 @@ class Model:
         return True
 
     @property
-    def dtypes(self) -> frozenset[torch.dtype]:
-        """What the network computes in."""
-        return frozenset((torch.float32, torch.bfloat16, torch.float16))
-
-    @property
     def memory_format(self) -> torch.memory_format:
         """How its tensors lie in memory when it runs."""
         return torch.channels_last

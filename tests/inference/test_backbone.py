@@ -14,7 +14,6 @@ from torch import Tensor
 from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError, UsageError
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
-from mapsr_cli.inference.devices import choose_dtype
 from mapsr_cli.operators import make_kernel, to_levels
 from tests.inference import strangers
 from tests.pictures import lr_of, scene
@@ -177,7 +176,7 @@ BEHAVIOURS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
 def test_networks_that_misbehave(trunk: Path, behaviour: str) -> None:
     backbone = load_backbone(trunk)
     run, says = BEHAVIOURS[behaviour]
-    backbone.network.descriptor = run
+    vars(backbone.network)["descriptor"] = run
     with pytest.raises(MapsrError, match=says):
         Upscaler(backbone, Settings(tile=0))(LR)
 
@@ -223,8 +222,8 @@ def test_tiles_start_where_the_network_would_count_from(trunk: Path, monkeypatch
 
 
 def test_half_precision_only_where_it_is_supported(trunk: Path) -> None:
-    possible = load_backbone(trunk).dtypes
-    assert choose_dtype("bf16", "cpu", possible) == torch.bfloat16
-    assert choose_dtype("auto", "cpu", {torch.float32}) == torch.float32
+    backbone = load_backbone(trunk)
+    assert backbone.dtype_for("bf16") == torch.bfloat16
+    assert backbone.dtype_for("auto") == backbone.dtype_for("fp32") == torch.float32
     with pytest.raises(UsageError, match="does not compute in fp16"):
-        choose_dtype("fp16", "cpu", possible)
+        backbone.dtype_for("fp16")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError, UsageError
 from mapsr_cli.inference.devices import DTYPES
 from mapsr_cli.inference.memory import is_out_of_memory
-from mapsr_cli.inference.reach import MOST, Strips
+from mapsr_cli.inference.reach import MOST, Probe
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.operators.kernels import SCALES
 from mapsr_cli.zoo import Card, Model, describe_kernel
@@ -68,9 +68,9 @@ class Backbone(Model):
     sha256: str
     """Of its file."""
     measured: int | None
-    """LR pixels on each side that an output pixel depends on; None where no halo makes tiles equal to the whole."""
+    """As `reach.Probe` found it; None where no halo makes tiles equal to the whole."""
     multiple: int
-    """LR pixels in which the architecture counts."""
+    """Of how many LR pixels an image's sides are, for the architecture."""
     halves: frozenset[torch.dtype]
     """Half-precision types that the architecture supports."""
 
@@ -81,7 +81,7 @@ class Backbone(Model):
 
     @property
     def reach(self) -> int:
-        """As measured, at most MOST."""
+        """As measured, else MOST."""
         return MOST if self.measured is None else self.measured
 
     @property
@@ -220,7 +220,7 @@ def _measure(descriptor: Any) -> int | None:
     size = descriptor.size_requirements
     height = -(-max(size.minimum, 8) // size.multiple_of) * size.multiple_of
     try:
-        return Strips(descriptor, descriptor.scale, height, size.multiple_of).reach()
+        return Probe(descriptor, descriptor.scale, height, size.multiple_of).reach()
     except Exception:  # not every network takes what is no number
         return None
 

@@ -15,8 +15,8 @@ _ROOM = 16
 
 
 @dataclass(frozen=True)
-class Strips:
-    """A network f from [1, 3, h, w] to [1, 3, s·h, s·w], looked at on narrow images."""
+class Probe:
+    """A network f from [1, 3, h, w] to [1, 3, s·h, s·w], looked at on strips."""
 
     network: Callable[[Tensor], Tensor]
     scale: int

@@ -67,7 +67,7 @@ class Upscaled(Unchecked):
     """Of the saved levels."""
 
 
-_SEAMS = "in tiles, and this network sees farther than a halo reaches: seams may show; --tile off has none"
+_SEAMS = "in tiles, and this network sees beyond their surroundings: near their edges it may differ from --tile off"
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -1,10 +1,10 @@
-"""Trunks of other people's architectures, trained here for a few minutes each without any projection.
+"""Trunks of other people's architectures: train some without any projection, and see what projection gives them.
 
-    python benchmarks/backbone.py compact --data ../shared/data/natural --minutes 8 -o compact.safetensors
+    python benchmarks/backbone.py train compact --data ../shared/data/natural --minutes 8 -o compact.safetensors
+    python benchmarks/backbone.py table compact.safetensors rrdb.safetensors --data ../shared/data/eval
 
-The weights are then what `--backbone` takes, and what projection adds to them is measured by
-`mapsr evaluate -m trunk:compact.safetensors -m backbone:compact.safetensors --data DIR --csv FILE`.
-Needs spandrel (`pip install 'mapsr[spandrel]'`); minutes are the process's own, on however many threads.
+Minutes are the process's own, on however many threads. Needs `pip install 'mapsr[eval,spandrel]'` and a torchvision that
+loads.
 """
 
 import argparse
@@ -20,6 +20,11 @@ from spandrel.architectures.ESRGAN import ESRGAN
 from torch import nn
 from torch.nn import functional
 
+from mapsr_cli.evaluation.estimators import BACKBONE, TRUNK, make_estimators
+from mapsr_cli.evaluation.evaluate import Judge, evaluate
+from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets
+from mapsr_cli.evaluation.scores import Score
+from mapsr_cli.inference import Settings
 from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.training.data.config import DataConfig
 from mapsr_cli.training.data.sources import open_data
@@ -69,13 +74,7 @@ def train(network: nn.Module, recipe: Recipe, data: str, minutes: float) -> int:
     return steps
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trunk", choices=TRUNKS)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--minutes", type=float, default=8)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    args = parser.parse_args()
+def make_trunk(args: argparse.Namespace) -> None:
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
     recipe = TRUNKS[args.trunk]
@@ -84,6 +83,46 @@ def main() -> None:
     steps = train(network, recipe, args.data, args.minutes)
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, args.output)
     print(f"{steps} steps, {args.output}")
+
+
+def print_table(args: argparse.Namespace) -> None:
+    names = [prefix + str(path) for path in args.files for prefix in (TRUNK, BACKBONE)]
+    kernel, estimators = make_estimators(names, Settings())
+    sets = {name: paths for name, paths in find_sets(args.data).items() if name in args.sets}
+    found = evaluate(estimators, sets, kernel, Judge(PROTOCOLS["y"]))
+    print(
+        "| trunk | test set | Y-PSNR → projected | least gain on an image | bit-exact → projected |\n|---|---|---|---|---|"
+    )
+    for path in args.files:
+        for name in sets:
+            raw, projected = (list(found.scores[prefix + str(path)][name].values()) for prefix in (TRUNK, BACKBONE))
+            least = min(after.psnr - before.psnr for before, after in zip(raw, projected, strict=True))
+            print(f"| {path.stem} | {name} | {_means(raw, projected, least)} |", flush=True)
+
+
+def _means(raw: list[Score], projected: list[Score], least: float) -> str:
+    psnr = [sum(score.psnr for score in scores) / len(scores) for scores in (raw, projected)]
+    exact = [sum(score.bit_exact for score in scores) / len(scores) for scores in (raw, projected)]
+    shares = f"{100 * exact[0]:.1f} % → {100 * exact[1]:.4f} %"
+    return f"{psnr[0]:.2f} → {psnr[1]:.2f} dB | {least:+.3f} dB | {shares}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    training = commands.add_parser("train")
+    training.add_argument("trunk", choices=TRUNKS)
+    training.add_argument("--data", required=True)
+    training.add_argument("--minutes", type=float, default=8)
+    training.add_argument("-o", "--output", type=Path, required=True)
+    training.set_defaults(run=make_trunk)
+    table = commands.add_parser("table")
+    table.add_argument("files", type=Path, nargs="+")
+    table.add_argument("--data", type=Path, required=True, help="folder of test sets")
+    table.add_argument("--sets", nargs="+", default=["Set5", "Set14"])
+    table.set_defaults(run=print_table)
+    args = parser.parse_args()
+    args.run(args)
 
 
 if __name__ == "__main__":

@@ -96,8 +96,8 @@ class Backbone(Model):
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """Contiguous: some architectures take views that channels-last tensors do not allow."""
-        return torch.contiguous_format
+        """Channels last where the same image in tiles shall be the same to the bit; attention may not take it."""
+        return torch.channels_last if self.seamless else torch.contiguous_format
 
     def dtype_for(self, precision: str) -> torch.dtype:
         """`auto` is float32: a picture in bf16 has 8 bits, and nobody has measured what else is lost.
@@ -216,12 +216,16 @@ def _check(spandrel: Any, descriptor: Any, path: Path) -> None:
 
 
 def _measure(descriptor: Any) -> int | None:
-    """LR pixels on each side that an output pixel depends on; None where tiles cannot be equal to the whole."""
+    """LR pixels on each side that an output pixel depends on; None where tiles cannot be equal to the whole.
+
+    Leaves the weights as they lie in memory for that.
+    """
     size = descriptor.size_requirements
     height = -(-max(size.minimum, 8) // size.multiple_of) * size.multiple_of
     try:
+        descriptor.model.to(memory_format=torch.channels_last)
         return Probe(descriptor, descriptor.scale, height, size.multiple_of).reach()
-    except Exception:  # not every network takes what is no number
+    except Exception:  # not every network takes what is no number, or weights that lie so
         return None
 
 

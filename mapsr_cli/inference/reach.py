@@ -69,7 +69,8 @@ class Probe:
         return bool((whole - part).abs().max() <= TOLERANCE)
 
     def _run(self, x: Tensor, upright: bool) -> Tensor:
-        return self.network(x.mT.contiguous()).mT if upright else self.network(x.contiguous())
+        y = self.network((x.mT if upright else x).contiguous(memory_format=torch.channels_last))
+        return y.mT if upright else y
 
     def _multiple(self, length: int) -> int:
         """Rounded up to whole periods."""

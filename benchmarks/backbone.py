@@ -3,8 +3,8 @@
     python benchmarks/backbone.py train compact --data ../shared/data/natural --minutes 8 -o compact.safetensors
     python benchmarks/backbone.py table compact.safetensors rrdb.safetensors --data ../shared/data/eval
 
-Minutes are the process's own, on however many threads. Needs `pip install 'mapsr[eval,spandrel]'` and a torchvision that
-loads.
+Minutes are the process's own, on however many threads. Needs `pip install 'mapsr[eval,spandrel]'` and a torchvision
+that loads.
 """
 
 import argparse
@@ -90,9 +90,8 @@ def print_table(args: argparse.Namespace) -> None:
     kernel, estimators = make_estimators(names, Settings())
     sets = {name: paths for name, paths in find_sets(args.data).items() if name in args.sets}
     found = evaluate(estimators, sets, kernel, Judge(PROTOCOLS["y"]))
-    print(
-        "| trunk | test set | Y-PSNR → projected | least gain on an image | bit-exact → projected |\n|---|---|---|---|---|"
-    )
+    print("| trunk | test set | Y-PSNR → projected | least gain on an image | bit-exact → projected |")
+    print("|---|---|---|---|---|")
     for path in args.files:
         for name in sets:
             raw, projected = (list(found.scores[prefix + str(path)][name].values()) for prefix in (TRUNK, BACKBONE))

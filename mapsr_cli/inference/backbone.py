@@ -183,7 +183,7 @@ def _read(path: Path) -> dict[str, Any]:
         try:
             return reader(file)
         except pickle.UnpicklingError as error:
-            raise CheckpointError(f"{path}: holds more than weights, and code in it is never run", _SAFE) from error
+            raise CheckpointError(f"{path}: holds something other than weights; code in it is never run", _SAFE) from error
         except Exception as error:  # a damaged file may make torch raise anything
             raise CheckpointError(f"{path}: not a readable file of weights ({_reason(error)})", _SAFE) from error
 

@@ -228,9 +228,8 @@ def _tasks(
 ) -> "Tasks":
     """Validation, pictures, weights and snapshots beside the steps."""
     from mapsr_cli.criteria.methods import PRIORS
-    from mapsr_cli.training.assembly import export
+    from mapsr_cli.training.assembly import WEIGHTS, export, snapshot_keeper
     from mapsr_cli.training.loop import Tasks
-    from mapsr_cli.training.priors import snapshot_keeper
     from mapsr_cli.training.samples import write_samples
 
     recipe = made.recipe
@@ -255,8 +254,8 @@ def _tasks(
     return Tasks(
         validate=validate if validation is not None else None,
         picture=picture if validation is not None and recipe.method not in PRIORS else None,
-        export=lambda result, run: export(recipe, made.location, result, run, figures),
-        snapshot=snapshot_keeper(recipe, made.folder) if recipe.loop.snapshots else None,
+        export=lambda result, run: export(recipe, made.location, result, run, figures, made.folder / WEIGHTS),
+        snapshot=snapshot_keeper(recipe, made.location, run) if recipe.loop.snapshots else None,
         watch=watch,
         journals=journals,
     )

@@ -55,7 +55,7 @@ def figure1(out: Path, budget: str, seed: int, watch: Watch) -> dict[str, Any]:
     }
     save_file({**kept, **curves}, out / CURVES)
     at = fig1.score_places()
-    field = denoiser_score(at, BUDGETS[budget].prior, seed, _for(watch, "denoiser"))
+    field = denoiser_score(at, BUDGETS[budget].denoiser, seed, _for(watch, "denoiser"))
     paths = fig1.draw(out, test.density, curves, field)
     return {"budget": budget, "seed": seed, "files": [str(path) for path in paths]}
 

@@ -100,7 +100,7 @@ class Backbone(Model):
         return torch.channels_last if self.seamless else torch.contiguous_format
 
     def dtype_for(self, precision: str) -> torch.dtype:
-        """`auto` is float32: a picture in bf16 has 8 bits, and nobody has measured what else is lost.
+        """`auto` is float32: what less costs this network is not known, and some that claim bf16 fail in it.
 
         Raises UsageError for one that the architecture does not support.
         """

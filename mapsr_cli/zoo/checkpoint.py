@@ -39,7 +39,7 @@ class Model:
     @property
     def noise_dim(self) -> int:
         """Noise maps that the network takes beside x; 0 for one that is deterministic."""
-        return int(self.card.config.get("noise_dim", 0))
+        return int(getattr(getattr(self.network, "config", None), "noise_dim", 0))
 
     @property
     def period(self) -> int:

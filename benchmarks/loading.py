@@ -108,10 +108,12 @@ def share_of_waiting(location: str, config: DataConfig, step: Callable[[Tensor],
     batches = data.batches()
     for _ in islice(batches, warm):
         pass
-    began, waited = time.perf_counter(), data.waited
+    began, busy = time.perf_counter(), 0.0
     for batch in islice(batches, steps):
+        came = time.perf_counter()
         step(batch)
-    share = (data.waited - waited) / (time.perf_counter() - began)
+        busy += time.perf_counter() - came
+    share = 1 - busy / (time.perf_counter() - began)
     data.close()
     return share
 

@@ -15,15 +15,17 @@ from mapsr_cli.evaluation.before_after import Compared, before_after, facts_of, 
 from mapsr_cli.imaging import check_target, find_kernel, make_folder, output_format, read_frames, write_bytes
 from mapsr_cli.imaging.seen import as_image
 from mapsr_cli.inference import Settings, Upscaler
+from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.devices import choose_device, choose_dtype
 from mapsr_cli.inference.files import Encoded, Loaded, Made, Output, encode_made, load_file, make
 from mapsr_cli.inference.overlap import overlapped
 from mapsr_cli.inference.upscaler import ConsistencyLevel
-from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
+from mapsr_cli.zoo import DEFAULT_MODEL, Model, find_model, load_model
 
 
 def make_upscaler(
     model: str | None,
+    backbone: Path | None,
     kernel: str | None,
     sigma: float | None,
     consistency: ConsistencyLevel,
@@ -34,14 +36,23 @@ def make_upscaler(
     seed: int = 0,
 ) -> Upscaler:
     """The upscaler that the options of `mapsr upscale` describe."""
-    with fetching(model or DEFAULT_MODEL) as fetched:
-        loaded = load_model(find_model(model or DEFAULT_MODEL, fetched))
+    chosen = choose_device(device)
+    loaded: Model
+    if backbone is None:
+        loaded, dtype = _load(model or DEFAULT_MODEL), choose_dtype(precision, chosen)
+    else:
+        loaded = load_backbone(backbone)
+        dtype = loaded.dtype_for(precision)
     a = None
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
-    chosen = choose_device(device)
-    settings = Settings(consistency, _tile(tile), chosen, choose_dtype(precision, chosen), strength, seed)
+    settings = Settings(consistency, _tile(tile), chosen, dtype, strength, seed)
     return Upscaler(loaded, settings, a)
+
+
+def _load(model: str) -> Model:
+    with fetching(model) as fetched:
+        return load_model(find_model(model, fetched))
 
 
 def _tile(text: str) -> int | None:

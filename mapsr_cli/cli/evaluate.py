@@ -31,8 +31,8 @@ def evaluate(
             "--model",
             "-m",
             metavar="NAME",
-            help="A bundled model, a .safetensors file, bicubic, lanczos, pinv, or dir:FOLDER of finished outputs. "
-            "Can be given again.",
+            help="A bundled model, a .safetensors file, bicubic, lanczos, pinv, dir:FOLDER of finished outputs, "
+            "backbone:FILE as `upscale --backbone` runs it, or trunk:FILE without projection. Can be given again.",
             show_default=False,
         ),
     ],

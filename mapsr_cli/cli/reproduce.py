@@ -8,18 +8,26 @@ import typer
 
 from mapsr_cli.cli import options
 from mapsr_cli.cli.display import training_display
-from mapsr_cli.cli.report import document, failures, result
+from mapsr_cli.cli.report import document, failures, result, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mapsr_cli.training.loop import Status
 
 
-class Experiment(StrEnum):
+class Name(StrEnum):
     """What there is to reproduce."""
 
     table1 = "table1"
     fig1 = "fig1"
     fig6 = "fig6"
+    fig2 = "fig2"
+    table2 = "table2"
+    fig4 = "fig4"
+    fig3 = "fig3"
+    fig7 = "fig7"
+    fig5 = "fig5"
 
 
 class Budget(StrEnum):
@@ -31,39 +39,66 @@ class Budget(StrEnum):
 
 
 def reproduce(
-    experiment: Annotated[Experiment, typer.Argument(help="table1, fig1, fig6: the Swiss roll.", show_default=False)],
-    budget: Annotated[Budget, typer.Option(help="smoke: does it run; cpu: minutes here; paper: hours.")] = Budget.cpu,
+    experiment: Annotated[
+        Name,
+        typer.Argument(
+            help="table1, fig1, fig6: the Swiss roll; fig2, table2, fig4: faces; fig3, fig7: grass; fig5: photographs.",
+            show_default=False,
+        ),
+    ],
+    budget: Annotated[
+        Budget, typer.Option(help="smoke: does it run; cpu: what trains here; paper: for a GPU.")
+    ] = Budget.cpu,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder that holds faces64/, grass/, natural/ and eval/.", show_default=False),
+    ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Independent trainings per method (table1, fig6).")] = 10,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder.  [default: runs/swissroll]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder.  [default: runs/swissroll, runs/faces, runs/grass, runs/natural]")
+    ] = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Run an experiment of the paper; write numbers (JSON), a page (Markdown) and pictures."""
+    """Run an experiment of the paper; write numbers (JSON), a page (Markdown) and pictures.
+
+    Trainings of images are kept in OUT/runs: what was interrupted goes on, what is done is used as it is.
+    """
     with failures(debug):
         from mapsr_cli.cli.training import need_extra
 
         need_extra("accelerate", "train")
         need_extra("matplotlib", "eval")
-        from mapsr_cli.experiments.swissroll import recipe
+        from mapsr_cli.experiments.order import Order
+        from mapsr_cli.experiments.registry import EXPERIMENTS
 
-        folder = out or Path("runs") / "swissroll"
+        chosen = EXPERIMENTS[experiment.value]
+        folder = out or Path("runs") / chosen.folder
+        folder.mkdir(parents=True, exist_ok=True)
         with training_display(quiet=json) as show:
-
-            def watch(name: str, status: "Status") -> None:
-                show(status)
-
-            if experiment is Experiment.table1:
-                told = recipe.table1(folder, budget.value, trials, seed, watch)
-                files = [folder / "table1.md", folder / "table1.json"]
-            elif experiment is Experiment.fig1:
-                told = recipe.figure1(folder, budget.value, seed, watch)
-                files = [Path(name) for name in told["files"]]
-            else:
-                told = recipe.figure6(folder, budget.value, trials, seed, watch)
-                files = [Path(name) for name in told["files"]]
+            watch = _watch(show, quiet=json)
+            try:
+                told = chosen.run(Order(folder, data, budget.value, trials, seed, watch))
+            except KeyboardInterrupt:
+                say("stopped; the same command goes on with what was saved")
+                raise
         if json:
             document(told)
         else:
-            for path in files:
-                result(str(path))
+            for path in told["files"]:
+                result(path)
+
+
+def _watch(show: "Callable[[Status], None]", quiet: bool) -> "Callable[[str, Status], None]":
+    """Shows each status, and says which training it is of whenever that changes."""
+    last = ""
+
+    def watch(name: str, status: "Status") -> None:
+        nonlocal last
+        if name != last and not quiet:
+            say(f"training {name}")
+        last = name
+        show(status)
+
+    return watch

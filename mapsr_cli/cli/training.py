@@ -1,9 +1,7 @@
 """What `mapsr train` does: a recipe from what the user gave, then prior, run, loop."""
 
-import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,18 +13,12 @@ from mapsr_cli.cli.report import say
 from mapsr_cli.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-    from torch import nn
-
     from mapsr_cli.evaluation.validation import Validation
-    from mapsr_cli.training.data import Data
     from mapsr_cli.training.journal import Journal
-    from mapsr_cli.training.loop import Status, Tasks
     from mapsr_cli.training.recipe import Recipe
-    from mapsr_cli.training.run import Run
+    from mapsr_cli.training.session import Plan
     from mapsr_cli.training.settings import Settings
 
-RECIPE = "recipe.json"
 TOY_DATA = {"swissroll": "swissroll:"}
 """Presets whose data are drawn, not read."""
 DEFAULT_MINUTES = 60.0
@@ -83,25 +75,17 @@ class Request:
     quiet: bool
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What will be trained, where, and on what."""
-
-    recipe: "Recipe"
-    folder: Path
-    location: str
-
-
 def need_extra(module: str, extra: str) -> None:
     """Refuse to go on without an optional package, and say how to get it."""
     if find_spec(module) is None:
         raise MissingExtraError("training" if extra == "train" else "pictures", extra)
 
 
-def plan(request: Request) -> Plan:
+def plan(request: Request) -> "Plan":
     """From options, TOML and preset; or, with --resume, from what the run wrote down when it began."""
     from mapsr_cli.networks import DEFAULT_PRESET
     from mapsr_cli.training.recipe import make_recipe
+    from mapsr_cli.training.session import RECIPE, Plan
     from mapsr_cli.training.settings import merge, parse_assignments, read_settings
 
     if request.resume:
@@ -121,11 +105,11 @@ def plan(request: Request) -> Plan:
     return Plan(make_recipe(request.method, preset, settings), folder, location)
 
 
-def _resumed(request: Request) -> Plan:
+def _resumed(request: Request) -> "Plan":
     """The run's own recipe; only its length may be given anew."""
     from mapsr_cli.networks import DEFAULT_PRESET
-    from mapsr_cli.training.recipe import make_recipe
-    from mapsr_cli.training.settings import merge
+    from mapsr_cli.training.session import Plan
+    from mapsr_cli.training.settings import apply
 
     folder = request.out or Path("runs") / f"{request.method}-{request.preset or DEFAULT_PRESET}"
     length = {k: v for k, v in request.flags.get("loop", {}).items() if k in ("steps", "minutes")}
@@ -138,15 +122,11 @@ def _resumed(request: Request) -> Plan:
         raise UsageError(
             "--resume takes its settings from the run itself", "only --steps and --minutes may be given again"
         )
-    try:
-        told = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
-        method, preset, sections, location = (told[k] for k in ("method", "preset", "sections", "data"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{folder} holds no run to resume", "--out names its folder") from error
-    if method != request.method:
-        raise UsageError(f"{folder} holds a run of {method}, not of {request.method}")
-    recipe = make_recipe(method, preset, merge(sections, {"loop": length}))
-    return Plan(recipe, folder, request.location or location)
+    begun = Plan.read(folder)
+    if begun.recipe.method != request.method:
+        raise UsageError(f"{folder} holds a run of {begun.recipe.method}, not of {request.method}")
+    longer = {**begun.recipe.sections, "loop": apply(begun.recipe.loop, length, "loop")}
+    return Plan(replace(begun.recipe, sections=longer), folder, request.location or begun.location)
 
 
 def session(request: Request) -> dict[str, Any]:
@@ -156,26 +136,27 @@ def session(request: Request) -> dict[str, Any]:
 
     from mapsr_cli.training.assembly import make_accelerator
     from mapsr_cli.training.journal import journal_kinds
-    from mapsr_cli.training.loop import Interrupted, train
+    from mapsr_cli.training.loop import Interrupted
+    from mapsr_cli.training.session import conduct, open_plan, tasks_of
 
     torch.set_flush_denormal(True)
     kinds = journal_kinds(request.log)
     made = plan(request)
+    validation = _validation(request, made.recipe)
     accelerator = make_accelerator(request.device, request.precision)
     main = accelerator.is_main_process
     with training_display(request.quiet or not main) as watch:
-        run, data = _open(request, made, accelerator, watch)
+        try:
+            run, data = open_plan(made, accelerator, watch, _init(request), request.compiled)
+        except Interrupted as stop:
+            _stopped("stopped and saved in the first stage, the prior; the same command goes on with it", stop)
         before = run.seconds
         journals: list[Journal] = [kind(made.folder, run.step) for kind in kinds] if main else []
         try:
-            figures = train(run, _tasks(request, made, run, watch, journals))
+            figures = conduct(run, data, tasks_of(made, run, watch, journals, validation))
         except Interrupted as stop:
             resume = f"mapsr train {request.method} --out {made.folder} --resume"
             _stopped(f"stopped and saved at step {run.step}; go on with: {resume}", stop)
-        finally:
-            data.close()
-            for journal in journals:
-                journal.close()
     if skipped := data.report.corrupt + data.report.small:
         say(f"{skipped} of {data.report.found} images were left out: damaged, or too small for a patch")
     images = run.engine.images * accelerator.num_processes
@@ -196,70 +177,10 @@ def _stopped(line: str, stop: KeyboardInterrupt) -> NoReturn:
     raise typer.Exit(130) from stop
 
 
-def _open(
-    request: Request, made: Plan, accelerator: "Accelerator", watch: Callable[["Status"], None]
-) -> tuple["Run", "Data"]:
-    """The run, after the first stage that its method may need."""
-    from mapsr_cli.criteria.methods import METHODS, PRIORS
-    from mapsr_cli.training.assembly import make_learner, open_run
-    from mapsr_cli.training.loop import Interrupted
-    from mapsr_cli.training.priors import prior_snapshots
+def _init(request: Request) -> Path | None:
     from mapsr_cli.zoo import find_model
 
-    snapshots = None
-    if made.recipe.method in METHODS and METHODS[made.recipe.method].needs in PRIORS:
-        try:
-            snapshots = prior_snapshots(made.recipe, made.location, made.folder.parent, accelerator, watch)
-        except Interrupted as stop:
-            _stopped("stopped and saved in the first stage, the prior; the same command goes on with it", stop)
-    learner = make_learner(made.recipe, snapshots, find_model(request.init) if request.init is not None else None)
-    if request.compiled:
-        for _, player in learner.players():
-            player.bare.compile()
-    run, data = open_run(made.recipe, made.folder, made.location, learner, accelerator)
-    if accelerator.is_main_process:
-        told = {**made.recipe.to_json(), "data": made.location}
-        (made.folder / RECIPE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    return run, data
-
-
-def _tasks(
-    request: Request, made: Plan, run: "Run", watch: Callable[["Status"], None], journals: list["Journal"]
-) -> "Tasks":
-    """Validation, pictures, weights and snapshots beside the steps."""
-    from mapsr_cli.criteria.methods import PRIORS
-    from mapsr_cli.training.assembly import export
-    from mapsr_cli.training.loop import Tasks
-    from mapsr_cli.training.priors import snapshot_keeper
-    from mapsr_cli.training.samples import write_samples
-
-    recipe = made.recipe
-    figures: dict[str, float] = {}
-    validation = _validation(request, recipe)
-
-    def validate(result: "nn.Module") -> dict[str, float]:
-        assert validation is not None
-        is_prior = recipe.method in PRIORS
-        found = (
-            validation.measure_prior(result, run.learner.level(run.progress))
-            if is_prior
-            else validation.measure(result)
-        )
-        figures.update(found)
-        return dict(found)
-
-    def picture(result: "nn.Module", path: Path) -> None:
-        assert validation is not None
-        write_samples(result, validation.tiles(), path)
-
-    return Tasks(
-        validate=validate if validation is not None else None,
-        picture=picture if validation is not None and recipe.method not in PRIORS else None,
-        export=lambda result, run: export(recipe, made.location, result, run, figures),
-        snapshot=snapshot_keeper(recipe, made.folder) if recipe.loop.snapshots else None,
-        watch=watch,
-        journals=journals,
-    )
+    return find_model(request.init) if request.init is not None else None
 
 
 def _validation(request: Request, recipe: "Recipe") -> "Validation | None":

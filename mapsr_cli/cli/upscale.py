@@ -34,6 +34,14 @@ def upscale(
         typer.Option("--output", "-o", metavar="PATH", help="A file, or a folder.  [default: beside INPUT]"),
     ] = None,
     model: options.ModelName = None,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Instead of a model: any super-resolution network that spandrel loads (.safetensors, .pth).",
+            show_default=False,
+        ),
+    ] = None,
     kernel: options.KernelName = None,
     sigma: options.Sigma = None,
     consistency: Annotated[
@@ -88,6 +96,8 @@ def upscale(
 
         if overwrite and skip_existing:
             raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
+        if model is not None and backbone is not None:
+            raise typer.BadParameter("--model and --backbone exclude each other")
         if json and output == paths.PIPE:
             raise typer.BadParameter("--json and -o - would both use standard output")
         if output == paths.PIPE and (samples or compare):
@@ -96,7 +106,7 @@ def upscale(
         if file_format is not None:
             output_format(file_format)
         upscaler = make_upscaler(
-            model, kernel, sigma, consistency.value, tile, device, precision.value, strength, seed or 0
+            model, backbone, kernel, sigma, consistency.value, tile, device, precision.value, strength, seed or 0
         )
         if samples is not None or seed is not None:
             check_stochastic(upscaler)

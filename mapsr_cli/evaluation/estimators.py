@@ -13,11 +13,12 @@ from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.evaluation.protocol import PEAK, by_name, images_in, read_levels
 from mapsr_cli.imaging import find_kernel
 from mapsr_cli.inference import Settings, Upscaler
+from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.verification import FALLBACK_KERNEL, FALLBACK_SCALE
 from mapsr_cli.operators import Consistency, Kernel, consistency, downsampling, make_kernel, to_levels
 from mapsr_cli.zoo import Model, find_model, load_model
 
-FOLDER = "dir:"
+FOLDER, BACKBONE, TRUNK = "dir:", "backbone:", "trunk:"
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,15 +162,23 @@ def make_estimators(
     sigma: float | None = None,
     scale: int | None = None,
 ) -> tuple[Kernel, dict[str, Estimator]]:
-    """A, and what each `--model` names: a row of BASELINES, `dir:FOLDER`, or a checkpoint.
+    """A, and what each `--model` names: a row of BASELINES, `dir:FOLDER`, a checkpoint, or somebody else's network.
 
-    A checkpoint that was trained without a projection is evaluated without one. Raises CheckpointError for models that
+    A checkpoint that was trained without a projection is evaluated without one; `trunk:FILE` is somebody else's network
+    as it is, `backbone:FILE` with projection and round trip, both in float32. Raises CheckpointError for models that
     are not there, UsageError where they do not fit together.
     """
     checkpoints = [name for name in names if name not in BASELINES and not name.startswith(FOLDER)]
-    models = {name: load_model(find_model(name)) for name in checkpoints}
+    models = {name: _load(name) for name in checkpoints}
     a = _choose_kernel(list(models.values()), kernel, sigma, scale)
     return a, {name: _make_estimator(name, models.get(name), a, settings) for name in names}
+
+
+def _load(name: str) -> Model:
+    for prefix in (BACKBONE, TRUNK):
+        if name.startswith(prefix):
+            return load_backbone(Path(name.removeprefix(prefix)))
+    return load_model(find_model(name))
 
 
 def _make_estimator(name: str, model: Model | None, kernel: Kernel, settings: Settings) -> Estimator:
@@ -177,7 +186,9 @@ def _make_estimator(name: str, model: Model | None, kernel: Kernel, settings: Se
         return Baseline(BASELINES[name], kernel)
     if model is None:
         return Folder(Path(name.removeprefix(FOLDER)), kernel)
-    if model.card.constraint != "affine":
+    if model.card.constraint != "affine" and not name.startswith(BACKBONE):
         settings = replace(settings, consistency="none")
+    if name.startswith((BACKBONE, TRUNK)):
+        settings = replace(settings, dtype=torch.float32)
     kind = StochasticCheckpoint if model.noise_dim else Checkpoint
     return kind(Upscaler(model, settings, kernel))

@@ -98,9 +98,9 @@ def by_name(paths: Sequence[Path], suffix: str = "") -> dict[str, Path]:
     return named
 
 
-def read_levels(path: Path) -> Tensor:
-    """A file as [3, H, W] float32 in whole levels 0 … 255; grey is three equal channels."""
-    picture = read_picture(path)
+def read_levels(source: Path | bytes) -> Tensor:
+    """A file, or its bytes, as [3, H, W] float32 in whole levels 0 … 255; grey is three equal channels."""
+    picture = read_picture(source)
     return to_levels(picture.levels.float() * (PEAK / picture.peak), PEAK).expand(3, -1, -1)
 
 

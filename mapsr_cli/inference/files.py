@@ -136,7 +136,7 @@ def _provenance(made: Made, upscaler: Upscaler) -> Provenance:
     kernel, model = upscaler.kernel, upscaler.model
     drawn = (upscaler.settings.seed, made.sample) if model.noise_dim else (None, None)
     digest = made.loaded.frames.pictures[0].sha256
-    return Provenance(model.card.name, kernel.name, kernel.scale, kernel.sigma, digest, __version__, *drawn)
+    return Provenance(model.identity, kernel.name, kernel.scale, kernel.sigma, digest, __version__, *drawn)
 
 
 def _held_by(data: bytes, originals: Frames, upscaler: Upscaler) -> Tally:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from mapsr_cli.inference.chunks import Chunks
@@ -35,18 +36,29 @@ def chunks_for(strips: Strips, colours: int) -> Chunks:
     return Chunks(rows)
 
 
-def project(strips: Strips, f: Chunks, target: Tensor, x: Tensor, peak: int, constrained: bool = True) -> Projected:
+def project(
+    strips: Strips,
+    f: Chunks,
+    target: Tensor,
+    x: Tensor,
+    peak: int,
+    constrained: bool = True,
+    residual: bool = True,
+) -> Projected:
     """Π f (eqn (7)) onto {y : A y = target}, for f in [0, 1] and target [C, h, w] in levels; uses f up.
 
-    The target is x, or what of x is to be trusted; errors are told against x. Without the constraint, f + A⁺ target:
-    what the network was trained to add to.
+    The target is x, or what of x is to be trusted; errors are told against x. Without the constraint, f + A⁺ target
+    where the network was trained to add to that (`residual`), and f itself where it was not.
     """
     width = strips.op.hr_size[1]
 
     def estimate(rows: slice) -> Tensor:
         return f.read(rows).to(x.device, x.dtype) * peak
 
-    correction = target - strips.down_whole(estimate) if constrained else target.clone()
+    if constrained:
+        correction = target - strips.down_whole(estimate)
+    else:
+        correction = target.clone() if residual else torch.zeros_like(target)
     for plane in correction:
         plane.copy_(strips.op.inverse_gram(plane))
     levels = Levels.empty((len(x), *strips.op.hr_size), peak, x.dtype, x.device)

@@ -36,6 +36,8 @@ class Grid:
     height: int
     width: int
     halo: int
+    period: int = 1
+    """A tile with its halo starts at a multiple of it."""
 
     def tiles(self, size: int) -> list[Tile]:
         """The whole image in tiles of at most `size`, each with a halo cut at the image's border."""
@@ -50,7 +52,8 @@ class Grid:
                 yield Tile(inner_rows, inner_cols, outer_rows, outer_cols)
 
     def _span(self, start: int, end: int, length: int) -> tuple[slice, slice]:
-        return slice(start, end), slice(max(start - self.halo, 0), min(end + self.halo, length))
+        outer = max(start - self.halo, 0)
+        return slice(start, end), slice(outer - outer % self.period, min(end + self.halo, length))
 
 
 def _scaled(span: slice, scale: int, origin: int = 0) -> slice:
@@ -70,6 +73,7 @@ def run_tiled(
     put: Put,
     progress: Callable[[int, int], None],
     beside: Beside = _nothing,
+    period: int = 1,
 ) -> int:
     """network(x) for x [N, C, h, w], in tiles of `size` LR pixels, each handed to `put`. Reports (tiles done, tiles).
 
@@ -77,7 +81,7 @@ def run_tiled(
     Returns the size of the last tiles: less than `size` where memory did not suffice for that. Raises MapsrError where
     it does not suffice for the smallest either.
     """
-    grid, done = Grid(x.shape[-2], x.shape[-1], halo), 0
+    grid, done = Grid(x.shape[-2], x.shape[-1], halo, period), 0
     waiting = deque(grid.tiles(size))
     while waiting:
         tile = waiting[0]

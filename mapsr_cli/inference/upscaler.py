@@ -70,6 +70,9 @@ class Upscaled(Unchecked):
     """Of the saved levels."""
 
 
+_SEAMS = "in tiles, and this network sees beyond their surroundings: near their edges it may differ from --tile off"
+
+
 def _silent(stage: str, done: int, total: int) -> None:
     pass
 
@@ -91,7 +94,7 @@ class Upscaler:
                 "without a projection there is none to soften", "give either --strength, or consistency none"
             )
         self.network = copy.deepcopy(model.network).to(self.settings.device, self.settings.dtype)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(memory_format=model.memory_format)  # type: ignore[call-overload]
         self._per_pixel: float | None = None
 
     def operator(self, height: int, width: int, peak: int = 255) -> Downsampling:
@@ -131,7 +134,7 @@ class Upscaler:
 
         wanted = self.tile_for(x)
         used = run_tiled(
-            lambda *inputs: self.network(*(part.contiguous(memory_format=torch.channels_last) for part in inputs)),
+            lambda *inputs: self.network(*(part.contiguous(memory_format=self.model.memory_format) for part in inputs)),
             colour[None],
             self.kernel.scale,
             wanted,
@@ -139,8 +142,10 @@ class Upscaler:
             take,
             partial(progress, "network"),
             partial(self._noise, sample),
+            self.model.period,
         )
-        return () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
+        notes = () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
+        return notes + (_SEAMS,) * (max(x.shape[-2:]) > max(used, self.model.reach) and not self.model.seamless)
 
     def _noise(self, sample: int, rows: slice, cols: slice) -> tuple[Tensor, ...]:
         """z [1, noise_dim, rows, cols] for a stochastic network; nothing for others."""
@@ -189,7 +194,8 @@ class Upscaler:
         progress("project", 0, 1)
         x = lr.to(strips.device, strips.dtype)
         target = x if strength == 1 else trusted.to(strips.device, strips.dtype)
-        projected = project(strips, f, target, x, peak, constrained=self.settings.consistency != "none")
+        constrained, residual = self.settings.consistency != "none", self.model.card.constraint == "affine"
+        projected = project(strips, f, target, x, peak, constrained, residual)
         passes = 0
         if self.settings.consistency == "bits" and strength == 1:
             told = partial(progress, "round trip")

@@ -1,6 +1,7 @@
 """From a recipe to a run: networks, constraint, criterion, data, device."""
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,15 +17,20 @@ from mapsr_cli.criteria.resolver import Estimator, SuperResolver
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import architecture_of, build
-from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
+from mapsr_cli.operators import ConvPinv, Kernel, random_kernels, solve_pinv
 from mapsr_cli.training.data import Data, open_data
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.recipe import ConstraintConfig, Recipe, criterion_config
 from mapsr_cli.training.run import Run
-from mapsr_cli.zoo import Card, describe_kernel, load_model, load_pinv, save_model
+from mapsr_cli.zoo import Card, describe_kernel, load_model, load_pinv, save_model, save_pinv
 from mapsr_cli.zoo.prior import PriorCard, load_prior, save_prior
 
 WEIGHTS = "weights.safetensors"
+PINV = ".pinv.safetensors"
+"""Suffix of an A⁺ by convolution, beside the model that was trained with it."""
+SNAPSHOTS = "snapshots"
+NOISE_AT_FIRST = 0.1
+"""Weights of the noise in a network that starts from a deterministic one, as a share of fresh ones."""
 PRECISIONS = {"auto": "no", "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -60,8 +66,19 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None, init: Path 
 
 
 def _start_from(network: nn.Module, given: nn.Module, path: Path) -> None:
+    """Take the weights of `given`; for the noise that a deterministic one lacks, a stochastic network keeps its own.
+
+    Those are made small: what was learnt, batch statistics included, is of images that vary less than the noise.
+    """
+    own, found = network.state_dict(), given.state_dict()
+    noise = getattr(network.config, "noise_dim", 0) - getattr(given.config, "noise_dim", 0)
+    for name, value in own.items():
+        if noise > 0 and value.dim() == 4 and name in found and value[:, :-noise].shape == found[name].shape:
+            found[name] = torch.cat(
+                [found[name], NOISE_AT_FIRST * value[:, -noise:]], dim=1
+            )  # noise comes last, see `with_noise`
     try:
-        network.load_state_dict(given.state_dict())
+        network.load_state_dict(found)
     except RuntimeError as error:
         raise UsageError(
             f"--init {path}: its network is not this run's", "give the same preset and generator settings"
@@ -114,34 +131,49 @@ def open_run(
     return run, data
 
 
-def export(recipe: Recipe, location: str, result: nn.Module, run: Run, figures: dict[str, float]) -> Path:
-    """Write the averaged weights that people use: a model for `mapsr upscale -m`, or a prior."""
-    path = run.folder / WEIGHTS
+def export(
+    recipe: Recipe, location: str, result: nn.Module, run: Run, metrics: Mapping[str, float], path: Path
+) -> None:
+    """Write averaged weights: a model for `mapsr upscale -m`, or a prior.
+
+    An A⁺ by convolution goes beside the model, as `fit-pinv` writes it: weights.safetensors, weights.pinv.safetensors.
+    """
     training = {
         "data": Path(location).name,
         "steps": run.step,
         "minutes": round(run.seconds / 60, 1),
         "settings": recipe.to_json(),
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     if recipe.method in PRIORS:
         save_prior(path, result, prior_card(recipe, run.learner.level(run.progress), training))
-        return path
-    generator = result.generator
-    assert isinstance(generator, nn.Module)
-    config = recipe["generator"]
+        return
+    assert isinstance(result, Estimator)
+    config, kernel = recipe["generator"], recipe["kernel"].make()
     card = Card(
         name=run.folder.name,
         architecture=architecture_of(config),
         config=asdict(config),
-        kernel=describe_kernel(recipe["kernel"].make()),
+        kernel=describe_kernel(kernel),
         constraint=METHODS[recipe.method].constraint,
         method=recipe.method,
         training=training,
-        metrics=figures,
+        metrics=dict(metrics),
         version=__version__,
     )
-    save_model(path, generator, card)
-    return path
+    save_model(path, result.generator, card)
+    if isinstance(result.constraint, AffineConvolution):
+        pinv = ConvPinv(result.constraint.kernels.detach())
+        save_pinv(path.with_suffix(PINV), pinv, kernel, __version__)
+
+
+def snapshot_keeper(recipe: Recipe, location: str, run: Run) -> Callable[[nn.Module, int, float], None]:
+    """Keeps what is exported, as it is along the run: snapshots/000.safetensors, 001, …"""
+
+    def keep(result: nn.Module, number: int, level: float) -> None:
+        export(recipe, location, result, run, {}, run.folder / SNAPSHOTS / f"{number:03d}.safetensors")
+
+    return keep
 
 
 def prior_card(recipe: Recipe, level: float, training: dict[str, object]) -> PriorCard:

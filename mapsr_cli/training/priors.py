@@ -7,29 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from accelerate import Accelerator
-from torch import nn
 
 from mapsr_cli.criteria.methods import METHODS
 from mapsr_cli.criteria.snapshots import Snapshots, read_snapshots
-from mapsr_cli.training.assembly import make_learner, open_run, prior_card
+from mapsr_cli.training.assembly import SNAPSHOTS, make_learner, open_run, snapshot_keeper
 from mapsr_cli.training.loop import Status, Tasks, train
 from mapsr_cli.training.recipe import Recipe, make_recipe
-from mapsr_cli.zoo.prior import save_prior
-
-SNAPSHOTS = "snapshots"
-
-
-def snapshot_keeper(recipe: Recipe, folder: Path) -> Callable[[nn.Module, int, float], None]:
-    """Keeps a prior's snapshots in its run folder."""
-
-    def keep(result: nn.Module, number: int, level: float) -> None:
-        kept = folder / SNAPSHOTS
-        kept.mkdir(parents=True, exist_ok=True)
-        save_prior(
-            kept / f"{number:03d}.safetensors", result, prior_card(recipe, level, {"settings": recipe.to_json()})
-        )
-
-    return keep
 
 
 def prior_recipe(recipe: Recipe) -> Recipe:
@@ -67,7 +50,7 @@ def prior_snapshots(
     if len(list((folder / SNAPSHOTS).glob("*.safetensors"))) < own.loop.snapshots:
         run, data = open_run(own, folder, location, make_learner(own), accelerator)
         try:
-            train(run, Tasks(snapshot=snapshot_keeper(own, folder), watch=watch))
+            train(run, Tasks(snapshot=snapshot_keeper(own, location, run), watch=watch))
         finally:
             data.close()
     accelerator.wait_for_everyone()

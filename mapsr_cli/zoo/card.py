@@ -146,7 +146,8 @@ def read_header(container: Container, where: object) -> tuple[dict[str, Any], st
         version = header.pop("format")
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"{where}: a safetensors file, but not a mapsr checkpoint (no '{HEADER}' header)"
+            f"{where}: a safetensors file, but not a mapsr checkpoint (no '{HEADER}' header)",
+            "another tool's super-resolution network goes to mapsr upscale --backbone",
         ) from error
     if type(version) is not int or version != FORMAT_VERSION:
         shown = version if type(version) is int and abs(version) < 10**6 else "of another kind"

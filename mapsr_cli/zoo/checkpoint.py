@@ -27,6 +27,11 @@ class Model:
     kernel: Kernel
 
     @property
+    def identity(self) -> str:
+        """What tells it from every other, for the files that it makes."""
+        return self.card.name
+
+    @property
     def reach(self) -> int:
         """LR pixels on each side that an output pixel depends on."""
         return int(self.network.reach)  # type: ignore[arg-type]
@@ -34,7 +39,22 @@ class Model:
     @property
     def noise_dim(self) -> int:
         """Noise maps that the network takes beside x; 0 for one that is deterministic."""
-        return int(getattr(self.network.config, "noise_dim", 0))
+        return int(getattr(getattr(self.network, "config", None), "noise_dim", 0))
+
+    @property
+    def period(self) -> int:
+        """LR pixels by whose multiples a tile, with its halo, may start."""
+        return 1
+
+    @property
+    def seamless(self) -> bool:
+        """Whether tiles with a halo of `reach` are equal to the whole."""
+        return True
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """How its tensors lie in memory when it runs."""
+        return torch.channels_last
 
 
 def save_model(path: Path, network: nn.Module, card: Card, dtype: torch.dtype = torch.float32) -> None:

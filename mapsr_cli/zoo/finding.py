@@ -59,7 +59,7 @@ def local_file(name: str) -> Path | None:
     if path.suffix.lower() in PICKLED:
         raise CheckpointError(
             f"{name}: pickled weights can run code when loaded, so mapsr does not open them",
-            "ask for a .safetensors file, or convert it where you trust it",
+            "ask for a .safetensors file; mapsr upscale --backbone reads weights alone from another tool's .pth",
         )
     try:
         if path.suffix == SUFFIX and path.is_file():

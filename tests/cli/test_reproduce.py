@@ -5,9 +5,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mapsr_cli.experiments.images.bench import Bench
+from mapsr_cli.experiments.images.grass import GRASS
+from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.swissroll import fig6
 from mapsr_cli.experiments.swissroll.table1 import BUDGETS, PAPER, ROWS, Examination
+from mapsr_cli.training.loop import Status
 from tests.cli.conftest import Mapsr
+from tests.experiments.images.sets import image_sets
 from tests.experiments.swissroll.test_recipe import TINY, small_test
 
 
@@ -30,3 +35,26 @@ def test_the_command(mapsr: Mapsr, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert all(len(history) == 2 and len(history[0]) == 2 for history in noise.json["h"].values())
     assert (tmp_path / "fig6.png").exists()
     assert (tmp_path / "fig1.svg").read_text().startswith("<?xml")
+
+
+def test_a_run_of_mapsr_train_with_the_same_recipe_is_taken(mapsr: Mapsr, tmp_path: Path) -> None:
+    def never(name: str, status: Status) -> None:
+        raise AssertionError(name)
+
+    data = image_sets(tmp_path / "sets")
+    bench = Bench(GRASS, Order(tmp_path, data, "smoke", 1, 0, never))
+    command = ["train", "affgan", "--preset", "grass", "--data", data / "grass" / "train", "--steps", 2]
+    command += ["--batch", 2, "--patch", 32, "--out", tmp_path / "runs" / "affgan-nonoise", "--log", "csv"]
+    settings = ["criterion.noise=none", "generator.widths=[8, 8]", "discriminator.widths=[8, 8]"]
+    settings += ["discriminator.strides=[2, 2]", "data.workers=0", "data.shuffle=16"]
+    settings += ["loop.snapshots=2", "loop.warmup=1", "loop.log_steps=1"]
+    done = mapsr(*command, *(word for setting in settings for word in ("--set", setting)))
+    assert done.code == 0, done.stderr
+    bench.train("affgan-nonoise")
+    assert [step for step, _ in bench.moments("affgan-nonoise")] == [1, 2]
+
+
+def test_images_must_be_named(mapsr: Mapsr, tmp_path: Path) -> None:
+    done = mapsr("reproduce", "fig5", "--budget", "smoke", "--out", tmp_path)
+    assert done.code == 2
+    assert "needs images: eval/BSD100" in done.stderr

@@ -14,7 +14,7 @@ import torch
 
 from mapsr_cli.training.checkpoint import load_state
 from mapsr_cli.training.journal import read_metrics
-from mapsr_cli.zoo import load_model
+from mapsr_cli.zoo import load_model, load_pinv
 from tests.cli.conftest import Mapsr
 from tests.pictures import save, scene
 
@@ -165,3 +165,15 @@ def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> Non
     assert process.returncode == 130
     assert re.search(r"stopped and saved at step \d+; go on with: mapsr train affmse", said.replace("\n", " "))
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+def test_snapshots_of_a_generator_bring_their_fitted_projection(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    wish = ["--projection", "random-trainable", "--set", "loop.snapshots=2", "--steps", 4, "--log", "csv"]
+    done = mapsr("train", "affmse", "--data", photos, "--out", run, *wish, *SMALL)
+    assert done.code == 0, done.stderr
+    early, late = (run / "snapshots" / f"{number:03d}.safetensors" for number in (0, 1))
+    assert load_model(early).card.training["steps"] == 2
+    a, b = (load_pinv(path.with_suffix(".pinv.safetensors"))[0].kernels for path in (early, late))
+    assert not torch.equal(a, b)
+    assert torch.equal(b, load_pinv(run / "weights.pinv.safetensors")[0].kernels)

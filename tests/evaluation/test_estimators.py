@@ -7,10 +7,12 @@ from torch import Tensor
 
 from mapsr_cli.errors import CheckpointError, ImageError, UsageError
 from mapsr_cli.evaluation.estimators import SamplingEstimator, interpolate, make_estimators, minimum_norm
+from mapsr_cli.evaluation.metrics import psnr_y
 from mapsr_cli.inference import Settings
-from mapsr_cli.operators import downsampling, make_kernel
+from mapsr_cli.operators import downsampling, make_kernel, to_levels
 from mapsr_cli.operators.kernels import cubic, lanczos3
 from mapsr_cli.zoo import Card, describe_kernel, load_model, save_model
+from tests.inference import strangers
 from tests.pictures import lr_of, save, scene
 
 BICUBIC = make_kernel("bicubic", 4)
@@ -71,7 +73,20 @@ def test_a_checkpoint_that_was_trained_without_a_constraint_is_left_alone(tiny_m
     path = tmp_path / "free.safetensors"
     save_model(path, model.network, replace(model.card, constraint="none", method="mse"))
     _, estimators = make_estimators([str(path)], Settings())
-    assert estimators[str(path)](LR, "a").mse_float > 1e-6
+    estimate = estimators[str(path)](LR, "a")
+    assert estimate.mse_float > 1e-6
+    assert torch.equal(estimate.levels, to_levels(255 * model.network((LR / 255)[None])[0].detach(), 255))
+
+
+def test_somebody_elses_network_with_and_without_a_projection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strangers.install(monkeypatch)
+    path = strangers.save_weights(tmp_path / "4x.safetensors")
+    kernel, estimators = make_estimators([f"trunk:{path}", f"backbone:{path}"], Settings(dtype=torch.float16))
+    raw, projected = (estimator(LR, "a") for estimator in estimators.values())
+    assert kernel == make_kernel("bicubic", 4)
+    assert projected.consistency.holds
+    assert not raw.consistency.holds
+    assert psnr_y(projected.levels / 255, HR / 255, 4) > psnr_y(raw.levels / 255, HR / 255, 4)
 
 
 @pytest.mark.parametrize("name", ["baby.png", "baby_x4.tif"])

@@ -17,8 +17,10 @@ SIZE = (4 * 150, 4 * 20)
 
 
 @pytest.mark.parametrize(("peak", "dtype"), [(255, torch.float32), (65535, torch.float64)])
-@pytest.mark.parametrize("constrained", [True, False])
-def test_projected_in_strips(peak: int, dtype: torch.dtype, constrained: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("constrained", "residual"), [(True, True), (True, False), (False, True), (False, False)])
+def test_projected_in_strips(
+    peak: int, dtype: torch.dtype, constrained: bool, residual: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     op = downsampling(BICUBIC, SIZE, dtype)
     f = torch.rand(3, *SIZE)
     x = to_levels(peak * op.down(scene(*SIZE).to(dtype) / 255), peak)
@@ -27,9 +29,9 @@ def test_projected_in_strips(peak: int, dtype: torch.dtype, constrained: bool, m
     chunks = chunks_for(strips, 3)
     assert 1 < len(chunks._rows) < len(strips.plan)
     chunks.write(slice(0, SIZE[0]), slice(0, SIZE[1]), SIZE[1], f)
-    projected = project(strips, chunks, x, x, peak, constrained)
+    projected = project(strips, chunks, x, x, peak, constrained, residual)
     f = f.to(dtype) * peak
-    y = op.project(f, x) if constrained else f + op.pinv(x)
+    y = op.project(f, x) if constrained else f + op.pinv(x) if residual else f
     assert torch.equal(projected.levels.image.to(dtype), to_levels(y, peak))
     error = (x - op.down(y)).double() / peak
     assert projected.max_abs_float == error.abs().max().item()

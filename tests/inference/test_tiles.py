@@ -49,6 +49,13 @@ def test_tiles_cover_everything_once(height: int, width: int, size: int, halo: i
     assert torch.equal(count, torch.ones(height, width))
 
 
+@given(length=st.integers(1, 50), size=st.integers(1, 60), halo=st.integers(0, 9), period=st.integers(1, 8))
+def test_tiles_start_at_multiples_of_the_period(length: int, size: int, halo: int, period: int) -> None:
+    for tile in Grid(length, length, halo, period).tiles(size):
+        assert tile.outer_rows.start % period == 0
+        assert max(tile.rows.start - halo, 0) - tile.outer_rows.start in range(period)
+
+
 @settings(deadline=None, max_examples=25)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), size=st.integers(1, 45))
 def test_tiled_is_untiled(height: int, width: int, size: int) -> None:

@@ -112,8 +112,8 @@ def test_it_resumes_with_the_same_bits(method: str, preset: str, tmp_path: Path)
 def test_its_weights_are_a_checkpoint_that_loads(method: str, preset: str, tmp_path: Path) -> None:
     trained = run(recipe(method, preset), tmp_path)
     trained.advance()
-    export(recipe(method, preset), "photos", trained.result, trained, {"psnr_y": 30.0})
     path = tmp_path / "weights.safetensors"
+    export(recipe(method, preset), "photos", trained.result, trained, {"psnr_y": 30.0}, path)
     if method in PRIORS:
         assert load_prior(path).kind == method
         return

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,19 @@ def test_it_learns(tmp_path: Path) -> None:
     assert losses[-1] < losses[0] / 20
     assert statuses[-1].progress == 1.0
     assert statuses[-1].images_per_second > 0
+
+
+def test_waiting_for_data_is_told(tmp_path: Path) -> None:
+    def slow(stream: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+        for batch in stream:
+            time.sleep(0.05)
+            yield batch
+
+    statuses: list[Status] = []
+    waiting = run(tmp_path, LoopConfig(steps=10, log_steps=10))
+    waiting.engine.feed(slow(waiting.engine._stream))
+    train(waiting, Tasks(watch=statuses.append))
+    assert 0.1 <= statuses[0].waiting < 1
 
 
 @pytest.mark.parametrize("stop", [1, 4, 9])

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.methods import METHODS
+from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_prior, train_trials
 from mapsr_cli.experiments.swissroll.truth import DensityMap, KernelDensity, downscaled, map_estimates, paper_density
@@ -41,15 +41,19 @@ class Budget:
     gan: int
     """Steps of a GAN's generator."""
     guided: int
-    """Steps of a generator that follows a prior."""
-    prior: int
-    """Steps of a denoiser or a density model."""
+    """Steps of a generator that follows a denoiser."""
+    denoiser: int
+    """Steps of the denoiser."""
+    likely: int
+    """Steps of a generator that follows a density model; each costs several of the others'."""
+    density: int
+    """Steps of the density model."""
 
 
 BUDGETS = {
-    "smoke": Budget(20, 5, 20, 20),
-    "cpu": Budget(3000, 5000, 6000, 4000),
-    "paper": Budget(20_000, 20_000, 20_000, 20_000),
+    "smoke": Budget(20, 5, 20, 20, 20, 20),
+    "cpu": Budget(regression=2000, gan=3000, guided=5000, denoiser=3000, likely=1500, density=1500),
+    "paper": Budget(20_000, 20_000, 20_000, 20_000, 20_000, 20_000),
 }
 
 
@@ -73,7 +77,7 @@ ROWS = {
     "affgan-z": Entry("affgan", "gan", {"generator": {"noise_dim": 2}}),
     "affdg": Entry("affdg", "guided"),
     "softdg": Entry("softdg", "guided"),
-    "affll": Entry("affll", "guided"),
+    "affll": Entry("affll", "likely"),
 }
 """The paper's rows and, beyond it, the affine twins of MSE and MAE, a stochastic AffGAN and AffLL."""
 
@@ -113,8 +117,8 @@ def score(density: KernelDensity, x: Tensor, y: Tensor) -> tuple[float, float, f
 def settings_of(entry: Entry, budget: Budget, seed: int, trials: int) -> Settings:
     """Length, seed, and as many noise maps as there are trials."""
     own: Settings = {"loop": {"steps": getattr(budget, entry.kind), "seed": seed, "log_steps": 200, "warmup": 50}}
-    if entry.kind == "guided":
-        own["prior"] = {"steps": budget.prior}
+    if METHODS[entry.method].needs in PRIORS:
+        own["prior"] = {"steps": getattr(budget, METHODS[entry.method].needs)}
     settings = merge(own, entry.settings)
     if noise := settings.get("generator", {}).get("noise_dim"):
         settings["generator"] = {**settings["generator"], "noise_dim": noise * trials}

@@ -4,7 +4,6 @@ Threads and not processes: Pillow and NumPy release the interpreter's lock while
 are shared, nothing is pickled or forked, and an interrupted run leaves nobody behind.
 """
 
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -38,8 +37,6 @@ class Data:
 
     def __init__(self, source: Source, workers: int) -> None:
         """`workers` threads make batches ahead; with 0 the caller's makes each when it is asked for."""
-        self.waited = 0.0
-        """Seconds that the caller spent waiting for batches."""
         self._source = source
         self._ahead = 2 * workers + 1
         self._pool = ThreadPoolExecutor(workers, "mapsr-data") if workers else None
@@ -72,11 +69,9 @@ class Data:
         jobs = self._source.jobs(start)
         try:
             while True:
-                began = time.perf_counter()
                 while len(pending) < self._ahead:
                     pending.append(submit(self._pool, _tensor, next(jobs)))
                 batch = pending.popleft().result()
-                self.waited += time.perf_counter() - began
                 self._source.ledger.served += len(batch)
                 yield batch
         finally:

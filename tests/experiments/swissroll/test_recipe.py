@@ -7,7 +7,7 @@ from mapsr_cli.experiments.swissroll.table1 import BUDGETS, ROWS, Budget, Examin
 from mapsr_cli.experiments.swissroll.trials import recipe_of, rolls
 from mapsr_cli.experiments.swissroll.truth import KernelDensity
 
-TINY = Budget(regression=2, gan=2, guided=2, prior=8)
+TINY = Budget(regression=2, gan=2, guided=2, denoiser=8, likely=2, density=8)
 
 
 def small_test() -> Examination:

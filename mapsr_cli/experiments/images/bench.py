@@ -1,0 +1,112 @@
+"""Rows trained in OUT/runs/NAME, or found there: an interrupted one goes on, a finished one is used as it is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mapsr_cli.criteria.methods import PRIORS
+from mapsr_cli.criteria.resolver import Estimator
+from mapsr_cli.criteria.snapshots import Snapshots, read_snapshots
+from mapsr_cli.errors import UsageError
+from mapsr_cli.experiments.images.rows import Trainings, check_same
+from mapsr_cli.experiments.images.scores import score
+from mapsr_cli.experiments.order import Order
+from mapsr_cli.training.assembly import SNAPSHOTS, WEIGHTS, make_accelerator, make_learner
+from mapsr_cli.training.journal import CsvJournal
+from mapsr_cli.training.moments import moments, read_estimator
+from mapsr_cli.training.session import RECIPE, Plan, conduct, open_plan, tasks_of
+from mapsr_cli.zoo import load_model, load_prior
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One experiment's rows."""
+
+    trainings: Trainings
+    order: Order
+
+    @property
+    def runs(self) -> Path:
+        """Where the rows' folders are."""
+        return self.order.out / "runs"
+
+    def plan(self, name: str) -> Plan:
+        """What `mapsr train` would make of the row."""
+        recipe = self.trainings.recipe(name, self.order.budget, self.order.seed, self.runs)
+        return Plan(recipe, self.runs / name, str(self.order.find(self.trainings.data)))
+
+    def train(self, *names: str) -> None:
+        """Train rows to their end, after those that they start from or follow; finished ones are left alone.
+
+        Raises UsageError where a row's folder holds a training with another recipe or of other data.
+        """
+        for name in names:
+            plan = self.plan(name)
+            _check(plan, self.trainings.data)
+            if self._steps(name) < (plan.recipe.loop.steps or 0):
+                self._train(name, plan)
+
+    def _train(self, name: str, plan: Plan) -> None:
+        row = self.trainings.rows[name]
+        self.train(*(before for before in (row.init, row.prior) if before is not None))
+        torch.set_flush_denormal(True)
+        init = None if row.init is None else self.weights(row.init)
+        watch = partial(self.order.watch, name)
+        run, data = open_plan(plan, make_accelerator("auto", "auto"), watch, init)
+        conduct(run, data, tasks_of(plan, run, watch, [CsvJournal(plan.folder, run.step)]))
+
+    def weights(self, name: str) -> Path:
+        """The row's averaged weights."""
+        return self.runs / name / WEIGHTS
+
+    def _training(self, name: str) -> dict[str, Any]:
+        """What the row's weights say of their training."""
+        is_prior = self.trainings.rows[name].method in PRIORS
+        card = load_prior(self.weights(name)).card if is_prior else load_model(self.weights(name)).card
+        return card.training
+
+    def _steps(self, name: str) -> int:
+        return int(self._training(name)["steps"]) if self.weights(name).exists() else 0
+
+    def measure(self, name: str, truths: Tensor) -> dict[str, Any]:
+        """Scores of the trained row on HR images [N, 3, H, W], its `steps` and `minutes`."""
+        training = self._training(name)
+        effort = {key: training[key] for key in ("steps", "minutes")}
+        return {**score(self.estimator(name), truths).to_json(), **effort}
+
+    def estimator(self, name: str) -> Estimator:
+        """The trained row."""
+        return read_estimator(self.weights(name))
+
+    def untrained(self, name: str) -> Estimator:
+        """The row before its first step, in eval mode."""
+        _, generator = next(make_learner(self.plan(name).recipe).players())
+        assert isinstance(generator.bare, Estimator)
+        return generator.bare.eval().requires_grad_(False)
+
+    def moments(self, name: str) -> Iterator[tuple[int, Estimator]]:
+        """(step, estimator) along the row's training."""
+        return moments(self.runs / name)
+
+    def snapshots(self, name: str) -> Snapshots:
+        """Of a row that is a prior."""
+        return read_snapshots(self.runs / name / SNAPSHOTS)
+
+
+def _check(plan: Plan, data: str) -> None:
+    """Whether a run that is in the folder already is this one, on these data."""
+    if not (plan.folder / RECIPE).exists():
+        return
+    found = Plan.read(plan.folder)
+    check_same(plan.recipe, found.recipe, plan.folder)
+    wanted = PurePath(data).parts
+    if PurePath(found.location).parts[-len(wanted) :] != wanted:
+        raise UsageError(
+            f"{plan.folder} holds a training on {found.location}, not on {data}",
+            "move that folder away, or choose another --out",
+        )

@@ -1,0 +1,156 @@
+"""Figure 2, Table 2 and Figure 4: faces, 16×16 to 64×64."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mapsr_cli.criteria.constraints import AffineConvolution
+from mapsr_cli.evaluation.kernel_figure import impulse_response
+from mapsr_cli.experiments.images.bench import Bench
+from mapsr_cli.experiments.images.figures import STYLE, Line, draw_kernel, draw_lines, picture_grid, save
+from mapsr_cli.experiments.images.page import LABELS, effort, power, publish, table
+from mapsr_cli.experiments.images.rows import SMOKE, Length, Row, Trainings
+from mapsr_cli.experiments.images.scores import History, estimates, first_step, history
+from mapsr_cli.experiments.images.truths import tar_images
+from mapsr_cli.experiments.order import Order
+from mapsr_cli.operators import ConvPinv
+
+VALID, TEST = "faces64/valid.tar", "faces64/test.tar"
+WATCHED = 100
+"""Validation faces that curves are measured on."""
+SHOWN = 6
+"""Faces of Figure 4."""
+
+FACES = Trainings(
+    data="faces64/train.tar",
+    rows={
+        "mse": Row("mse"),
+        "affmse": Row("affmse"),
+        "softgan": Row("softgan", init="mse"),
+        "affgan": Row("affgan", init="affmse"),
+        **{
+            name: Row("affmse", {"constraint": {"projection": name}})
+            for name in ("fitted", "fitted-trainable", "random", "random-trainable")
+        },
+    },
+    lengths={
+        "smoke": Length("faces-half", {"mse": 4, "affmse": 4, "softgan": 2, "affgan": 2}, SMOKE),
+        "cpu": Length(
+            "faces-half",
+            {"mse": 2500, "affmse": 2500, "softgan": 1500, "affgan": 1500},
+            {"data": {"batch": 16}, "loop": {"snapshots": 20, "average": 0.995}},
+        ),
+        "paper": Length(
+            "faces",
+            {"mse": 100_000, "affmse": 100_000, "softgan": 100_000, "affgan": 100_000},
+            {"data": {"batch": 16}, "loop": {"snapshots": 20}},
+        ),
+    },
+)
+
+COLOURS = {
+    "mse": ("#3d3d3d", "-"),
+    "affmse": ("#d1495b", "-"),
+    "fitted": ("#1b6ca8", "-"),
+    "fitted-trainable": ("#1b6ca8", "--"),
+    "random": ("#edae49", "-"),
+    "random-trainable": ("#edae49", "--"),
+}
+"""Rows of Figure 2, in the order of its legend."""
+NAMES = {**LABELS, "mse": "no projection", "affmse": "exact (ours)"}
+"""As Figure 2 calls them."""
+KERNELS = {"fitted": "A⁺, fitted", "fitted-trainable": "trained on", "random-trainable": "from random"}
+"""Rows whose A⁺ Figure 2 draws."""
+TABLE2 = {
+    "mse": {"ssim": 0.90, "psnr": 26.30, "consistency_mse": 8.0e-5},
+    "affmse": {"ssim": 0.91, "psnr": 26.53, "consistency_mse": 1.6e-10},
+    "softgan": {"ssim": 0.76, "psnr": 21.11, "consistency_mse": 2.3e-3},
+    "affgan": {"ssim": 0.81, "psnr": 23.02, "consistency_mse": 9.1e-10},
+}
+"""As printed."""
+
+
+def figure2(order: Order) -> dict[str, Any]:
+    """What the projection does to training on MSE: curves on validation faces, the end on test faces, the kernels."""
+    bench = Bench(FACES, order)
+    valid, test = tar_images(order.find(VALID), WATCHED), tar_images(order.find(TEST))
+    bench.train(*COLOURS)
+    curves = {name: history(bench.moments(name), valid) for name in COLOURS}
+    rows = {name: bench.measure(name, test) for name in COLOURS}
+    reached = {name: first_step(told, "psnr", curves["mse"][-1]["psnr"]) for name, told in curves.items()}
+    titles = ["A⁺", "MSE", "PSNR", "SSIM", "MSE(x, Aŷ)", "steps to the PSNR that MSE ends with", "trained"]
+    lines = [
+        [
+            NAMES[name], power(row["mse"]), f"{row['psnr']:.2f}", f"{row['ssim']:.4f}", power(row["consistency_mse"]),
+            "–" if reached[name] is None else f"{reached[name]:,}", effort(row),
+        ]
+        for name, row in rows.items()
+    ]  # fmt: skip
+    measured = f"Table: {len(test)} test faces. Curves, and the steps: {len(valid)} validation faces."
+    blocks = ["# Figure 2: MSE training with and without the affine projection", measured, table(titles, lines)]
+    told = {"rows": rows, "curves": curves, "steps_to_mse_psnr": reached}
+    return publish(order, "fig2", told, blocks, [_draw_figure2(bench, curves)])
+
+
+def table2(order: Order) -> dict[str, Any]:
+    """MSE and GAN, with and without the projection, on the test faces."""
+    bench = Bench(FACES, order)
+    test = tar_images(order.find(TEST))
+    bench.train(*TABLE2)
+    rows = {name: bench.measure(name, test) for name in TABLE2}
+    titles = ["", "SSIM, paper", "ours", "PSNR, paper", "ours", "MSE(x, Aŷ), paper", "ours", "trained"]
+    lines = [
+        [
+            LABELS[name], f"{paper['ssim']:.2f}", f"{rows[name]['ssim']:.3f}", f"{paper['psnr']:.2f}",
+            f"{rows[name]['psnr']:.2f}", power(paper["consistency_mse"]), power(rows[name]["consistency_mse"]),
+            effort(rows[name]),
+        ]
+        for name, paper in TABLE2.items()
+    ]  # fmt: skip
+    blocks = ["# Table 2: faces, 4×", f"{len(test)} test faces.", table(titles, lines)]
+    return publish(order, "table2", {"rows": rows, "paper": TABLE2}, blocks, [])
+
+
+def figure4(order: Order) -> dict[str, Any]:
+    """The four methods of Table 2 as pictures, of validation faces."""
+    bench = Bench(FACES, order)
+    truths = tar_images(order.find(VALID), SHOWN)
+    bench.train(*TABLE2)
+    x, _ = next(estimates(bench.estimator("mse"), truths))
+    outputs = [next(estimates(bench.estimator(name), truths))[1] for name in TABLE2]
+    columns = ["input x", "target y", *(LABELS[name] for name in TABLE2)]
+    picture = picture_grid(order.out / "fig4.png", list(zip(x, truths, *outputs, strict=True)), columns)
+    blocks = ["# Figure 4: faces, 4×", f"The first {len(truths)} validation faces. For numbers, see Table 2."]
+    return publish(order, "fig4", {"shown": len(truths)}, blocks, [picture])
+
+
+def _draw_figure2(bench: Bench, curves: Mapping[str, History]) -> Path:
+    lines = [Line(NAMES[name], told, *COLOURS[name]) for name, told in curves.items()]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(13, 3.4), layout="constrained")
+        panels = figure.subplot_mosaic("abcde\nabcfg", width_ratios=(4, 4, 4, 2, 2))
+        draw_lines(panels["a"], lines, "mse", "MSE(y, ŷ)", log=True)
+        draw_lines(panels["b"], lines, "ssim", "SSIM")
+        draw_lines(panels["c"], lines, "consistency_mse", "MSE(x, Aŷ)", log=True)
+        panels["b"].legend(fontsize=7)
+        for letter in "abcd":
+            panels[letter].set_title(letter, loc="left", fontweight="bold")
+        for place, (title, weights) in zip("defg", _kernels(bench).items(), strict=True):
+            draw_kernel(panels[place], weights, title)
+        return save(figure, bench.order.out / "fig2.png")
+
+
+def _kernels(bench: Bench) -> dict[str, NDArray[np.float64]]:
+    """A, and what one LR pixel becomes under each A⁺ by convolution."""
+    kernel = bench.estimator("fitted").constraint.kernel
+    drawn = {"A": kernel.plane()[0]}
+    for name, title in KERNELS.items():
+        constraint = bench.estimator(name).constraint
+        assert isinstance(constraint, AffineConvolution)
+        drawn[title] = impulse_response(ConvPinv(constraint.kernels))[0]
+    return drawn

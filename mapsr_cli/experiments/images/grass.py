@@ -1,0 +1,203 @@
+"""Figures 3 and 7: grass textures, 4×; and AffGAN with and without instance noise."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from mapsr_cli.experiments.images.bench import Bench
+from mapsr_cli.experiments.images.figures import STYLE, Line, draw_lines, picture_grid, save
+from mapsr_cli.experiments.images.page import LABELS, effort, power, publish, table
+from mapsr_cli.experiments.images.rows import SMOKE, Length, Row, Trainings
+from mapsr_cli.experiments.images.scores import BATCH, History, estimates, history, score
+from mapsr_cli.experiments.images.truths import patches
+from mapsr_cli.experiments.order import Order
+from mapsr_cli.networks import bits_per_dim
+from mapsr_cli.training.journal import read_metrics
+
+VALID = "grass/valid"
+SIDE, ACROSS = 128, 4
+"""HR pixels of a patch that is measured, and how many each valid image gives along an axis."""
+ZOOM = 40
+"""HR pixels of a detail in Figure 3."""
+PAPER_BITS = -4.10
+"""log₂ p per dimension of the paper's density model."""
+LEVEL_BITS = math.log2(255)
+"""From values in [0, 1] to levels 0 … 255, per dimension."""
+
+GRASS = Trainings(
+    data="grass/train",
+    rows={
+        "affmse": Row("affmse"),
+        "affgan": Row("affgan"),
+        "denoiser": Row("denoiser", {"data": {"batch": 8}, "loop": {"snapshots": 8}}),
+        "affdg": Row("affdg", prior="denoiser"),
+        "density": Row("density", {"data": {"batch": 8}, "loop": {"snapshots": 8}, "criterion": {"rate": 3e-3}}),
+        "affll": Row("affll", {"data": {"batch": 8}}, prior="density"),
+        "affgan-nonoise": Row("affgan", {"criterion": {"noise": "none"}}),
+    },
+    lengths={
+        "smoke": Length(
+            "grass", {"affmse": 4, "affgan": 2, "denoiser": 8, "affdg": 4, "density": 8, "affll": 4}, SMOKE
+        ),
+        "cpu": Length(
+            "grass",
+            {"affmse": 5000, "affgan": 6000, "denoiser": 2000, "affdg": 2000, "density": 1500, "affll": 1500},
+            {"loop": {"snapshots": 20}},
+        ),
+        "paper": Length(
+            "grass",
+            {
+                "affmse": 100_000, "affgan": 100_000, "denoiser": 50_000, "affdg": 50_000, "density": 50_000,
+                "affll": 50_000,
+            },
+            {"loop": {"snapshots": 20}},
+        ),
+    },
+)  # fmt: skip
+
+SHOWN = ("affmse", "affgan", "affdg", "affll")
+COLOURS = {"affdg": "#6a4c93", "affll": "#3d3d3d", "affgan": "#d1495b", "affgan-nonoise": "#1b6ca8"}
+
+
+def figure3(order: Order) -> dict[str, Any]:
+    """Textures of families that no training saw: pictures, sharpness, and what the density model says of them."""
+    bench = Bench(GRASS, order)
+    truths = patches(order.find(VALID), SIDE, ACROSS)
+    bench.train(*GRASS.rows)
+    density = bench.snapshots("density").best.network
+    rows: dict[str, Any] = {"aff-init": score(bench.untrained("affmse"), truths).to_json()}
+    for name in (*SHOWN, "affgan-nonoise"):
+        bits = _bits(density, _outputs(bench, name, truths))
+        rows[name] = {**bench.measure(name, truths), "bits": bits}
+    true_bits = _bits(density, _dequantised(truths))
+    titles = ["", "PSNR", "SSIM", "gradient energy", "MSE(x, Aŷ)", "bits", "trained"]
+    lines = [
+        [
+            LABELS[name], f"{row['psnr']:.2f}", f"{row['ssim']:.3f}", f"{row['gradient_energy']:.3f}",
+            power(row["consistency_mse"]), f"{row['bits']:.2f}" if "bits" in row else "–",
+            effort(row) if "steps" in row else "–",
+        ]
+        for name, row in rows.items()
+    ]  # fmt: skip
+    noise = {name: history(bench.moments(name), truths) for name in ("affgan", "affgan-nonoise")}
+    blocks = [
+        "# Figure 3: grass, 4×",
+        f"{len(truths)} patches of {SIDE}×{SIDE} from textures of families that no training saw.",
+        table(titles, lines),
+        _about_bits(true_bits),
+        "Lower picture: AffGAN with instance noise (σ 0.1 → 0) and without, trained equally long.",
+    ]
+    told = {"rows": rows, "bits": true_bits, "paper_bits": PAPER_BITS, "noise": noise}
+    return publish(order, "fig3", told, blocks, [_draw_figure3(bench, truths), _draw_noise(bench, noise)])
+
+
+def figure7(order: Order) -> dict[str, Any]:
+    """PSNR and SSIM while AffDG and AffLL train; rules where they go on to the next snapshot of their prior."""
+    bench = Bench(GRASS, order)
+    guided = ("affdg", "affll")
+    truths = patches(order.find(VALID), SIDE, ACROSS)
+    bench.train(*guided)
+    curves = {name: history(bench.moments(name), truths) for name in guided}
+    switches = {name: _switches(bench, name) for name in guided}
+    titles = ["", "PSNR, first", "last", "SSIM, first", "last", "next snapshot at steps"]
+    lines = [
+        [
+            LABELS[name], f"{told[0]['psnr']:.2f}", f"{told[-1]['psnr']:.2f}", f"{told[0]['ssim']:.3f}",
+            f"{told[-1]['ssim']:.3f}", ", ".join(f"{step:.0f}" for step in switches[name]),
+        ]
+        for name, told in curves.items()
+    ]  # fmt: skip
+    blocks = ["# Figure 7: PSNR and SSIM while AffDG and AffLL train", table(titles, lines)]
+    levels = list(bench.snapshots("denoiser").levels)
+    told = {"curves": curves, "switches": switches, "denoiser_levels": levels}
+    return publish(order, "fig7", told, blocks, [_draw_figure7(order, curves, switches)])
+
+
+def _outputs(bench: Bench, name: str, truths: Tensor) -> Tensor:
+    return torch.cat([estimate for _, estimate in estimates(bench.estimator(name), truths)])
+
+
+def _dequantised(levels: Tensor) -> Tensor:
+    """8-bit values in [0, 1] with uniform noise of a level's width."""
+    noise = torch.rand(levels.shape, generator=torch.Generator().manual_seed(0))
+    return levels + (noise - 0.5) / 255
+
+
+def _bits(density: nn.Module, images: Tensor) -> float:
+    """Mean log₂ p per dimension, in levels."""
+    with torch.inference_mode():
+        parts = [density(some) for some in torch.split(images, BATCH)]
+    return bits_per_dim(torch.cat(parts), images[0].numel()).mean().item()
+
+
+def _about_bits(bits: float) -> str:
+    return (
+        f"bits: log₂ p per dimension under our MCGSM–PixelCNN, of levels 0 … 255; higher is better. The true patches "
+        f"(with uniform noise of a level's width) have **{bits:.2f}**, the paper's model {PAPER_BITS:.2f} on its own "
+        f"textures. Of values in [0, 1] ours is {bits + LEVEL_BITS:+.2f} and the paper's would be "
+        f"{PAPER_BITS + LEVEL_BITS:+.2f}; the paper does not name its units, but {PAPER_BITS:.2f} in [0, 1] would be "
+        "worse than a uniform density (0)."
+    )
+
+
+def _switches(bench: Bench, name: str) -> list[float]:
+    """Steps at which a guided method goes on to the next snapshot of its prior."""
+    steps = bench.plan(name).recipe.loop.steps or 0
+    prior = GRASS.rows[name].prior
+    assert prior is not None
+    count = len(bench.snapshots(prior).levels)
+    return [steps * number / count for number in range(1, count)]
+
+
+def _draw_figure3(bench: Bench, truths: Tensor) -> Path:
+    """One patch of the first image and one of the last, each with a detail below."""
+    chosen = truths[[ACROSS + 1, -ACROSS - 2]]
+    networks = [bench.untrained("affmse"), *(bench.estimator(name) for name in SHOWN)]
+    outputs = [next(estimates(network, chosen)) for network in networks]
+    whole = list(zip(outputs[0][0], chosen, *(estimate for _, estimate in outputs), strict=True))
+    cells = [row for pictures in whole for row in (pictures, [_detail(picture) for picture in pictures])]
+    columns = ["input x", "target y", "Aff-init", *(LABELS[name] for name in SHOWN)]
+    return picture_grid(bench.order.out / "fig3.png", cells, columns)
+
+
+def _detail(picture: Tensor) -> Tensor:
+    """The middle of a patch, of the same extent in LR and HR."""
+    side = picture.shape[-1] * ZOOM // SIDE
+    start = (picture.shape[-1] - side) // 2
+    return picture[:, start : start + side, start : start + side]
+
+
+def _draw_noise(bench: Bench, told: Mapping[str, History]) -> Path:
+    lines = [Line(LABELS[name], moments, COLOURS[name]) for name, moments in told.items()]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9.5, 2.9), layout="constrained")
+        left, middle, right = figure.subplots(1, 3)
+        draw_lines(left, lines, "gradient_energy", "gradient energy / HR's")
+        left.axhspan(0.85, 1.15, color="#eeeeee", zorder=0)
+        draw_lines(middle, lines, "psnr", "PSNR, dB")
+        losses = [Line(line.label, _losses(bench, name), line.colour) for name, line in zip(told, lines, strict=True)]
+        draw_lines(right, losses, "d_loss", "discriminator's loss")
+        right.legend(fontsize=7)
+        return save(figure, bench.order.out / "fig3-noise.png")
+
+
+def _losses(bench: Bench, name: str) -> History:
+    rows = read_metrics(bench.runs / name)
+    return [{"step": step, "d_loss": float(value)} for step, key, value in rows if key == "d_loss"]
+
+
+def _draw_figure7(order: Order, curves: Mapping[str, History], switches: Mapping[str, list[float]]) -> Path:
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        for (name, told), axes in zip(curves.items(), figure.subplots(2, 2), strict=True):
+            line = [Line(LABELS[name], told, COLOURS[name])]
+            draw_lines(axes[0], line, "psnr", "PSNR, dB", marks=switches[name])
+            draw_lines(axes[1], line, "ssim", "SSIM", marks=switches[name])
+            axes[0].set_title(LABELS[name], loc="left")
+        return save(figure, order.out / "fig7.png")

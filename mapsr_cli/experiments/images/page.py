@@ -1,0 +1,51 @@
+"""Numbers as JSON and as a Markdown page."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mapsr_cli.experiments.images.scores import CONVENTION
+from mapsr_cli.experiments.order import Order
+from mapsr_cli.imaging import write_bytes
+
+LABELS = {
+    "mse": "MSE", "affmse": "AffMSE", "softgan": "SoftGAN", "affgan": "AffGAN", "affdg": "AffDG", "affll": "AffLL",
+    "affgan-nonoise": "AffGAN, no instance noise", "affgan-z": "AffGAN, stochastic", "aff-init": "Aff-init",
+    "fitted": "fixed, fitted A⁺", "fitted-trainable": "trainable, fitted A⁺",
+    "random": "fixed, random A⁺", "random-trainable": "trainable, random A⁺",
+}  # fmt: skip
+"""Rows as a page calls them."""
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def power(value: float | None) -> str:
+    """Two digits and a power of ten."""
+    return "–" if value is None else "0" if value == 0 else f"{value:.1e}"
+
+
+def effort(row: dict[str, Any]) -> str:
+    """Steps and minutes."""
+    return f"{row['steps']:,} steps, {row['minutes']:g} min"
+
+
+def publish(
+    order: Order, name: str, told: dict[str, Any], blocks: Sequence[str], pictures: Sequence[Path]
+) -> dict[str, Any]:
+    """Write NAME.json and NAME.md (the blocks, the convention of all numbers, the pictures).
+
+    Gives what NAME.json holds: `told`, with budget, seed, convention and the `files` written.
+    """
+    page, numbers = order.out / f"{name}.md", order.out / f"{name}.json"
+    made = f"Budget `{order.budget}`, seed {order.seed}."
+    shown = [f"![{path.stem}]({path.name})" for path in pictures]
+    write_bytes(page, ("\n\n".join([*blocks, f"{made} {CONVENTION}", *shown]) + "\n").encode())
+    common = {"budget": order.budget, "seed": order.seed, "convention": CONVENTION}
+    told = {**common, **told, "files": [str(path) for path in (page, numbers, *pictures)]}
+    write_bytes(numbers, (json.dumps(told, indent=2) + "\n").encode())
+    return told

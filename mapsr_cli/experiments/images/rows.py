@@ -1,0 +1,87 @@
+"""The trainings that an experiment compares, as data: one recipe per row, the same engine as `mapsr train`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mapsr_cli.errors import UsageError
+from mapsr_cli.training.recipe import Recipe, make_recipe
+from mapsr_cli.training.settings import Settings, merge
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training."""
+
+    method: str
+    """What `mapsr train` calls it."""
+    settings: Settings = field(default_factory=dict)
+    """What it alone has."""
+    init: str | None = None
+    """The row whose weights it starts from."""
+    prior: str | None = None
+    """The row whose snapshots it follows."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """How a budget trains."""
+
+    preset: str
+    """Networks, A and patch."""
+    steps: Mapping[str, int]
+    """By method: rows of one criterion train equally long."""
+    settings: Settings = field(default_factory=dict)
+    """Of every row that has such a section."""
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """All rows on one set of images."""
+
+    data: str
+    """Training images, inside the folder of image sets."""
+    rows: Mapping[str, Row]
+    lengths: Mapping[str, Length]
+    """By budget."""
+
+    def recipe(self, name: str, budget: str, seed: int, runs: Path) -> Recipe:
+        """The row's recipe in full; the run of its prior lies in `runs`."""
+        row, length = self.rows[name], self.lengths[budget]
+        sections = make_recipe(row.method, length.preset, {}).sections
+        shared = {section: values for section, values in length.settings.items() if section in sections}
+        own: Settings = {"loop": {"steps": length.steps[row.method], "seed": seed}, "data": {"seed": seed}}
+        if row.prior is not None:
+            own["prior"] = {"run": str(runs / row.prior)}
+        return make_recipe(row.method, length.preset, merge(shared, row.settings, own))
+
+
+SMOKE: Settings = {
+    "generator": {"widths": (8, 8)},
+    "discriminator": {"widths": (8, 8), "strides": (2, 2)},
+    "denoiser": {"widths": (8,)},
+    "density": {"kernels": ((3, 3), (3, 3)), "channels": 8, "components": 2, "scales": 2, "features": 2},
+    "data": {"patch": (32, 32), "batch": 2, "workers": 0, "shuffle": 16},
+    "loop": {"snapshots": 2, "warmup": 1, "log_steps": 1},
+}
+"""Networks and patches that train in no time, and learn nothing."""
+
+
+def check_same(wanted: Recipe, found: Recipe, folder: Path) -> None:
+    """Raise UsageError where the run in `folder`, of recipe `found`, is not the one that is wanted."""
+    ours, theirs = _flat(wanted), _flat(found)
+    for name in sorted(ours.keys() | theirs.keys()):
+        if ours.get(name) != theirs.get(name):
+            raise UsageError(
+                f"{folder} holds another training: {name} is {theirs.get(name)}, not {ours.get(name)}",
+                "move that folder away, or choose another --out",
+            )
+
+
+def _flat(recipe: Recipe) -> dict[str, object]:
+    """Every setting by name; of a prior's run only the folder's own name, as it may have been moved."""
+    told = recipe.to_json()
+    flat = {f"{name}.{key}": value for name, section in told["sections"].items() for key, value in section.items()}
+    if run := flat.get("prior.run"):
+        flat["prior.run"] = Path(str(run)).name
+    return {"method": told["method"], **flat}

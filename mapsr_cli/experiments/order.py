@@ -1,0 +1,34 @@
+"""What every experiment is asked with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mapsr_cli.errors import UsageError
+from mapsr_cli.training.loop import Status
+
+
+@dataclass(frozen=True)
+class Order:
+    """Where, on what, how long."""
+
+    out: Path
+    """Folder of runs, numbers, pages and pictures."""
+    data: Path | None
+    """Folder of image sets; None where data are drawn."""
+    budget: str
+    """`smoke`: does it run; `cpu`: what trains on two cores; `paper`: the paper's networks, for a GPU."""
+    trials: int
+    """Independent trainings of each row, where an experiment repeats them."""
+    seed: int
+    """Of everything."""
+    watch: Callable[[str, Status], None]
+    """Called with the row that is being trained."""
+
+    def find(self, inner: str) -> Path:
+        """A file or folder of `data`. Raises UsageError where it is missing."""
+        if self.data is None:
+            raise UsageError(f"this experiment needs images: {inner}", "--data names the folder that holds it")
+        if not (path := self.data / inner).exists():
+            raise UsageError(f"{path}: not there", f"--data names the folder that holds {inner}")
+        return path

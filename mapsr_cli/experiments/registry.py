@@ -1,0 +1,32 @@
+"""Every experiment by the name that the paper gives it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mapsr_cli.experiments.images import faces, grass, natural
+from mapsr_cli.experiments.order import Order
+from mapsr_cli.experiments.swissroll import recipe as swissroll
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What to run, and where."""
+
+    folder: str
+    """In runs/, where nothing else is asked for: experiments that share trainings share a folder."""
+    run: Callable[[Order], dict[str, Any]]
+    """Trains what is not there, writes `files` and says which."""
+
+
+EXPERIMENTS = {
+    "table1": Experiment("swissroll", swissroll.table1),
+    "fig1": Experiment("swissroll", swissroll.figure1),
+    "fig6": Experiment("swissroll", swissroll.figure6),
+    "fig2": Experiment("faces", faces.figure2),
+    "table2": Experiment("faces", faces.table2),
+    "fig4": Experiment("faces", faces.figure4),
+    "fig3": Experiment("grass", grass.figure3),
+    "fig7": Experiment("grass", grass.figure7),
+    "fig5": Experiment("natural", natural.figure5),
+}

@@ -1,0 +1,233 @@
+"""Other people's networks as f: whatever spandrel loads, in the place of a checkpoint of ours.
+
+Weights alone are read: a file never brings code with it.
+"""
+
+import pickle
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError, UsageError
+from mapsr_cli.inference.devices import DTYPES
+from mapsr_cli.inference.memory import is_out_of_memory
+from mapsr_cli.inference.reach import MOST, Probe
+from mapsr_cli.operators import make_kernel
+from mapsr_cli.operators.kernels import SCALES
+from mapsr_cli.zoo import Card, Model, describe_kernel
+from mapsr_cli.zoo.container import opened
+from mapsr_cli.zoo.manifest import sha256_of
+
+PAIR = "torch==2.14.1 torchvision==0.29.1"
+"""Versions that spandrel was tested with."""
+KERNEL = "bicubic"
+"""A, unless the call says otherwise: what nearly everybody trains for."""
+_PRECISION = "--precision fp32 may do better; or the file is damaged, or not for pictures"
+_SAFE = "ask for a .safetensors file, or convert it where you trust it"
+_UPSCALES = f"a backbone takes RGB and upscales it ×{', '.join(map(str, SCALES))}"
+
+
+class Trunk(nn.Module):
+    """f(x): x [1, 3, h, w] in [0, 1] → [1, 3, s·h, s·w] in [0, 1], as spandrel calls its model.
+
+    That pads an image that is too small for the architecture, or of the wrong multiple, by mirroring, and cuts the
+    padding off; and it clips. The truth lies in the range, so what is clipped is only nearer to it, and Π nearer still.
+    """
+
+    def __init__(self, descriptor: Any, name: str) -> None:
+        """`descriptor`: spandrel's `ImageModelDescriptor`."""
+        super().__init__()
+        self.network = descriptor.model  # registered here, so that `to` finds its tensors
+        self.descriptor, self.name = descriptor, name
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Raises MapsrError where the network fails, or where what it gives is no picture."""
+        try:
+            y: Tensor = self.descriptor(x)
+        except Exception as error:  # other people's code may raise anything
+            if is_out_of_memory(error):
+                raise
+            size = f"{x.shape[-1]}×{x.shape[-2]}"
+            raise MapsrError(f"{self.name} fails at {size} pixels ({_reason(error)})", _PRECISION) from error
+        if not bool(y.isfinite().all()):
+            raise MapsrError(f"{self.name} gives something other than finite numbers", _PRECISION)
+        return y
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone(Model):
+    """A network of somebody else's, ready for inference, with what can be said of it."""
+
+    sha256: str
+    """Of its file."""
+    measured: int | None
+    """As `reach.Probe` found it; None where no halo makes tiles equal to the whole."""
+    multiple: int
+    """Of how many LR pixels an image's sides are, for the architecture."""
+    halves: frozenset[torch.dtype]
+    """Half-precision types that the architecture supports."""
+
+    @property
+    def identity(self) -> str:
+        """The file's name and SHA-256."""
+        return f"{self.card.name} sha256:{self.sha256}"
+
+    @property
+    def reach(self) -> int:
+        """As measured, else MOST."""
+        return MOST if self.measured is None else self.measured
+
+    @property
+    def period(self) -> int:
+        """LR pixels by whose multiples tiles may start."""
+        return self.multiple
+
+    @property
+    def seamless(self) -> bool:
+        """Whether tiles are equal to the whole."""
+        return self.measured is not None
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Channels last where the same image in tiles shall be the same to the bit; attention may not take it."""
+        return torch.channels_last if self.seamless else torch.contiguous_format
+
+    def dtype_for(self, precision: str) -> torch.dtype:
+        """`auto` is float32: what less costs this network is not known, and some that claim bf16 fail in it.
+
+        Raises UsageError for one that the architecture does not support.
+        """
+        dtype = torch.float32 if precision == "auto" else DTYPES[precision]
+        if dtype not in self.halves | {torch.float32}:
+            raise UsageError(f"{self.card.name} does not compute in {precision}", "--precision fp32")
+        return dtype
+
+
+def load_backbone(path: Path) -> Backbone:
+    """Read a super-resolution network of 3 colours at ×2, 3, 4 or 8, in float32 and eval mode, with bicubic as A.
+
+    Raises CheckpointError for a file that holds more than weights, none that spandrel knows, or a network of another
+    purpose; MissingExtraError without spandrel; MapsrError where torchvision does not load.
+    """
+    spandrel = _import_spandrel()
+    with warnings.catch_warnings(action="ignore"):  # other people's code is not ours to mend
+        descriptor = _recognise(spandrel, _read(path), path)
+        _check(spandrel, descriptor, path)
+        measured = _measure(descriptor)
+    kernel, name = make_kernel(KERNEL, descriptor.scale), repr(path.name)[1:-1]  # names of files may hold anything
+    halves = {torch.float16: descriptor.supports_half, torch.bfloat16: descriptor.supports_bfloat16}
+    return Backbone(
+        card=Card(
+            name=name,
+            architecture=f"spandrel:{descriptor.architecture.id}",
+            config={},
+            kernel=describe_kernel(kernel),
+            constraint="none",
+            method="",
+        ),
+        network=Trunk(descriptor, name).eval().requires_grad_(False),
+        kernel=kernel,
+        sha256=sha256_of(path),
+        measured=measured,
+        multiple=descriptor.size_requirements.multiple_of,
+        halves=frozenset(dtype for dtype, supported in halves.items() if supported),
+    )
+
+
+def _import_spandrel() -> Any:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            import spandrel
+    except ImportError as error:
+        raise MissingExtraError("other people's networks", "spandrel") from error
+    except RuntimeError as error:  # torchvision registers operators with a torch that it was not built for
+        raise MapsrError(
+            f"torchvision, which spandrel needs, does not load beside torch {torch.__version__} ({_reason(error)})",
+            f"install both from one place: pip install {PAIR}",
+        ) from error
+    return spandrel
+
+
+def _read_safetensors(file: BufferedReader) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return load_file(file.name)
+
+
+def _read_pickle(file: BufferedReader) -> dict[str, Any]:
+    """The one place that reads pickles, as the field publishes them so: tensors and plain containers, never code."""
+    weights: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return weights
+
+
+READERS: dict[str, Callable[[BufferedReader], dict[str, Any]]] = {
+    ".safetensors": _read_safetensors,
+    ".pth": _read_pickle,
+    ".pt": _read_pickle,
+}
+"""By the file's suffix."""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise CheckpointError(f"{path}: a backbone is a file of weights", f"one of {', '.join(READERS)}")
+    with opened(path) as file:
+        try:
+            return reader(file)
+        except pickle.UnpicklingError as error:
+            raise CheckpointError(f"{path}: holds more than weights; code in it is never run", _SAFE) from error
+        except Exception as error:  # a damaged file may make torch raise anything
+            raise CheckpointError(f"{path}: not a readable file of weights ({_reason(error)})", _SAFE) from error
+
+
+def _recognise(spandrel: Any, weights: dict[str, Any], path: Path) -> Any:
+    """spandrel's descriptor of the network that has these weights."""
+    try:
+        with torch.random.fork_rng(devices=[]):  # the seed is the user's
+            return spandrel.MAIN_REGISTRY.load(weights)
+    except spandrel.UnsupportedModelError as error:
+        raise CheckpointError(
+            f"{path}: spandrel {spandrel.__version__} knows no network with these weights",
+            "a checkpoint of mapsr's own goes to --model",
+        ) from error
+    except Exception as error:  # it takes hyperparameters from shapes, which may say anything
+        raise CheckpointError(f"{path}: spandrel cannot build its network ({_reason(error)})") from error
+
+
+def _check(spandrel: Any, descriptor: Any, path: Path) -> None:
+    name, scale = descriptor.architecture.id, descriptor.scale
+    if not isinstance(descriptor, spandrel.ImageModelDescriptor):
+        raise CheckpointError(f"{path}: {name} fills in what a mask covers", _UPSCALES)
+    if scale == 1:
+        raise CheckpointError(f"{path}: {name} gives a picture of the size it takes", _UPSCALES)
+    if scale not in SCALES:
+        raise CheckpointError(f"{path}: {name} ×{scale}", _UPSCALES)
+    channels = descriptor.input_channels, descriptor.output_channels
+    if channels != (3, 3):
+        raise CheckpointError(f"{path}: {name} takes {channels[0]} and gives {channels[1]} channels", _UPSCALES)
+
+
+def _measure(descriptor: Any) -> int | None:
+    """LR pixels on each side that an output pixel depends on; None where tiles cannot be equal to the whole.
+
+    Leaves the weights as they lie in memory for that.
+    """
+    size = descriptor.size_requirements
+    height = -(-max(size.minimum, 8) // size.multiple_of) * size.multiple_of
+    try:
+        descriptor.model.to(memory_format=torch.channels_last)
+        return Probe(descriptor, descriptor.scale, height, size.multiple_of).reach()
+    except Exception:  # not every network takes what is no number, or weights that lie so
+        return None
+
+
+def _reason(error: Exception) -> str:
+    return shorten(str(error) or type(error).__name__, 200)

@@ -1,0 +1,51 @@
+"""Starting from given weights: the same network, or the stochastic twin of a deterministic one."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mapsr_cli.criteria.resolver import Estimator, SuperResolver
+from mapsr_cli.errors import UsageError
+from mapsr_cli.training.assembly import export, make_learner
+from mapsr_cli.training.recipe import Recipe, make_recipe
+from tests.training.learners import run
+
+
+def recipe(**generator: object) -> Recipe:
+    sections = {"generator": {"widths": (8, 8), **generator}, "loop": {"steps": 1}, "data": {"patch": (16, 16)}}
+    return make_recipe("affmse", "grass", sections)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    made = recipe()
+    trained = run(tmp_path, made.loop, make_learner(made))
+    path = tmp_path / "weights.safetensors"
+    export(made, "photos", trained.result, trained, {}, path)
+    return path
+
+
+def estimator(made: Recipe, init: Path | None) -> Estimator:
+    learner = make_learner(made, init=init)
+    assert isinstance(learner, SuperResolver)
+    found = learner.generator.bare
+    assert isinstance(found, Estimator)
+    return found.eval()
+
+
+def test_a_stochastic_network_starts_from_a_deterministic_one(weights: Path) -> None:
+    """Without noise it is the same function; with noise it is not."""
+    x = torch.rand(1, 3, 4, 4)
+    plain, noisy = estimator(recipe(), weights).generator, estimator(recipe(noise_dim=2), weights).generator
+    fresh = estimator(recipe(noise_dim=2), None).generator
+    still, noise = torch.zeros(1, 2, 4, 4), torch.randn(1, 2, 4, 4)
+    torch.testing.assert_close(noisy(x, still), plain(x))
+    assert not torch.allclose(noisy(x, noise), plain(x))
+    assert not torch.allclose(fresh(x, still), plain(x))
+
+
+@pytest.mark.parametrize("generator", [{"widths": (8, 16)}, {"noise_dim": 2, "widths": (16, 8)}])
+def test_another_network_is_refused(weights: Path, generator: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="its network is not this run's"):
+        make_learner(recipe(**generator), init=weights)

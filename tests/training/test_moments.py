@@ -1,0 +1,47 @@
+"""Estimators that a run wrote are those that trained: projection included."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mapsr_cli.errors import CheckpointError
+from mapsr_cli.training.assembly import WEIGHTS, export, make_learner, snapshot_keeper
+from mapsr_cli.training.loop import Tasks, train
+from mapsr_cli.training.moments import moments, read_estimator
+from mapsr_cli.training.recipe import make_recipe
+from mapsr_cli.training.settings import Settings
+from tests.training.learners import run
+
+X = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+PLACES = [("affmse", "exact"), ("affmse", "random-trainable"), ("affmse", "fitted"), ("mse", None)]
+
+
+@pytest.mark.parametrize(("method", "projection"), PLACES)
+def test_what_was_written_is_what_trained(method: str, projection: str | None, tmp_path: Path) -> None:
+    constraint: Settings = {"constraint": {"projection": projection}} if projection else {}
+    small: Settings = {"generator": {"channels": 8, "blocks": 1}, "data": {"patch": (16, 16), "batch": 2}}
+    made = make_recipe(method, "compact", {**small, **constraint, "loop": {"steps": 4, "snapshots": 2}})
+    began = run(tmp_path, made.loop, make_learner(made))
+    began.engine.feed(iter(torch.rand(4, 2, 3, 16, 16, generator=torch.Generator().manual_seed(0))))
+    keep = snapshot_keeper(made, "photos", began)
+    found: list[Tensor] = []
+
+    def take(result: nn.Module, number: int, level: float) -> None:
+        found.append(result(X))
+        keep(result, number, level)
+
+    train(began, Tasks(snapshot=take))
+    export(made, "photos", began.result, began, {}, tmp_path / WEIGHTS)
+    kept = list(moments(tmp_path))
+    assert [step for step, _ in kept] == [2, 4]
+    for (_, estimator), estimate in zip(kept, found, strict=True):
+        assert torch.equal(estimator(X), estimate)
+    assert not torch.equal(found[0], found[1])
+    assert torch.equal(read_estimator(tmp_path / WEIGHTS)(X), began.result(X))
+
+
+def test_where_nothing_was_kept(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no snapshots of a training"):
+        next(moments(tmp_path))

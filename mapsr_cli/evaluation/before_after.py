@@ -137,9 +137,14 @@ def _views(compared: Compared, parts: Sequence[Part]) -> list[list[View]]:
     original, tags = as_image(compared.original), Tags(compared.original.tags.icc)
     before = f"before: input, bicubic ×{compared.scale}"
     views = [[View(before, part.enlarged(original, compared.scale), tags)] for part in parts]
-    for label, image in zip(compared.labels, compared.images(), strict=True):
-        for shown, part in zip(views, parts, strict=True):
-            shown.append(View(label, part.of(image), tags))
+
+    def cut(image: Image.Image) -> list[Tensor]:
+        return [part.of(image) for part in parts]
+
+    # By `map`, which lets go of an image before it asks for the next: they are large.
+    for label, versions in zip(compared.labels, map(cut, compared.images()), strict=True):
+        for shown, levels in zip(views, versions, strict=True):
+            shown.append(View(label, levels, tags))
     return views
 
 

@@ -34,8 +34,11 @@ class Samples:
 
     def images(self) -> Iterator[Image.Image]:
         """The samples in mode L, LA, RGB or RGBA. Raises ImageError for a file that is gone or damaged."""
+        return map(self._image, self.files)
+
+    def _image(self, path: Path) -> Image.Image:
         pixels = self.scale**2 * len(self.original.pictures) * self.first.levels[0].numel()
-        return (as_image(read_frames(path, max_pixels=pixels).pictures[0]) for path in self.files)
+        return as_image(read_frames(path, max_pixels=pixels).pictures[0])
 
     @property
     def first(self) -> Picture:
@@ -46,8 +49,8 @@ class Samples:
     def spread(self) -> Spread:
         """How much they differ, as they are seen: transparent ones over a chequered ground."""
         spread = Spread()
-        for image in self.images():
-            spread.add(np.array(over_checks(image)))
+        for path in self.files:  # of which one is held at a time
+            spread.add(np.array(over_checks(self._image(path))))
         return spread
 
     @cached_property
@@ -61,7 +64,12 @@ class Samples:
         side = cell_size(1 + len(self.files))
         box = left, top, right, bottom = busiest(self.busyness, size, (side, side))
         cells = [(f"input, bicubic ×{self.scale}", over_checks(enlarged(as_image(self.first), self.scale, box)))]
-        cells += [(f"sample {n}", over_checks(image.crop(box))) for n, image in enumerate(self.images(), 1)]
+
+        def cut(image: Image.Image) -> Image.Image:
+            return over_checks(image.crop(box))
+
+        # By `map`, which lets go of an image before it asks for the next: they are large.
+        cells += [(f"sample {n}", part) for n, part in enumerate(map(cut, self.images()), 1)]
         seen = f"{right - left}×{bottom - top} of {width}×{height} pixels, where they differ most"
         whole = (right - left, bottom - top) == size
         return self._png(draw_sheet(cells, title, f"the whole picture, {width}×{height} pixels" if whole else seen))

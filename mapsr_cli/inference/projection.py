@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from mapsr_cli.inference.chunks import Chunks
@@ -36,28 +37,25 @@ def chunks_for(strips: Strips, colours: int) -> Chunks:
 
 
 def project(strips: Strips, f: Chunks, target: Tensor, x: Tensor, peak: int, constrained: bool = True) -> Projected:
-    """Π f (eqn (7)) onto {y : A y = target}, for f in [0, 1] and target [C, h, w] in levels; uses f up.
+    """Π f (eqn (7)) onto {y : A y = target}, for f and target [C, h, w] in levels; uses f up.
 
     The target is x, or what of x is to be trusted; errors are told against x. Without the constraint, f + A⁺ target:
     what the network was trained to add to.
     """
-    width = strips.op.hr_size[1]
-
-    def estimate(rows: slice) -> Tensor:
-        return f.read(rows).to(x.device, x.dtype) * peak
-
-    correction = target - strips.down_whole(estimate) if constrained else target.clone()
+    correction = target - strips.down_whole(lambda rows: f.read(rows).to(x.dtype)) if constrained else target.clone()
     for plane in correction:
         plane.copy_(strips.op.inverse_gram(plane))
     levels = Levels.empty((len(x), *strips.op.hr_size), peak, x.dtype, x.device)
-    y, errors = Chunks([strips.hr(part) for part in strips.plan]), []
+    y, errors = f if x.dtype == torch.float32 else Chunks([strips.hr(part) for part in strips.plan]), []
     for part, before in zip([*strips.plan, None], [None, *strips.plan], strict=True):
         if part is not None:
             rows = strips.hr(part)
-            projected = strips.adjoint(part, correction, estimate(rows))
-            y.write(rows, slice(0, width), width, projected)
-            levels.write((slice(None), rows), projected)
-            f.drop_before(rows.stop)
+            projected = f.read(rows).to(x.dtype)  # f itself in float32: it becomes y where it lies
+            strips.add_adjoint(part, correction, projected)
+            levels.write(rows, projected)
+            if y is not f:
+                y.write(rows, slice(0, projected.shape[-1]), projected.shape[-1], projected)
+                f.drop_before(rows.stop)
         if before is not None:  # A reads a little beyond a strip: only now is all of that there
             error = (x[:, before] - strips.down(before, y.read)).double() / peak
             errors.append((error.square().sum().item(), error.abs().max().item()))

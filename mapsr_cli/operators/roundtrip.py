@@ -16,17 +16,19 @@ from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.kernels import Kernel
 from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.window_solver import Effort
-from mapsr_cli.operators.windows import MARGIN, Windows
+from mapsr_cli.operators.windows import Windows, is_wrong
 
 EFFORTS = (
+    Effort(window=24, passes=20, slack=0.25),
     Effort(window=24, passes=100, slack=0.25),
     Effort(window=32, passes=300, slack=0.38),
     Effort(window=48, passes=800, slack=0.45),
 )
 """Tried in turn: the next only where the one before it left something wrong."""
-HOPELESS = 0.02
-"""Share of samples. Where so many are still wrong after each was tried once, the original is no picture that A makes
-(rendered text, say, sharper than any downscaled image): nothing could mend it, and no more time goes into it."""
+HOPELESS = (0.25, 0.02)
+"""Shares of samples. Where so many are still wrong after one try at the first effort, or at the second, the original is
+no picture that A makes (rendered text, say, sharper than any downscaled image): nothing could mend it, and no more time
+goes into it."""
 TRIES = 3
 """Windows that a sample may stand in the middle of, per effort."""
 ROUNDS = 60
@@ -113,10 +115,11 @@ def mend(levels: Levels, x: Tensor, residual: Tensor, kernel: Kernel, progress: 
     Works in windows around what is wrong, so an image need not exist in floating point as a whole.
     """
     repair = _Repair(levels, x, residual, kernel, progress)
-    repair.make(EFFORTS[0], tries=1)
-    for effort in EFFORTS:
-        if repair.hopeless:
-            break
+    for effort, share in zip(EFFORTS, HOPELESS, strict=False):
+        repair.make(effort, tries=1)
+        if repair.hopeless(share):
+            return Mended(repair.passes, repair.solved)
+    for effort in EFFORTS[1:]:
         repair.make(effort, TRIES)
     return Mended(repair.passes, repair.solved)
 
@@ -126,35 +129,30 @@ class _Repair:
 
     def __init__(self, levels: Levels, x: Tensor, residual: Tensor, kernel: Kernel, progress: Progress | None) -> None:
         self.levels, self.x, self.residual, self.kernel, self.progress = levels, x, residual, kernel, progress
+        self.wrong = is_wrong(residual, x, levels.peak)
+        """[C, h, w], kept up to date."""
         self.passes = self.solved = 0
         self.at_first = int(self.wrong.sum())
 
-    @property
-    def wrong(self) -> Tensor:
-        """[C, h, w] where A y would be rounded to another level than x, or nearly."""
-        too_low = (self.residual < MARGIN - 0.5) & (self.x > 0)
-        return too_low | ((self.residual > 0.5 - MARGIN) & (self.x < self.levels.peak))
-
-    @property
-    def hopeless(self) -> bool:
-        return int(self.wrong.sum()) > HOPELESS * self.x.numel()
+    def hopeless(self, share: float) -> bool:
+        """Whether more than that share of samples is wrong."""
+        return int(self.wrong.sum()) > share * self.x.numel()
 
     def make(self, effort: Effort, tries: int) -> None:
         """Turns of disjoint windows around what is wrong, until nothing is, or all of it has been tried so often."""
-        wrong = self.wrong
-        if not wrong.any():
+        if not self.wrong.any():
             return
         size = (self.x.shape[-2], self.x.shape[-1])
-        windows = Windows(self.kernel, effort, size, self.levels.peak, self.levels.dtype, self.x.device)
-        tried = torch.zeros_like(wrong, dtype=torch.uint8)
+        windows = Windows(self.kernel, effort, size, self.levels.peak, self.x.device)
+        untried, tried = self.wrong, torch.zeros_like(self.wrong, dtype=torch.uint8)
         for _ in range(ROUNDS):
-            spots = windows.place(wrong & (tried < tries))
+            spots = windows.place(untried)
             if not spots:
                 return
-            windows.solve(spots, self.levels, self.x, self.residual)
+            windows.solve(spots, self.levels, self.x, self.residual, self.wrong)
             for spot in spots:
                 windows.core(tried, spot).add_(1)
             self.passes, self.solved = max(self.passes, effort.passes), self.solved + len(spots)
-            wrong = self.wrong
+            untried = self.wrong & (tried < tries)
             if self.progress is not None:
-                self.progress(max(self.at_first - int(wrong.sum()), 0), self.at_first)
+                self.progress(max(self.at_first - int(self.wrong.sum()), 0), self.at_first)

@@ -18,19 +18,29 @@ from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.window_solver import Effort
 from mapsr_cli.operators.windows import Windows, is_wrong
 
-EFFORTS = (
-    Effort(window=24, passes=20, slack=0.25),
-    Effort(window=24, passes=100, slack=0.25),
-    Effort(window=32, passes=300, slack=0.38),
-    Effort(window=48, passes=800, slack=0.45),
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a round trip."""
+
+    effort: Effort
+    """How hard each window is tried."""
+    tries: int
+    """Windows that a sample may stand in the middle of."""
+    expected: float = 1.0
+    """Share of what is wrong that it should mend, if more than HOPELESS is to be left."""
+
+
+STAGES = (
+    Stage(Effort(window=24, passes=20, slack=0.25), tries=1, expected=0.1),
+    Stage(Effort(window=24, passes=100, slack=0.25), tries=1),
+    Stage(Effort(window=32, passes=300, slack=0.38), tries=2),
+    Stage(Effort(window=48, passes=800, slack=0.45), tries=1),
 )
-"""Tried in turn: the next only where the one before it left something wrong."""
-HOPELESS = (0.25, 0.02)
-"""Shares of samples. Where so many are still wrong after one try at the first effort, or at the second, the original is
-no picture that A makes (rendered text, say, sharper than any downscaled image): nothing could mend it, and no more time
-goes into it."""
-TRIES = 3
-"""Windows that a sample may stand in the middle of, per effort."""
+"""In turn: each deals with what the one before it left wrong. The first mends nearly all of a photograph."""
+HOPELESS = 0.02
+"""Share of samples. Where more are still wrong although a stage has tried each, the original is no picture that A makes
+(rendered text, say, sharper than any downscaled image): nothing could mend it, and no more time goes into it."""
 ROUNDS = 60
 """Turns of disjoint windows per effort, at most."""
 
@@ -115,12 +125,11 @@ def mend(levels: Levels, x: Tensor, residual: Tensor, kernel: Kernel, progress: 
     Works in windows around what is wrong, so an image need not exist in floating point as a whole.
     """
     repair = _Repair(levels, x, residual, kernel, progress)
-    for effort, share in zip(EFFORTS, HOPELESS, strict=False):
-        repair.make(effort, tries=1)
-        if repair.hopeless(share):
-            return Mended(repair.passes, repair.solved)
-    for effort in EFFORTS[1:]:
-        repair.make(effort, TRIES)
+    for stage in STAGES:
+        before = repair.count
+        repair.make(stage.effort, stage.tries)
+        if repair.count > max(HOPELESS * x.numel(), (1 - stage.expected) * before):
+            break
     return Mended(repair.passes, repair.solved)
 
 
@@ -132,11 +141,12 @@ class _Repair:
         self.wrong = is_wrong(residual, x, levels.peak)
         """[C, h, w], kept up to date."""
         self.passes = self.solved = 0
-        self.at_first = int(self.wrong.sum())
+        self.at_first = self.count
 
-    def hopeless(self, share: float) -> bool:
-        """Whether more than that share of samples is wrong."""
-        return int(self.wrong.sum()) > share * self.x.numel()
+    @property
+    def count(self) -> int:
+        """Samples that are wrong."""
+        return int(self.wrong.sum())
 
     def make(self, effort: Effort, tries: int) -> None:
         """Turns of disjoint windows around what is wrong, until nothing is, or all of it has been tried so often."""
@@ -155,4 +165,4 @@ class _Repair:
             self.passes, self.solved = max(self.passes, effort.passes), self.solved + len(spots)
             untried = self.wrong & (tried < tries)
             if self.progress is not None:
-                self.progress(max(self.at_first - int(self.wrong.sum()), 0), self.at_first)
+                self.progress(max(self.at_first - self.count, 0), self.at_first)

@@ -103,25 +103,29 @@ class WindowSolver:
     def solve(self, task: Task) -> tuple[Tensor, Tensor]:
         """Whole changes [B, H, W] for the windows, and which of them [B] make things better.
 
-        Ascent on λ, with looks at what rounding and repair make of it after 5, 10, 20, … passes: a window leaves as
-        soon as nothing is wrong in it, or where more passes would change nothing.
+        Ascent on λ, with looks at what rounding makes of it after 5, 10, 20, … passes: a window leaves as soon as
+        nothing is wrong in it, or where more passes would change nothing. Then what little is wrong is repaired.
         """
-        solution = torch.zeros_like(task.f)
+        solution, penalty = torch.zeros_like(task.f), torch.zeros_like(task.offset[:, 0, 0])
         part, state, left = task, _Ascent.start(task.offset), torch.arange(len(solution), device=solution.device)
-        before, done = torch.full_like(task.offset[:, 0, 0], float("inf")), 0
+        before, done = torch.full_like(penalty, float("inf")), 0
         for passes in self._looks():
             for _ in range(passes - done):
                 state = self._ascend(part, state)
             done = passes
             change, gradient = self._change_and_gradient(part, state.multiplier)
-            solution[left], penalty = self._repair(part, change.round_(), passes)
-            moving = (penalty <= REPAIRABLE) | (penalty < WORTHWHILE * before)
-            going = ((penalty > 0) & moving & (gradient.abs().amax((1, 2)) >= CONVERGED)).nonzero()[:, 0]
+            solution[left] = change.round_()
+            penalty[left] = part.penalty(self.a.down(change))
+            violated = gradient.square().sum((1, 2))
+            moving = (violated < WORTHWHILE * before) & (gradient.abs().amax((1, 2)) >= CONVERGED)
+            going = ((penalty[left] > 0) & (moving | (passes < REPAIR_FROM))).nonzero()[:, 0]
             if len(going) == 0:
                 break
-            before = penalty[going]
+            before = violated[going]
             if len(going) < len(left):
                 left, part, state = left[going], part.select(going), state.select(going)
+        if self.effort.passes >= REPAIR_FROM:
+            self._repair(task, solution, penalty)
         return solution, task.better(self.a.down(solution))
 
     def _looks(self) -> Iterator[int]:
@@ -147,14 +151,13 @@ class WindowSolver:
         e = torch.clamp(-self.a.softness * multiplier, task.aim_low, task.aim_high)
         return change, e - task.offset - self.a.down(change)
 
-    def _repair(self, task: "Task", change: Tensor, passes: int) -> tuple[Tensor, Tensor]:
+    def _repair(self, task: "Task", change: Tensor, penalty: Tensor) -> None:
         """Step single pixels by one level where that lowers the squared excess over the bounds, while it still does.
 
-        Returns the change [B, H, W] and what is left of its penalty [B].
+        In place, in the windows whose `penalty` [B] is small.
         """
-        penalty = task.penalty(self.a.down(change))
         left = ((penalty > 0) & (penalty <= REPAIRABLE)).nonzero()[:, 0]
-        for _ in range(REPAIR_TURNS if passes == self.effort.passes >= REPAIR_FROM else 0):
+        for _ in range(REPAIR_TURNS):
             if len(left) == 0:
                 break
             part, repaired, before = task.select(left), change[left], penalty[left]
@@ -162,7 +165,6 @@ class WindowSolver:
                 repaired = self._step(part, repaired, parity=step % 4)
             change[left], penalty[left] = repaired, part.penalty(self.a.down(repaired))
             left = left[(penalty[left] > 0) & (penalty[left] < WORTHWHILE * before)]
-        return change, penalty
 
     def _step(self, task: "Task", change: Tensor, parity: int) -> Tensor:
         """One level at the best pixel of every fourth cell: so far apart that no two such steps share an LR sample.

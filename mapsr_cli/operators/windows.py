@@ -18,7 +18,7 @@ MARGIN = 0.01
 COMPUTED_IN = torch.float32
 """Changes of an image are small numbers, also at 16 bits."""
 SLIP = 0.25
-"""Levels by which what frozen pixels keep wrong may become more so: rounding does as much, and another window mends it."""
+"""Levels by which what frozen pixels keep wrong may become more so: rounding does as much; another window mends it."""
 
 
 def bounds(x: Tensor, peak: int) -> tuple[Tensor, Tensor]:

@@ -20,8 +20,8 @@ NEIGHBOURHOOD = 5
 
 
 def downscaled(folder: Path, upscaler: Upscaler) -> Iterator[tuple[str, Tensor]]:
-    for name, _, lr in pairs(folder, upscaler.kernel):
-        yield name, (255 * lr).round()
+    for pair in pairs(folder, upscaler.kernel):
+        yield pair.name, pair.lr
 
 
 def crops(folder: Path, side: int = 256) -> Iterator[tuple[str, Tensor]]:

@@ -43,7 +43,7 @@ def main() -> None:
     inputs = {f"JPEG {q}": compressed(q) for q in (30, 50, 70, 80, 90, 95)}
     inputs |= {f"noise σ = {sigma}": noisy(sigma) for sigma in (2, 5, 10)} | {"clean": lambda lr: lr}
     upscalers = [Upscaler(model, Settings("float", strength=strength)) for strength in STRENGTHS]
-    images = [(hr, (255 * lr).round().byte()) for _, hr, lr in pairs(args.data, model.kernel)]
+    images = [(pair.hr / 255, pair.lr.byte()) for pair in pairs(args.data, model.kernel)]
     print("| input | " + " | ".join(f"{strength:g}" for strength in STRENGTHS) + " |")
     print("|---|" + "---|" * len(STRENGTHS))
     for name, spoil in inputs.items():

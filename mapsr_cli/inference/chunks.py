@@ -11,18 +11,18 @@ class Chunks:
         self._rows = rows
         self._kept: dict[int, Tensor] = {}
 
-    def write(self, rows: slice, cols: slice, width: int, values: Tensor) -> None:
-        """Put values [C, rows, cols] into an image of that width; chunks come to be as they are first written to."""
+    def write(self, rows: slice, cols: slice, width: int, values: Tensor, times: float = 1) -> None:
+        """Put values [C, rows, cols], multiplied, into an image of that width; chunks come to be as they are needed."""
         for index, chunk in enumerate(self._rows):
             start, stop = max(chunk.start, rows.start), min(chunk.stop, rows.stop)
             if start < stop:
                 if index not in self._kept:
                     self._kept[index] = values.new_empty(len(values), chunk.stop - chunk.start, width)
                 part = values[:, start - rows.start : stop - rows.start]
-                self._kept[index][:, start - chunk.start : stop - chunk.start, cols] = part
+                torch.mul(part, times, out=self._kept[index][:, start - chunk.start : stop - chunk.start, cols])
 
     def read(self, rows: slice) -> Tensor:
-        """Rows, all of which are there."""
+        """Rows, all of which are there; where one chunk holds them, the very memory."""
         parts = [
             self._kept[index][:, max(rows.start - chunk.start, 0) : rows.stop - chunk.start]
             for index, chunk in enumerate(self._rows)

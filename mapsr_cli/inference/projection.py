@@ -45,31 +45,28 @@ def project(
     constrained: bool = True,
     residual: bool = True,
 ) -> Projected:
-    """Π f (eqn (7)) onto {y : A y = target}, for f in [0, 1] and target [C, h, w] in levels; uses f up.
+    """Π f (eqn (7)) onto {y : A y = target}, for f and target [C, h, w] in levels; uses f up.
 
     The target is x, or what of x is to be trusted; errors are told against x. Without the constraint, f + A⁺ target
     where the network was trained to add to that (`residual`), and f itself where it was not.
     """
-    width = strips.op.hr_size[1]
-
-    def estimate(rows: slice) -> Tensor:
-        return f.read(rows).to(x.device, x.dtype) * peak
-
     if constrained:
-        correction = target - strips.down_whole(estimate)
+        correction = target - strips.down_whole(lambda rows: f.read(rows).to(x.dtype))
     else:
         correction = target.clone() if residual else torch.zeros_like(target)
     for plane in correction:
         plane.copy_(strips.op.inverse_gram(plane))
     levels = Levels.empty((len(x), *strips.op.hr_size), peak, x.dtype, x.device)
-    y, errors = Chunks([strips.hr(part) for part in strips.plan]), []
+    y, errors = f if x.dtype == torch.float32 else Chunks([strips.hr(part) for part in strips.plan]), []
     for part, before in zip([*strips.plan, None], [None, *strips.plan], strict=True):
         if part is not None:
             rows = strips.hr(part)
-            projected = strips.adjoint(part, correction, estimate(rows))
-            y.write(rows, slice(0, width), width, projected)
-            levels.write((slice(None), rows), projected)
-            f.drop_before(rows.stop)
+            projected = f.read(rows).to(x.dtype)  # f itself in float32: it becomes y where it lies
+            strips.add_adjoint(part, correction, projected)
+            levels.write(rows, projected)
+            if y is not f:
+                y.write(rows, slice(0, projected.shape[-1]), projected.shape[-1], projected)
+                f.drop_before(rows.stop)
         if before is not None:  # A reads a little beyond a strip: only now is all of that there
             error = (x[:, before] - strips.down(before, y.read)).double() / peak
             errors.append((error.square().sum().item(), error.abs().max().item()))

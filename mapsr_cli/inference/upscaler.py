@@ -187,7 +187,7 @@ class Upscaler:
         f, width = chunks_for(strips, len(lr)), strips.op.hr_size[1]
 
         def put(rows: slice, cols: slice, part: Tensor) -> None:
-            f.write(rows, cols, width, part.to(strips.device))
+            f.write(rows, cols, width, part.to(strips.device), times=peak)
 
         notes = self._estimate(trusted.float() / peak, put, progress, sample)
         estimated = time.perf_counter()

@@ -42,18 +42,23 @@ class Banded:
     blocks: int
     """How often the core repeats."""
 
-    def matmul(self, x: Tensor, base: Tensor | None = None) -> Tensor:
-        """M x (+ base) over the second-to-last axis: [..., cols, W] → [..., rows, W]. No autograd: see AxisMap."""
+    def matmul(self, x: Tensor, base: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+        """M x (+ base) over the second-to-last axis: [..., cols, W] → [..., rows, W]. No autograd: see AxisMap.
+
+        Written into `out` if there is one, which may be `base` itself.
+        """
         if self.blocks == 0:
             y = torch.matmul(self.head, x)
-            return y if base is None else y.add_(base)
+            y = y if base is None else y.add_(base)
+            return y if out is None else out.copy_(y)
         lead, width = x.shape[:-2], x.shape[-1]
         planes = x.reshape(-1, self.cols, width)
         bases = [None] * len(planes) if base is None else base.reshape(-1, self.rows, width).unbind()
-        out = x.new_empty(len(planes), self.rows, width)
-        for plane, target, onto in zip(planes.unbind(), out.unbind(), bases, strict=True):
+        out = x.new_empty(*lead, self.rows, width) if out is None else out
+        targets = out.view(-1, self.rows, width).unbind()
+        for plane, target, onto in zip(planes.unbind(), targets, bases, strict=True):
             self._plane(plane, target, onto)
-        return out.reshape(*lead, self.rows, width)
+        return out
 
     def _plane(self, x: Tensor, out: Tensor, base: Tensor | None) -> None:
         """One plane [cols, W] into `out` [rows, W]."""
@@ -69,15 +74,15 @@ class Banded:
         first, interior, last = torch.split(out, sizes)
         interior = interior.view(self.blocks, -1, width)
         core = self.core.expand(self.blocks, -1, -1)
-        torch.mm(self.head, inputs[0], out=first)
-        torch.mm(self.tail, inputs[2], out=last)
         if base is None:
+            torch.mm(self.head, inputs[0], out=first)
             torch.bmm(core, inputs[1], out=interior)
+            torch.mm(self.tail, inputs[2], out=last)
         else:
             to_first, to_interior, to_last = torch.split(base, sizes)
+            torch.addmm(to_first, self.head, inputs[0], out=first)
             torch.baddbmm(to_interior.reshape(interior.shape), core, inputs[1], out=interior)
-            first.add_(to_first)
-            last.add_(to_last)
+            torch.addmm(to_last, self.tail, inputs[2], out=last)
 
     def to_dense(self) -> Tensor:
         """The matrix itself, [rows, cols]."""

@@ -8,6 +8,8 @@ from torch import Tensor
 STEPS = 64
 """Steps per level in which the estimate is kept beside the image: enough to round by, 3 bytes a sample of 8 bits."""
 _MOST = 32767
+Place = tuple[slice | int, ...]
+"""An index into [C, H, W]."""
 
 
 def to_levels(y: Tensor, peak: int) -> Tensor:
@@ -38,20 +40,32 @@ class Levels:
     def rounded(cls, f: Tensor, peak: int) -> "Levels":
         """All of f [C, H, W] at once."""
         levels = cls.empty((f.shape[0], f.shape[1], f.shape[2]), peak, f.dtype, f.device)
-        levels.write((slice(None), slice(None)), f)
+        levels.write(slice(0, f.shape[1]), f)
         return levels
 
-    def write(self, at: tuple[slice | int, ...], f: Tensor, image: Tensor | None = None) -> None:
-        """Put f there, and its rounding, or another `image` of whole levels."""
-        image = to_levels(f, self.peak) if image is None else image
-        self.image[at] = image.to(self.image.dtype)
-        self.ahead[at] = (f - image).mul_(STEPS).round_().clamp_(-_MOST, _MOST).to(torch.int16)
+    def write(self, rows: slice, f: Tensor) -> None:
+        """Put rows [C, rows, W] of f there, and their rounding."""
+        for plane, image, ahead in zip(f, self.image[:, rows], self.ahead[:, rows], strict=True):
+            level = plane.round().clamp_(0, self.peak)
+            image.copy_(level)
+            ahead.copy_(_steps(torch.sub(plane, level, out=level)))
 
-    def read(self, at: tuple[slice | int, ...]) -> tuple[Tensor, Tensor]:
-        """The image and f, there."""
-        image = self.image[at].to(self.dtype)
-        return image, image + self.ahead[at].to(self.dtype) / STEPS
+    def gather(self, places: list[Place], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The image, and f − image, at places of one size: [B, …] each."""
+        image = torch.stack([self.image[at] for at in places]).to(dtype)
+        return image, torch.stack([self.ahead[at] for at in places]).to(dtype).div_(STEPS)
+
+    def scatter(self, places: list[Place], image: Tensor, ahead: Tensor) -> None:
+        """Put an `image` [B, …] of whole levels there, with f = image + ahead."""
+        whole, steps = image.to(self.image.dtype), _steps(ahead)
+        for at, here, beyond in zip(places, whole.unbind(), steps.unbind(), strict=True):
+            self.image[at], self.ahead[at] = here, beyond
 
     def rows(self, rows: slice) -> Tensor:
         """Rows of the image, to compute with."""
         return self.image[:, rows].to(self.dtype)
+
+
+def _steps(ahead: Tensor) -> Tensor:
+    """In whole steps; uses `ahead` up."""
+    return ahead.mul_(STEPS).round_().clamp_(-_MOST, _MOST)

@@ -16,19 +16,31 @@ from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.kernels import Kernel
 from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.window_solver import Effort
-from mapsr_cli.operators.windows import MARGIN, Windows
+from mapsr_cli.operators.windows import Windows, is_wrong
 
-EFFORTS = (
-    Effort(window=24, passes=100, slack=0.25),
-    Effort(window=32, passes=300, slack=0.38),
-    Effort(window=48, passes=800, slack=0.45),
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a round trip."""
+
+    effort: Effort
+    """How hard each window is tried."""
+    tries: int
+    """Windows that a sample may stand in the middle of."""
+    expected: float = 1.0
+    """Share of what is wrong that it should mend, if more than HOPELESS is to be left."""
+
+
+STAGES = (
+    Stage(Effort(window=24, passes=20, slack=0.25), tries=1, expected=0.1),
+    Stage(Effort(window=24, passes=100, slack=0.25), tries=1),
+    Stage(Effort(window=32, passes=300, slack=0.38), tries=2),
+    Stage(Effort(window=48, passes=800, slack=0.45), tries=1),
 )
-"""Tried in turn: the next only where the one before it left something wrong."""
+"""In turn: each deals with what the one before it left wrong. The first mends nearly all of a photograph."""
 HOPELESS = 0.02
-"""Share of samples. Where so many are still wrong after each was tried once, the original is no picture that A makes
+"""Share of samples. Where more are still wrong although a stage has tried each, the original is no picture that A makes
 (rendered text, say, sharper than any downscaled image): nothing could mend it, and no more time goes into it."""
-TRIES = 3
-"""Windows that a sample may stand in the middle of, per effort."""
 ROUNDS = 60
 """Turns of disjoint windows per effort, at most."""
 
@@ -113,11 +125,11 @@ def mend(levels: Levels, x: Tensor, residual: Tensor, kernel: Kernel, progress: 
     Works in windows around what is wrong, so an image need not exist in floating point as a whole.
     """
     repair = _Repair(levels, x, residual, kernel, progress)
-    repair.make(EFFORTS[0], tries=1)
-    for effort in EFFORTS:
-        if repair.hopeless:
+    for stage in STAGES:
+        before = repair.count
+        repair.make(stage.effort, stage.tries)
+        if repair.count > max(HOPELESS * x.numel(), (1 - stage.expected) * before):
             break
-        repair.make(effort, TRIES)
     return Mended(repair.passes, repair.solved)
 
 
@@ -126,35 +138,31 @@ class _Repair:
 
     def __init__(self, levels: Levels, x: Tensor, residual: Tensor, kernel: Kernel, progress: Progress | None) -> None:
         self.levels, self.x, self.residual, self.kernel, self.progress = levels, x, residual, kernel, progress
+        self.wrong = is_wrong(residual, x, levels.peak)
+        """[C, h, w], kept up to date."""
         self.passes = self.solved = 0
-        self.at_first = int(self.wrong.sum())
+        self.at_first = self.count
 
     @property
-    def wrong(self) -> Tensor:
-        """[C, h, w] where A y would be rounded to another level than x, or nearly."""
-        too_low = (self.residual < MARGIN - 0.5) & (self.x > 0)
-        return too_low | ((self.residual > 0.5 - MARGIN) & (self.x < self.levels.peak))
-
-    @property
-    def hopeless(self) -> bool:
-        return int(self.wrong.sum()) > HOPELESS * self.x.numel()
+    def count(self) -> int:
+        """Samples that are wrong."""
+        return int(self.wrong.sum())
 
     def make(self, effort: Effort, tries: int) -> None:
         """Turns of disjoint windows around what is wrong, until nothing is, or all of it has been tried so often."""
-        wrong = self.wrong
-        if not wrong.any():
+        if not self.wrong.any():
             return
         size = (self.x.shape[-2], self.x.shape[-1])
-        windows = Windows(self.kernel, effort, size, self.levels.peak, self.levels.dtype, self.x.device)
-        tried = torch.zeros_like(wrong, dtype=torch.uint8)
+        windows = Windows(self.kernel, effort, size, self.levels.peak, self.x.device)
+        untried, tried = self.wrong, torch.zeros_like(self.wrong, dtype=torch.uint8)
         for _ in range(ROUNDS):
-            spots = windows.place(wrong & (tried < tries))
+            spots = windows.place(untried)
             if not spots:
                 return
-            windows.solve(spots, self.levels, self.x, self.residual)
+            windows.solve(spots, self.levels, self.x, self.residual, self.wrong)
             for spot in spots:
                 windows.core(tried, spot).add_(1)
             self.passes, self.solved = max(self.passes, effort.passes), self.solved + len(spots)
-            wrong = self.wrong
+            untried = self.wrong & (tried < tries)
             if self.progress is not None:
-                self.progress(max(self.at_first - int(wrong.sum()), 0), self.at_first)
+                self.progress(max(self.at_first - self.count, 0), self.at_first)

@@ -88,8 +88,8 @@ class Strips(ABC):
         """LR rows `part` of A y: [C, rows, w]. `fetch` is asked once, for the HR rows of y that they need."""
 
     @abstractmethod
-    def adjoint(self, part: slice, r: Tensor, base: Tensor) -> Tensor:
-        """The HR rows of LR rows `part` of Aᵀ r, added to `base` [C, rows, W], for r [C, h, w]."""
+    def add_adjoint(self, part: slice, r: Tensor, onto: Tensor) -> None:
+        """Add the HR rows of LR rows `part` of Aᵀ r to `onto` [C, rows, W], for r [C, h, w]."""
 
     def down_whole(self, fetch: Fetch) -> Tensor:
         """A y [C, h, w], where y as a whole exists only as `fetch` has it."""
@@ -116,10 +116,10 @@ class ConvolvedStrips(Strips):
         with exact_products(self.device):
             return self._op.down_rows(part, fetch(self.hr(self._op.reads(part))))
 
-    def adjoint(self, part: slice, r: Tensor, base: Tensor) -> Tensor:
-        """The HR rows of LR rows `part` of Aᵀ r, added to `base` [C, rows, W], for r [C, h, w]."""
+    def add_adjoint(self, part: slice, r: Tensor, onto: Tensor) -> None:
+        """Add the HR rows of LR rows `part` of Aᵀ r to `onto` [C, rows, W], for r [C, h, w]."""
         with exact_products(self.device):
-            return self._op.adjoint_rows(part, r) + base
+            onto.add_(self._op.adjoint_rows(part, r))
 
 
 class SeparableStrips(Strips):
@@ -130,9 +130,12 @@ class SeparableStrips(Strips):
         self._rows, self._cols = op._rows.down, op._cols.down
         self.dtype, self.device = self._rows.forward.head.dtype, self._rows.forward.head.device
         height, width = op.lr_size
-        least = max(LEAST_ROWS, 2 * (len(self._rows.forward.head) + len(self._rows.forward.core)))
+        head, block = len(self._rows.forward.head), max(len(self._rows.forward.core), 1)
+        least = max(LEAST_ROWS, 2 * (head + block))
         count = max(size // (op.kernel.scale**2 * width * self.dtype.itemsize), least)
-        starts = list(range(0, max(height - least, 0) + 1, count))
+        count = -(-count // block) * block
+        # Strips begin where blocks do, so that no block is computed for two of them.
+        starts = [0, *range(head + count, height - least + 1, count)] if self._rows.forward.blocks else [0]
         self.plan = [slice(a, b) for a, b in zip(starts, [*starts[1:], height], strict=True)]
 
     def down(self, part: slice, fetch: Fetch) -> Tensor:
@@ -141,14 +144,12 @@ class SeparableStrips(Strips):
         shrunk = rows.cut(rows.matrix.matmul(fetch(rows.reads)), part)
         return _transposed(self._cols.forward.matmul(_transposed(shrunk))).contiguous()
 
-    def adjoint(self, part: slice, r: Tensor, base: Tensor) -> Tensor:
-        """The HR rows of LR rows `part` of Aᵀ r, added to `base` [C, rows, W], for r [C, h, w]."""
-        wanted = self.hr(part)
-        rows = band(self._rows.adjoint, wanted)
+    def add_adjoint(self, part: slice, r: Tensor, onto: Tensor) -> None:
+        """Add the HR rows of LR rows `part` of Aᵀ r to `onto` [C, rows, W], for r [C, h, w]."""
+        rows = band(self._rows.adjoint, self.hr(part))
         grown = _transposed(self._cols.adjoint.matmul(_transposed(r[:, rows.reads])))
-        onto = base.new_zeros(len(base), rows.matrix.rows, base.shape[-1])
-        rows.cut(onto, wanted).copy_(base)
-        return rows.cut(rows.matrix.matmul(grown, onto), wanted)
+        for plane, target in zip(grown.unbind(), onto.unbind(), strict=True):
+            rows.matrix.matmul(plane, target, out=target)
 
 
 def _transposed(x: Tensor) -> Tensor:

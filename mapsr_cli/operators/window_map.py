@@ -25,8 +25,8 @@ class WindowMap(Protocol):
     def down(self, y: Tensor) -> Tensor:
         """A y: [B, H, W] → [B, h, w]."""
 
-    def adjoint(self, r: Tensor) -> Tensor:
-        """Aᵀ r: [B, h, w] → [B, H, W]."""
+    def adjoint(self, r: Tensor, base: Tensor | None = None) -> Tensor:
+        """Aᵀ r (+ base): [B, h, w] → [B, H, W]."""
 
     def precondition(self, r: Tensor) -> Tensor:
         """(AAᵀ + I/μ)⁻¹ r: [B, h, w] → [B, h, w]."""
@@ -56,9 +56,10 @@ class SeparableWindow:
         """A y."""
         return self.rows @ y @ self.cols.T
 
-    def adjoint(self, r: Tensor) -> Tensor:
-        """Aᵀ r."""
-        return self.rows.T @ r @ self.cols
+    def adjoint(self, r: Tensor, base: Tensor | None = None) -> Tensor:
+        """Aᵀ r (+ base)."""
+        grown = self.rows.T @ r
+        return grown @ self.cols if base is None else torch.baddbmm(base, grown, self.cols.expand(len(r), -1, -1))
 
     def precondition(self, r: Tensor) -> Tensor:
         """(AAᵀ + I/μ)⁻¹ r."""
@@ -90,9 +91,10 @@ class ConvolvedWindow:
         """A y."""
         return self.op.down(y)
 
-    def adjoint(self, r: Tensor) -> Tensor:
-        """Aᵀ r."""
-        return self.op.adjoint(r)
+    def adjoint(self, r: Tensor, base: Tensor | None = None) -> Tensor:
+        """Aᵀ r (+ base)."""
+        grown = self.op.adjoint(r)
+        return grown if base is None else grown.add_(base)
 
     def precondition(self, r: Tensor) -> Tensor:
         """(AAᵀ + I/μ)⁻¹ r."""

@@ -13,6 +13,7 @@ Rounding then moves A y by 0.06 levels (×4) to 0.12 (×2; standard deviations, 
 slab is repaired by single steps of one level, each where it helps most.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -24,8 +25,12 @@ from mapsr_cli.operators.window_map import window_map
 
 SOFTNESS = 2.0
 """1/μ times `peak`, as a fraction of AAᵀ's largest eigenvalue: multipliers grow with the range, e must not."""
-CHECK_EVERY = 10
-"""Passes between looks at which windows have converged."""
+FIRST_LOOK = 5
+"""Passes before the first look at which windows are solved: most are by then."""
+REPAIR_FROM = 40
+"""Passes before repair is worth its time: until then, as many more passes solve as many windows."""
+REPAIRABLE = 1.0
+"""Squared levels of penalty beyond which repair is hopeless."""
 REPAIR_TURNS, REPAIR_STEPS, WORTHWHILE = 16, 8, 0.9
 """Turns of so many steps; a window goes on only if a turn brought its penalty below this fraction."""
 TIGHTER = 0.08
@@ -50,32 +55,39 @@ class Effort:
 
 @dataclass(frozen=True)
 class Task:
-    """A batch of windows: pixels [B, H, W], LR samples [B, h, w]. A y − x is `offset` + A y, to lie in [low, high]."""
+    """A batch of windows: changes d of pixels [B, H, W], LR samples [B, h, w].
+
+    A change starts at 0 and aims at `f`; it may be anything from `floor` to `ceiling`, which are 0 where pixels are
+    frozen. A y − x is `offset` + A d, to lie in [low, high]; the ascent aims at [aim_low, aim_high]. As only changes
+    are computed with, float32 serves 16 bits, too.
+    """
 
     f: Tensor
-    y: Tensor
-    free: Tensor
+    floor: Tensor
+    ceiling: Tensor
     offset: Tensor
     low: Tensor
     high: Tensor
+    aim_low: Tensor
+    aim_high: Tensor
 
     def excess(self, down: Tensor, tighter: float = 0.0) -> Tensor:
-        """[B, h, w] how far A y − x is beyond its bounds, `tighter` levels inside them, for A y in the window."""
+        """[B, h, w] how far A y − x is beyond its bounds, `tighter` levels inside them, for `down` = A d."""
         residual = self.offset + down
         return residual - torch.clamp(residual, self.low + tighter, self.high - tighter)
 
     def select(self, rows: Tensor) -> "Task":
         """Some of the windows."""
-        return Task(*(t[rows] for t in (self.f, self.y, self.free, self.offset, self.low, self.high)))
+        return Task(**{name: tensor[rows] for name, tensor in vars(self).items()})
 
     def penalty(self, down: Tensor) -> Tensor:
         """[B] squared excess over the bounds."""
         return self.excess(down).square().sum((1, 2))
 
-    def better(self, down: Tensor, than: Tensor) -> Tensor:
-        """[B] whether fewer samples are wrong, or as many but by less."""
-        wrong, before = ((self.excess(d) != 0).sum((1, 2)) for d in (down, than))
-        return (wrong < before) | ((wrong == before) & (self.penalty(down) < self.penalty(than)))
+    def better(self, down: Tensor) -> Tensor:
+        """[B] whether a change makes fewer samples wrong than none, or as many but by less."""
+        wrong, before = ((self.excess(d) != 0).sum((1, 2)) for d in (down, torch.zeros_like(down)))
+        return (wrong < before) | ((wrong == before) & (self.penalty(down) < self.penalty(torch.zeros_like(down))))
 
 
 class WindowSolver:
@@ -84,35 +96,48 @@ class WindowSolver:
     def __init__(
         self, kernel: Kernel, effort: Effort, size: tuple[int, int], peak: int, dtype: torch.dtype, device: torch.device
     ) -> None:
-        self.effort, self.peak = effort, peak
+        self.effort = effort
         self.cell = 2 * kernel.border_reach * kernel.scale
         self.a = window_map(kernel, size, SOFTNESS / peak, dtype, device)
 
     def solve(self, task: Task) -> tuple[Tensor, Tensor]:
-        """Integer images [B, H, W] for the windows, and which of them [B] are better than what was there."""
-        solution = self._repair(task, self._dual(task).round())
-        return solution, task.better(self.a.down(solution), self.a.down(task.y))
+        """Whole changes [B, H, W] for the windows, and which of them [B] make things better.
 
-    def _dual(self, task: "Task") -> Tensor:
-        """The continuous problem: accelerated ascent on λ. Returns y [B, H, W]. Windows that converge drop out."""
-        y = task.y.clone()
-        left = torch.arange(len(y), device=y.device)
-        state = _Ascent.start(task.offset)
-        for _ in range(0, self.effort.passes, CHECK_EVERY):
-            for _ in range(CHECK_EVERY):
-                state = self._ascend(task, state)
-            image, gradient = self._image_and_gradient(task, state.multiplier)
-            y[left] = image
-            keep = (gradient.abs().amax((1, 2)) >= CONVERGED).nonzero()[:, 0]
-            if len(keep) == 0:
+        Ascent on λ, with looks at what rounding makes of it after 5, 10, 20, … passes: a window leaves as soon as
+        nothing is wrong in it, or where more passes would change nothing. Then what little is wrong is repaired.
+        """
+        solution, penalty = torch.zeros_like(task.f), torch.zeros_like(task.offset[:, 0, 0])
+        part, state, left = task, _Ascent.start(task.offset), torch.arange(len(solution), device=solution.device)
+        before, done = torch.full_like(penalty, float("inf")), 0
+        for passes in self._looks():
+            for _ in range(passes - done):
+                state = self._ascend(part, state)
+            done = passes
+            change, gradient = self._change_and_gradient(part, state.multiplier)
+            solution[left] = change.round_()
+            penalty[left] = part.penalty(self.a.down(change))
+            violated = gradient.square().sum((1, 2))
+            moving = (violated < WORTHWHILE * before) & (gradient.abs().amax((1, 2)) >= CONVERGED)
+            going = ((penalty[left] > 0) & (moving | (passes < REPAIR_FROM))).nonzero()[:, 0]
+            if len(going) == 0:
                 break
-            if len(keep) < len(left):
-                left, task, state = left[keep], task.select(keep), state.select(keep)
-        return y
+            before = violated[going]
+            if len(going) < len(left):
+                left, part, state = left[going], part.select(going), state.select(going)
+        if self.effort.passes >= REPAIR_FROM:
+            self._repair(task, solution, penalty)
+        return solution, task.better(self.a.down(solution))
+
+    def _looks(self) -> Iterator[int]:
+        passes = FIRST_LOOK
+        while passes < self.effort.passes:
+            yield passes
+            passes *= 2
+        yield self.effort.passes
 
     def _ascend(self, task: "Task", state: "_Ascent") -> "_Ascent":
         """One pass of Nesterov's method; where the momentum overshoots, it starts anew."""
-        _, gradient = self._image_and_gradient(task, state.multiplier)
+        _, gradient = self._change_and_gradient(task, state.multiplier)
         ascended = state.multiplier + self.a.precondition(gradient)
         step = ascended - state.previous
         onward = (gradient * step).sum((1, 2), keepdim=True) > 0
@@ -120,43 +145,41 @@ class WindowSolver:
         grown = (1 + (1 + 4 * t * t).sqrt()) / 2
         return _Ascent(ascended + (t - 1) / grown * step, ascended, grown)
 
-    def _image_and_gradient(self, task: "Task", multiplier: Tensor) -> tuple[Tensor, Tensor]:
-        """y(λ) = clip(f + Aᵀλ) where it is free, and x + e − A y, the dual's gradient: what is still violated."""
-        tighten = 0.5 - self.effort.slack
-        y = torch.where(task.free, (task.f + self.a.adjoint(multiplier)).clamp_(0, self.peak), task.y)
-        e = torch.clamp(-self.a.softness * multiplier, task.low + tighten, task.high - tighten)
-        return y, e - task.offset - self.a.down(y)
+    def _change_and_gradient(self, task: "Task", multiplier: Tensor) -> tuple[Tensor, Tensor]:
+        """d(λ) = clip(f + Aᵀλ), and x + e − A y, the dual's gradient: what is still violated."""
+        change = self.a.adjoint(multiplier, task.f).clamp_(task.floor, task.ceiling)
+        e = torch.clamp(-self.a.softness * multiplier, task.aim_low, task.aim_high)
+        return change, e - task.offset - self.a.down(change)
 
-    def _repair(self, task: "Task", y: Tensor) -> Tensor:
-        """Step single pixels by one level where that lowers the squared excess over the bounds, while it still does."""
-        penalty = task.penalty(self.a.down(y))
-        left = penalty.nonzero()[:, 0]
+    def _repair(self, task: "Task", change: Tensor, penalty: Tensor) -> None:
+        """Step single pixels by one level where that lowers the squared excess over the bounds, while it still does.
+
+        In place, in the windows whose `penalty` [B] is small.
+        """
+        left = ((penalty > 0) & (penalty <= REPAIRABLE)).nonzero()[:, 0]
         for _ in range(REPAIR_TURNS):
             if len(left) == 0:
                 break
-            part, repaired, before = task.select(left), y[left], penalty[left]
+            part, repaired, before = task.select(left), change[left], penalty[left]
             for step in range(REPAIR_STEPS):
                 repaired = self._step(part, repaired, parity=step % 4)
-            y = y.index_copy(0, left, repaired)
-            penalty = part.penalty(self.a.down(repaired))
-            going = (penalty > 0) & (penalty < WORTHWHILE * before)
-            left, penalty = left[going], torch.zeros_like(y[:, 0, 0]).index_copy(0, left, penalty)
-        return y
+            change[left], penalty[left] = repaired, part.penalty(self.a.down(repaired))
+            left = left[(penalty[left] > 0) & (penalty[left] < WORTHWHILE * before)]
 
-    def _step(self, task: "Task", y: Tensor, parity: int) -> Tensor:
+    def _step(self, task: "Task", change: Tensor, parity: int) -> Tensor:
         """One level at the best pixel of every fourth cell: so far apart that no two such steps share an LR sample.
 
         The excess is measured against slightly tighter bounds, so that every step that is taken is sure to help:
         ½ dist² has a 1-Lipschitz gradient, hence the gain of a step at pixel j is at least |g_j| − ½ Σ_i a_ij².
         """
-        gradient = self.a.adjoint(task.excess(self.a.down(y), TIGHTER))
+        gradient = self.a.adjoint(task.excess(self.a.down(change), TIGHTER))
         direction = -gradient.sign()
-        drift = direction * (y - task.f).clamp(-1, 1)  # away from f
-        moved = y + direction
+        drift = direction * (change - task.f).clamp(-1, 1)  # away from f
+        moved = change + direction
         gain = gradient.abs() - self.a.step_cost - DRIFT_WEIGHT * drift
-        gain = torch.where(task.free & (moved >= 0) & (moved <= self.peak), gain, -1.0)
+        gain = torch.where((moved >= task.floor) & (moved <= task.ceiling), gain, -1.0)
         best = _best_of_cells(gain, self.cell, parity)
-        return torch.where(best & (gain > 0), moved, y)
+        return torch.where(best & (gain > 0), moved, change)
 
 
 def _best_of_cells(gain: Tensor, cell: int, parity: int) -> Tensor:

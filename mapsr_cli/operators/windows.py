@@ -1,10 +1,10 @@
 """Windows over an image: where they go, what they may change, and how they are cut out and put back."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mapsr_cli.operators.kernels import Kernel
@@ -15,6 +15,10 @@ BATCH = 32
 """Windows solved at once."""
 MARGIN = 0.01
 """Levels by which A y must stay clear of a rounding boundary, so that any other implementation of A rounds alike."""
+COMPUTED_IN = torch.float32
+"""Changes of an image are small numbers, also at 16 bits."""
+SLIP = 0.25
+"""Levels by which what frozen pixels keep wrong may become more so: rounding does as much; another window mends it."""
 
 
 def bounds(x: Tensor, peak: int) -> tuple[Tensor, Tensor]:
@@ -23,6 +27,12 @@ def bounds(x: Tensor, peak: int) -> tuple[Tensor, Tensor]:
     half = torch.full_like(x, 0.5 - MARGIN)
     infinite = torch.full_like(x, float("inf"))
     return torch.where(x <= 0, -infinite, -half), torch.where(x >= peak, infinite, half)
+
+
+def is_wrong(residual: Tensor, x: Tensor, peak: int) -> Tensor:
+    """Where A y, clipped and rounded, is not x, or nearly so, for residual = A y − x: outside of `bounds`."""
+    too_low = (residual < MARGIN - 0.5) & (x > 0)
+    return too_low | ((residual > 0.5 - MARGIN) & (x < peak))
 
 
 class Spot(NamedTuple):
@@ -42,7 +52,6 @@ class Windows:
         effort: Effort,
         lr_size: tuple[int, int],
         peak: int,
-        dtype: torch.dtype,
         device: torch.device,
     ) -> None:
         self.scale, self.lr_size, self.device = kernel.scale, lr_size, device
@@ -50,47 +59,49 @@ class Windows:
         side = max(effort.window, 4 * self.reach + 8)  # a core of at least 8
         self.size = (min(side, lr_size[0]), min(side, lr_size[1]))
         self.cell = side - 4 * self.reach
-        self.solver = WindowSolver(kernel, effort, self.size, peak, dtype, device)
+        self.solver = WindowSolver(kernel, effort, self.size, peak, COMPUTED_IN, device)
+        self._known_masks: dict[tuple[tuple[int, int], ...], tuple[Tensor, Tensor]] = {}
 
     def place(self, wrong: Tensor) -> list[Spot]:
         """Disjoint windows with wrong LR samples [C, h, w] in their middle; those that would overlap must wait."""
         taken = np.zeros(wrong.shape, dtype=bool)
         spots = []
         for channel, i, j in self._first_of_each_cell(wrong):
-            row = int(min(max(i - self.size[0] // 2, 0), self.lr_size[0] - self.size[0]))
-            col = int(min(max(j - self.size[1] // 2, 0), self.lr_size[1] - self.size[1]))
+            row = min(max(i - self.size[0] // 2, 0), self.lr_size[0] - self.size[0])
+            col = min(max(j - self.size[1] // 2, 0), self.lr_size[1] - self.size[1])
             area = (channel, slice(row, row + self.size[0]), slice(col, col + self.size[1]))
             if not taken[area].any():
                 taken[area] = True
-                spots.append(Spot(int(channel), row, col))
+                spots.append(Spot(channel, row, col))
         return spots
 
-    def _first_of_each_cell(self, wrong: Tensor) -> NDArray[np.int64]:
-        """[n, 3] channel, row and column of one wrong sample in each cell that has any, from top to bottom."""
-        found = []
-        for channel, plane in enumerate(wrong):
-            for top in range(0, plane.shape[0], self.cell):
-                at = plane[top : top + self.cell].nonzero().cpu().numpy()
-                _, first = np.unique(at[:, 1] // self.cell, return_index=True)
-                found.append(np.insert(at[first] + (top, 0), 0, channel, axis=1))
-        return np.concatenate(found)
+    def _first_of_each_cell(self, wrong: Tensor) -> Iterator[tuple[int, int, int]]:
+        """Channel, row and column of one wrong sample in each cell that has any, from top to bottom."""
+        for channel, plane in enumerate(wrong.cpu().numpy()):
+            rows, cols = plane.nonzero()
+            cells = (rows // self.cell) * plane.shape[1] + cols // self.cell
+            for first in np.sort(np.unique(cells, return_index=True)[1]):
+                yield channel, int(rows[first]), int(cols[first])
 
     def core(self, t: Tensor, spot: Spot) -> Tensor:
         """The part of t [C, h, w] that a window at `spot` has in its hand: no frozen pixel reaches it."""
         (top, bottom), (left, right) = (self._free(start, axis, 2 * self.reach) for axis, start in enumerate(spot[1:]))
         return t[spot.channel, spot.row + top : spot.row + bottom, spot.col + left : spot.col + right]
 
-    def solve(self, spots: list[Spot], levels: Levels, x: Tensor, residual: Tensor) -> None:
-        """Solve the windows at `spots` (disjoint); what improves goes into the levels and into residual = A y − x."""
+    def solve(self, spots: list[Spot], levels: Levels, x: Tensor, residual: Tensor, wrong: Tensor) -> None:
+        """Solve the windows at `spots` (disjoint); what improves goes into the levels, residual = A y − x and wrong."""
         for at in range(0, len(spots), BATCH):
             batch = spots[at : at + BATCH]
-            task = self._gather(batch, levels, x, residual)
-            images, better = self.solver.solve(task)
-            residuals = task.offset + self.solver.a.down(images)
-            for spot, image, f, after, keep in zip(batch, images, task.f, residuals, better.tolist(), strict=True):
-                if keep:
-                    levels.write(self._hr(spot), f, image)
-                    self._lr(residual, spot).copy_(after)
+            images, task = self._gather(batch, levels, x, residual)
+            changes, better = self.solver.solve(task)
+            kept = better.nonzero()[:, 0]
+            batch = [batch[index] for index in kept.tolist()]
+            images, changes, ahead, offset = (t[kept] for t in (images, changes, task.f, task.offset))
+            levels.scatter([self._hr(spot) for spot in batch], images + changes, ahead - changes)
+            after = (offset + self.solver.a.down(changes)).to(residual.dtype)
+            for spot, part in zip(batch, after.unbind(), strict=True):
+                self._lr(residual, spot).copy_(part)
+                self._lr(wrong, spot).copy_(is_wrong(part, self._lr(x, spot), levels.peak))
 
     def _lr(self, t: Tensor, spot: Spot) -> Tensor:
         return t[spot.channel, spot.row : spot.row + self.size[0], spot.col : spot.col + self.size[1]]
@@ -106,6 +117,17 @@ class Windows:
         first = 0 if start == 0 else margin
         return first, max(n if start + n == self.lr_size[axis] else n - margin, first)
 
+    def _masks(self, spot: Spot) -> tuple[Tensor, Tensor]:
+        """Pixels that may move, and LR samples that no frozen pixel reaches: what lies far enough from every cut."""
+        cuts = tuple(self._free(start, axis, 1) for axis, start in enumerate(spot[1:]))
+        if cuts not in self._known_masks:
+            self._known_masks[cuts] = self._mask(spot, self.reach, self.scale), self._mask(spot, 2 * self.reach, 1)
+        return self._known_masks[cuts]
+
+    def _mask(self, spot: Spot, margin: int, unit: int) -> Tensor:
+        rows, cols = (self._inside(start, axis, margin, unit) for axis, start in enumerate(spot[1:]))
+        return rows[:, None] & cols[None, :]
+
     def _inside(self, start: int, axis: int, margin: int, unit: int) -> Tensor:
         """[size·unit] mask of what lies at least `margin` LR pixels from a cut."""
         first, last = self._free(start, axis, margin)
@@ -113,24 +135,25 @@ class Windows:
         mask[first * unit : last * unit] = True
         return mask.to(self.device)
 
-    def _mask(self, spot: Spot, margin: int, unit: int) -> Tensor:
-        return self._inside(spot.row, 0, margin, unit)[:, None] & self._inside(spot.col, 1, margin, unit)[None, :]
-
-    def _gather(self, spots: list[Spot], levels: Levels, x: Tensor, residual: Tensor) -> Task:
-        """Cut the windows out.
+    def _gather(self, spots: list[Spot], levels: Levels, x: Tensor, residual: Tensor) -> tuple[Tensor, Task]:
+        """Cut the windows out: the image [B, H, W], and what is to be done with it.
 
         Pixels near a cut are frozen, so the window's own A, which reflects there, is exact for whatever moves. LR
         samples near a cut that frozen pixels keep wrong may stay as wrong as they are.
         """
-        images, estimates = (torch.stack(t) for t in zip(*(levels.read(self._hr(s)) for s in spots), strict=True))
-        now = torch.stack([self._lr(residual, s) for s in spots])
-        low, high = bounds(torch.stack([self._lr(x, s) for s in spots]), levels.peak)
-        controlled = torch.stack([self._mask(s, 2 * self.reach, 1) for s in spots])
-        return Task(
-            f=estimates,
-            y=images,
-            free=torch.stack([self._mask(s, self.reach, self.scale) for s in spots]),
-            offset=now - self.solver.a.down(images),
-            low=torch.where(controlled, low, torch.minimum(low, now)),
-            high=torch.where(controlled, high, torch.maximum(high, now)),
+        images, ahead = levels.gather([self._hr(s) for s in spots], COMPUTED_IN)
+        now = torch.stack([self._lr(residual, s) for s in spots]).to(COMPUTED_IN)
+        low, high = bounds(torch.stack([self._lr(x, s) for s in spots]).to(COMPUTED_IN), levels.peak)
+        free, controlled = (torch.stack(masks) for masks in zip(*(self._masks(s) for s in spots), strict=True))
+        tighten = 0.5 - self.solver.effort.slack
+        aims = low + tighten, high - tighten
+        return images, Task(
+            f=ahead,
+            floor=torch.where(free, -images, 0.0),
+            ceiling=torch.where(free, levels.peak - images, 0.0),
+            offset=now,
+            low=torch.where(controlled | (now >= low), low, now - SLIP),
+            high=torch.where(controlled | (now <= high), high, now + SLIP),
+            aim_low=torch.where(controlled, aims[0], torch.minimum(aims[0], now)),
+            aim_high=torch.where(controlled, aims[1], torch.maximum(aims[1], now)),
         )

@@ -28,9 +28,9 @@ def test_projected_in_strips(
     monkeypatch.setattr("mapsr_cli.inference.projection.CHUNK", 200_000)
     chunks = chunks_for(strips, 3)
     assert 1 < len(chunks._rows) < len(strips.plan)
-    chunks.write(slice(0, SIZE[0]), slice(0, SIZE[1]), SIZE[1], f)
+    chunks.write(slice(0, SIZE[0]), slice(0, SIZE[1]), SIZE[1], f, times=peak)
     projected = project(strips, chunks, x, x, peak, constrained, residual)
-    f = f.to(dtype) * peak
+    f = (f * peak).to(dtype)
     y = op.project(f, x) if constrained else f + op.pinv(x) if residual else f
     assert torch.equal(projected.levels.image.to(dtype), to_levels(y, peak))
     error = (x - op.down(y)).double() / peak

@@ -218,15 +218,18 @@ def _check(spandrel: Any, descriptor: Any, path: Path) -> None:
 def _measure(descriptor: Any) -> int | None:
     """LR pixels on each side that an output pixel depends on; None where tiles cannot be equal to the whole.
 
-    Leaves the weights as they lie in memory for that.
+    Leaves the weights in the memory format that the answer asks for (`Backbone.memory_format`).
     """
     size = descriptor.size_requirements
     height = -(-max(size.minimum, 8) // size.multiple_of) * size.multiple_of
     try:
         descriptor.model.to(memory_format=torch.channels_last)
-        return Probe(descriptor, descriptor.scale, height, size.multiple_of).reach()
+        reach = Probe(descriptor, descriptor.scale, height, size.multiple_of).reach()
     except Exception:  # not every network takes what is no number, or weights that lie so
-        return None
+        reach = None
+    if reach is None:
+        descriptor.model.to(memory_format=torch.contiguous_format)
+    return reach
 
 
 def _reason(error: Exception) -> str:

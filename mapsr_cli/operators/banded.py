@@ -80,9 +80,9 @@ class Banded:
             torch.mm(self.tail, inputs[2], out=last)
         else:
             to_first, to_interior, to_last = torch.split(base, sizes)
-            torch.addmm(to_first, self.head, inputs[0], out=first)
+            torch.add(to_first, self.head @ inputs[0], out=first)
             torch.baddbmm(to_interior.reshape(interior.shape), core, inputs[1], out=interior)
-            torch.addmm(to_last, self.tail, inputs[2], out=last)
+            torch.add(to_last, self.tail @ inputs[2], out=last)
 
     def to_dense(self) -> Tensor:
         """The matrix itself, [rows, cols]."""

@@ -24,6 +24,7 @@ def test_exact(mapsr: Mapsr) -> None:
     assert done.json["seconds"] < 1
 
 
+@pytest.mark.slow
 def test_descent(mapsr: Mapsr) -> None:
     words = ("fit-pinv", "--steps", 60, "--taps", 3, "--scale", 3, "--sigma", 1.2, "--json")
     first, again, other = (mapsr(*words, "--seed", seed) for seed in (1, 1, 2))

@@ -19,6 +19,7 @@ def psf(tmp_path: Path) -> str:
     return f"file:{tmp_path / 'psf.npy'}"
 
 
+@pytest.mark.slow
 def test_down_up_and_verified(mapsr: Mapsr, tmp_path: Path, tiny_model: Path, psf: str) -> None:
     hr, lr, up = save(HR, tmp_path / "hr.png"), tmp_path / "lr.png", tmp_path / "up.png"
     assert mapsr("downscale", hr, "-o", lr, "--kernel", psf).code == 0

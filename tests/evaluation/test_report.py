@@ -35,6 +35,7 @@ def test_pictures_are_spread_over_sets(sizes: tuple[int, ...], shown: tuple[int,
     assert all("000" in names for names in chosen.values())
 
 
+@pytest.mark.slow
 def test_the_middle_of_a_large_image(tmp_path: Path) -> None:
     height, width = CROP + 12, CROP - 4  # an odd number of LR rows is cut
     path = save(scene(height, width, contrast=0.1), tmp_path / "a.png")

@@ -112,6 +112,7 @@ def test_condition_is_that_of_the_matrix_or_worse() -> None:
     assert downsampling(kernel, (80, 72), torch.float64, ridge=0.1).condition < large.condition
 
 
+@pytest.mark.slow
 def test_near_singular_psfs_are_refused_with_their_condition_number() -> None:
     wide = make_psf("file:wide.npy", streak(31, 31, along=5, across=5), 2)
     for size in ((200, 200), (24, 20)):

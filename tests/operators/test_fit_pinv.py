@@ -46,6 +46,7 @@ def test_more_taps_come_nearer_to_where_they_do_not_suffice() -> None:
     assert losses[-1] < 1e-10
 
 
+@pytest.mark.slow
 def test_descent_finds_the_inverse_of_least_norm() -> None:
     """A short one: the paper's kernel at full length is below."""
     seen: list[tuple[int, int]] = []
@@ -65,6 +66,7 @@ def test_descent_reaches_what_the_paper_reached() -> None:
     assert (fitted.kernels - solved).norm() < 1e-4 * solved.norm()
 
 
+@pytest.mark.slow
 def test_descent_on_both_from_the_start_ends_where_nothing_is_inverted() -> None:
     """Why ℓ1 goes first: from zero, ℓ1 + ℓ2 leads to a B that lets high frequencies go."""
     config = FitConfig(steps=400, momentum=0.95, alone=0.0, joining=0.01, largest_step=1.0)
@@ -77,6 +79,7 @@ def test_descent_follows_its_seed() -> None:
     assert not torch.equal(first, other)
 
 
+@pytest.mark.slow
 def test_ill_conditioned_kernels_do_not_make_it_diverge() -> None:
     kernel = make_kernel("gaussian9", 2)
     assert total(kernel, fit_pinv(kernel, 3, FitConfig(steps=300))) < 10.0

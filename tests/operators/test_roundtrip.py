@@ -39,6 +39,7 @@ def test_exact_on_what_was_downscaled(name: str, scale: int) -> None:
     assert go_round(lr_of(hr, kernel), kernel).remaining == 0
 
 
+@pytest.mark.slow
 def test_exact_where_much_is_saturated() -> None:
     kernel = make_kernel("bicubic", 4)
     x = lr_of(scene(4 * 40, 4 * 52, seed=5, contrast=3.0), kernel)
@@ -49,6 +50,7 @@ def test_exact_where_much_is_saturated() -> None:
     assert result.passes > 0
 
 
+@pytest.mark.slow
 def test_exact_for_a_measured_kernel() -> None:
     kernel = comet_kernel(2)
     x = lr_of(scene(2 * 30, 2 * 26, seed=5, contrast=2.0), kernel)
@@ -113,6 +115,7 @@ def test_white_may_overshoot() -> None:
     assert go_round(lr_of(hr, kernel), kernel).remaining == 0
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     height=st.integers(1, 40), width=st.integers(1, 40), scale=st.sampled_from(SCALES),

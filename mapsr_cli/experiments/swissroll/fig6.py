@@ -20,7 +20,7 @@ VARIANTS: dict[str, Settings] = {
     "no noise": {"criterion": {"noise": "none"}},
     "label smoothing 0.1": {"criterion": {"noise": "none", "label_smoothing": 0.1}},
     "fixed, σ = 0.5": {"criterion": {"noise": "linear", "noise_start": 0.5, "noise_end": 0.5}},
-    "linear, σ 1 → 0.1": {"criterion": {"noise": "linear", "noise_start": 1.0, "noise_end": 0.1}},
+    "linear, σ 1.5 → 0.1": {"criterion": {"noise": "linear", "noise_start": 1.5, "noise_end": 0.1}},
     "adaptive": {"criterion": {"noise": "adaptive", "noise_start": 1.5, "noise_end": 0.1, "noise_target": 0.6}},
 }
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.criteria.base import Batch, Criterion, Learner, Player, Report, Stage, State
 from mapsr_cli.criteria.constraints import Constraint
+from mapsr_cli.networks import noise_dim_of
 
 
 class Estimator(nn.Module):
@@ -19,7 +20,7 @@ class Estimator(nn.Module):
     @property
     def noise_dim(self) -> int:
         """Noise maps that the generator reads; 0: it is deterministic."""
-        return int(self.generator.config.noise_dim)  # type: ignore[union-attr, arg-type]
+        return noise_dim_of(self.generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, h, w] in [0, 1] → [N, C, H, W]."""

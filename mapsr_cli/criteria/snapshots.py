@@ -41,6 +41,11 @@ class Snapshots(nn.Module):
         return Snapshot(self.levels[index], self.networks[index])
 
     @property
+    def switches(self) -> list[float]:
+        """Progress at which each of them but the first takes over."""
+        return [number / len(self.levels) for number in range(1, len(self.levels))]
+
+    @property
     def best(self) -> Snapshot:
         """The last."""
         return self.at(1.0)

@@ -18,6 +18,7 @@ from mapsr_cli.networks.denoiser import Denoiser, DenoiserConfig
 from mapsr_cli.networks.density import Density, DensityConfig, bits_per_dim
 from mapsr_cli.networks.discriminator import Discriminator, DiscriminatorConfig
 from mapsr_cli.networks.generator import PaperGenerator, PaperGeneratorConfig
+from mapsr_cli.networks.layers import noise_dim_of
 from mapsr_cli.networks.mlp import (
     MlpDenoiser,
     MlpDenoiserConfig,
@@ -59,5 +60,6 @@ __all__ = [
     "architecture_of",
     "bits_per_dim",
     "build",
+    "noise_dim_of",
     "read_config",
 ]

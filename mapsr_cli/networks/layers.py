@@ -15,6 +15,11 @@ def convolution(inputs: int, outputs: int, *, stride: int = 1, batch_norm: bool 
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
 
+def noise_dim_of(network: nn.Module) -> int:
+    """Noise maps that a network takes beside its image; 0 for one that is deterministic, or has no config to say so."""
+    return int(getattr(getattr(network, "config", None), "noise_dim", 0))
+
+
 def with_noise(x: Tensor, z: Tensor | None, noise_dim: int) -> Tensor:
     """x [N, colours, h, w] and, where `noise_dim` > 0, z [N, noise_dim, h, w], as one input.
 

@@ -29,6 +29,11 @@ class Downsampling(ABC):
     def lr_size(self) -> tuple[int, int]:
         """(h, w) of the LR image."""
 
+    def hr(self, part: slice) -> slice:
+        """The HR rows of LR rows."""
+        s = self.kernel.scale
+        return slice(s * part.start, min(s * part.stop, self.hr_size[0]))
+
     @property
     @abstractmethod
     def condition(self) -> float:

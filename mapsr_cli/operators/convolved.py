@@ -127,10 +127,6 @@ class ConvolvedDownsampling(Downsampling):
         before, after = self._reach
         return slice(max(part.start - before, 0), min(part.stop + after, self.lr_size[0]))
 
-    def hr(self, part: slice) -> slice:
-        """The HR rows of LR rows."""
-        return slice(self.kernel.scale * part.start, min(self.kernel.scale * part.stop, self.hr_size[0]))
-
     @property
     def _reach(self) -> tuple[int, int]:
         """LR rows above and below an LR pixel that A reads."""

@@ -13,12 +13,10 @@ from torch import Tensor
 
 from mapsr_cli.operators.banded import Banded
 from mapsr_cli.operators.base import Downsampling
-from mapsr_cli.operators.convolved import ConvolvedDownsampling
+from mapsr_cli.operators.convolved import STRIP_BYTES, ConvolvedDownsampling
 from mapsr_cli.operators.precision import exact_products
 from mapsr_cli.operators.separable import SeparableDownsampling
 
-STRIP_BYTES = 1 << 23
-"""Of one plane of a strip, about."""
 LEAST_ROWS = 32
 """LR rows in a strip, at least: matrix libraries may sum products of a few columns in another order."""
 
@@ -80,8 +78,7 @@ class Strips(ABC):
 
     def hr(self, part: slice) -> slice:
         """The HR rows of LR rows."""
-        s = self.op.kernel.scale
-        return slice(s * part.start, min(s * part.stop, self.op.hr_size[0]))
+        return self.op.hr(part)
 
     @abstractmethod
     def down(self, part: slice, fetch: Fetch) -> Tensor:

@@ -86,8 +86,9 @@ class Task:
 
     def better(self, down: Tensor) -> Tensor:
         """[B] whether a change makes fewer samples wrong than none, or as many but by less."""
-        wrong, before = ((self.excess(d) != 0).sum((1, 2)) for d in (down, torch.zeros_like(down)))
-        return (wrong < before) | ((wrong == before) & (self.penalty(down) < self.penalty(torch.zeros_like(down))))
+        none = torch.zeros_like(down)
+        wrong, before = ((self.excess(d) != 0).sum((1, 2)) for d in (down, none))
+        return (wrong < before) | ((wrong == before) & (self.penalty(down) < self.penalty(none)))
 
 
 class WindowSolver:

@@ -16,7 +16,7 @@ from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.resolver import Estimator, SuperResolver
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.errors import UsageError
-from mapsr_cli.networks import architecture_of, build
+from mapsr_cli.networks import architecture_of, build, noise_dim_of
 from mapsr_cli.operators import ConvPinv, Kernel, random_kernels, solve_pinv
 from mapsr_cli.training.data import Data, open_data
 from mapsr_cli.training.engine import Engine
@@ -71,12 +71,11 @@ def _start_from(network: nn.Module, given: nn.Module, path: Path) -> None:
     Those are made small: what was learnt, batch statistics included, is of images that vary less than the noise.
     """
     own, found = network.state_dict(), given.state_dict()
-    noise = getattr(network.config, "noise_dim", 0) - getattr(given.config, "noise_dim", 0)
+    noise = noise_dim_of(network) - noise_dim_of(given)
     for name, value in own.items():
         if noise > 0 and value.dim() == 4 and name in found and value[:, :-noise].shape == found[name].shape:
-            found[name] = torch.cat(
-                [found[name], NOISE_AT_FIRST * value[:, -noise:]], dim=1
-            )  # noise comes last, see `with_noise`
+            # Noise comes last, see `with_noise`.
+            found[name] = torch.cat([found[name], NOISE_AT_FIRST * value[:, -noise:]], dim=1)
     try:
         network.load_state_dict(found)
     except RuntimeError as error:

@@ -15,8 +15,7 @@ def read_estimator(path: Path) -> Estimator:
 
     Raises CheckpointError for anything else.
     """
-    model = load_model(path)
-    return Estimator(model.network, _constraint(model, path.with_suffix(PINV))).eval().requires_grad_(False)
+    return _estimator(load_model(path), path)
 
 
 def moments(folder: Path) -> Iterator[tuple[int, Estimator]]:
@@ -28,7 +27,13 @@ def moments(folder: Path) -> Iterator[tuple[int, Estimator]]:
     if not paths:
         raise CheckpointError(f"{folder}: no snapshots of a training", "--set loop.snapshots=20 keeps them")
     for path in paths:
-        yield int(load_model(path).card.training["steps"]), read_estimator(path)
+        model = load_model(path)
+        yield int(model.card.training["steps"]), _estimator(model, path)
+
+
+def _estimator(model: Model, path: Path) -> Estimator:
+    """Of the model that lies at `path`."""
+    return Estimator(model.network, _constraint(model, path.with_suffix(PINV))).eval().requires_grad_(False)
 
 
 def _constraint(model: Model, pinv: Path) -> Constraint:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mapsr_cli.errors import CheckpointError, MapsrError, UsageError
-from mapsr_cli.networks import AnyGeneratorConfig, build, read_config
+from mapsr_cli.networks import AnyGeneratorConfig, build, noise_dim_of, read_config
 from mapsr_cli.operators import Kernel
 from mapsr_cli.zoo.card import Card, describe_kernel, parse_card, restore_kernel
 from mapsr_cli.zoo.sealed import restore, write_checkpoint
@@ -39,7 +39,7 @@ class Model:
     @property
     def noise_dim(self) -> int:
         """Noise maps that the network takes beside x; 0 for one that is deterministic."""
-        return int(getattr(getattr(self.network, "config", None), "noise_dim", 0))
+        return noise_dim_of(self.network)
 
     @property
     def period(self) -> int:

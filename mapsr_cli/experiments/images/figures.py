@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mapsr_cli.experiments.images.scores import History
-from mapsr_cli.imaging import write_bytes
+from mapsr_cli.experiments.output import save
 
 STYLE: Any = {
     "font.family": "serif",
@@ -87,11 +86,3 @@ def draw_kernel(axes: Axes, weights: NDArray[np.float64], title: str) -> None:
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(True)
     axes.set_title(title, fontsize=8)
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write the figure, whole or not at all; its path."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format=path.suffix.removeprefix("."), dpi=160)
-    write_bytes(path, buffer.getvalue())
-    return path

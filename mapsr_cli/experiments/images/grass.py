@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mapsr_cli.experiments.images.bench import Bench
-from mapsr_cli.experiments.images.figures import STYLE, Line, draw_lines, picture_grid, save
-from mapsr_cli.experiments.images.page import LABELS, effort, power, publish, table
+from mapsr_cli.experiments.images.figures import STYLE, Line, draw_lines, picture_grid
+from mapsr_cli.experiments.images.page import effort, publish
 from mapsr_cli.experiments.images.rows import SMOKE, Length, Row, Trainings
 from mapsr_cli.experiments.images.scores import BATCH, History, estimates, history, score
 from mapsr_cli.experiments.images.truths import patches
 from mapsr_cli.experiments.order import Order
+from mapsr_cli.experiments.output import LABELS, power, save, table
 from mapsr_cli.networks import bits_per_dim
 from mapsr_cli.training.journal import read_metrics
 
@@ -151,8 +152,7 @@ def _switches(bench: Bench, name: str) -> list[float]:
     steps = bench.plan(name).recipe.loop.steps or 0
     prior = GRASS.rows[name].prior
     assert prior is not None
-    count = len(bench.snapshots(prior).levels)
-    return [steps * number / count for number in range(1, count)]
+    return [steps * progress for progress in bench.snapshots(prior).switches]
 
 
 def _draw_figure3(bench: Bench, truths: Tensor) -> Path:

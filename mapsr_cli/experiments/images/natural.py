@@ -9,11 +9,12 @@ from torch import Tensor
 from mapsr_cli.evaluation.diversity import SAMPLES, diversity
 from mapsr_cli.experiments.images.bench import Bench
 from mapsr_cli.experiments.images.figures import picture_grid
-from mapsr_cli.experiments.images.page import LABELS, effort, power, publish, table
+from mapsr_cli.experiments.images.page import effort, publish
 from mapsr_cli.experiments.images.rows import SMOKE, Length, Row, Trainings
 from mapsr_cli.experiments.images.scores import estimates
 from mapsr_cli.experiments.images.truths import centres
 from mapsr_cli.experiments.order import Order
+from mapsr_cli.experiments.output import LABELS, power, table
 
 VALID = "eval/BSD100"
 SIDE = 128

@@ -9,25 +9,6 @@ from mapsr_cli.experiments.images.scores import CONVENTION
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.imaging import write_bytes
 
-LABELS = {
-    "mse": "MSE", "affmse": "AffMSE", "softgan": "SoftGAN", "affgan": "AffGAN", "affdg": "AffDG", "affll": "AffLL",
-    "affgan-nonoise": "AffGAN, no instance noise", "affgan-z": "AffGAN, stochastic", "aff-init": "Aff-init",
-    "fitted": "fixed, fitted A⁺", "fitted-trainable": "trainable, fitted A⁺",
-    "random": "fixed, random A⁺", "random-trainable": "trainable, random A⁺",
-}  # fmt: skip
-"""Rows as a page calls them."""
-
-
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def power(value: float | None) -> str:
-    """Two digits and a power of ten."""
-    return "–" if value is None else "0" if value == 0 else f"{value:.1e}"
-
 
 def effort(row: dict[str, Any]) -> str:
     """Steps and minutes."""

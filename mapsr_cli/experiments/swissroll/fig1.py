@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from mapsr_cli.experiments.output import LABELS, save
 from mapsr_cli.experiments.swissroll.posterior import Posterior
 from mapsr_cli.experiments.swissroll.truth import DensityMap, KernelDensity, map_estimates, on_line
 from mapsr_cli.training.data import swiss_roll
@@ -21,8 +22,6 @@ CURVE = torch.linspace(-8, 8, 801)
 """The x's of every curve."""
 COLOURS = {"mse": "#1b6ca8", "mae": "#2a9d8f", "affgan": "#d1495b", "softgan": "#edae49", "affdg": "#6a4c93"}
 COLOURS |= {"softdg": "#b98eff", "affll": "#3d3d3d", "map": "#000000"}
-NAMES = {"mse": "MSE", "mae": "MAE", "affgan": "AffGAN", "softgan": "SoftGAN", "affdg": "AffDG", "softdg": "SoftDG"}
-NAMES |= {"affll": "AffLL", "map": "MAP"}
 FAR = 1.5
 """Neighbours on a curve further apart than this are not joined: the curve jumps there."""
 
@@ -38,7 +37,7 @@ def _curve(axes: Axes, y: Tensor, name: str, style: str = "-") -> None:
     path = y.double().numpy().copy()
     jumps = np.flatnonzero(np.linalg.norm(np.diff(path, axis=0), axis=1) > FAR)
     path = np.insert(path, jumps + 1, np.nan, axis=0)
-    axes.plot(path[:, 0], path[:, 1], style, color=COLOURS[name], linewidth=1.4, label=NAMES[name])
+    axes.plot(path[:, 0], path[:, 1], style, color=COLOURS[name], linewidth=1.4, label=LABELS[name])
 
 
 def _problem(axes: Axes, density: KernelDensity, grid: DensityMap) -> None:
@@ -89,7 +88,4 @@ def draw(folder: Path, density: KernelDensity, curves: Mapping[str, Tensor], sco
         left, right = figure.subplots(1, 2)
         _problem(left, density, DensityMap.of(density))
         _answers(right, curves, score, score_places())
-        paths = [folder / "fig1.png", folder / "fig1.svg"]
-        for path in paths:
-            figure.savefig(path, dpi=160)
-    return paths
+        return [save(figure, folder / name) for name in ("fig1.png", "fig1.svg")]

@@ -9,6 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from torch import nn
 
+from mapsr_cli.experiments.output import save
 from mapsr_cli.experiments.swissroll.table1 import ROWS, Budget, Examination, Watch, score, settings_of
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_trials
 from mapsr_cli.training.loop import Tasks
@@ -57,6 +58,6 @@ def draw(folder: Path, histories: Mapping[str, list[list[float]]], steps: int, f
         axes.set(xlabel="generator steps", ylabel="H[q, p] − H of MAP, nats", yscale="log")
         axes.legend(frameon=False, fontsize=8)
         path = folder / "fig6.png"
-        figure.savefig(path, dpi=160)
-        figure.savefig(path.with_suffix(".svg"))
+        save(figure, path)
+        save(figure, path.with_suffix(".svg"))
     return path

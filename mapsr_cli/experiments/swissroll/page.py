@@ -2,14 +2,7 @@
 
 from typing import Any
 
-NAMES = {
-    "mse": "MSE", "mae": "MAE", "affmse": "AffMSE", "affmae": "AffMAE", "affgan": "AffGAN", "softgan": "SoftGAN",
-    "affgan-z": "AffGAN, stochastic", "affdg": "AffDG", "softdg": "SoftDG", "affll": "AffLL",
-}  # fmt: skip
-
-
-def _power(value: float | None) -> str:
-    return "–" if value is None else "0" if value == 0 else f"{value:.1e}"
+from mapsr_cli.experiments.output import LABELS, power
 
 
 def table_page(told: dict[str, Any]) -> str:
@@ -31,8 +24,8 @@ def table_page(told: dict[str, Any]) -> str:
         printed = paper.get(name)
         theirs = (f"{printed['h']:.2f}", f"{printed['h'] - paper['map']['h']:.2f}") if printed else ("–", "–")
         lines.append(
-            f"| {NAMES[name]} | {theirs[0]} | {theirs[1]} | {row['h']:.2f} ± {row['h_std']:.2f} | {row['gap']:.2f} | "
-            f"{row['median']:.2f} | {_power(printed['consistency_mse']) if printed else '–'} | "
-            f"{_power(row['consistency_mse'])} | {row['seconds']:.0f} |"
+            f"| {LABELS[name]} | {theirs[0]} | {theirs[1]} | {row['h']:.2f} ± {row['h_std']:.2f} | {row['gap']:.2f} | "
+            f"{row['median']:.2f} | {power(printed['consistency_mse']) if printed else '–'} | "
+            f"{power(row['consistency_mse'])} | {row['seconds']:.0f} |"
         )
     return "\n".join(lines) + "\n"

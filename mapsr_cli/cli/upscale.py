@@ -9,6 +9,7 @@ import typer
 
 from mapsr_cli.cli import options
 from mapsr_cli.cli.report import document, failures
+from mapsr_cli.cli.startup import heavy_imports
 
 
 class Consistency(StrEnum):
@@ -87,12 +88,13 @@ def upscale(
 ) -> None:
     """Upscale images. The saved file, downscaled by the kernel and rounded, gives the input back bit for bit."""
     with failures(debug):
-        from mapsr_cli.cli import paths
-        from mapsr_cli.cli.batch import Batch, make_upscaler
-        from mapsr_cli.cli.sampling import SampledBatch, check_stochastic
-        from mapsr_cli.errors import UsageError
-        from mapsr_cli.imaging import MAX_PIXELS, output_format
-        from mapsr_cli.inference.files import Output
+        with heavy_imports():
+            from mapsr_cli.cli import paths
+            from mapsr_cli.cli.batch import Batch, make_upscaler
+            from mapsr_cli.cli.sampling import SampledBatch, check_stochastic
+            from mapsr_cli.errors import UsageError
+            from mapsr_cli.imaging import MAX_PIXELS, output_format
+            from mapsr_cli.inference.files import Output
 
         if overwrite and skip_existing:
             raise typer.BadParameter("--overwrite and --skip-existing exclude each other")

@@ -1,6 +1,8 @@
 """Where to compute, and in what."""
 
 import os
+from collections.abc import Container
+from pathlib import Path
 
 import torch
 
@@ -33,9 +35,25 @@ def choose_device(name: str) -> str:
 
 
 def choose_dtype(precision: str, device: str) -> torch.dtype:
-    """`auto`: bf16 where convolutions in it are fast (CUDA from Ampere on, CPUs with AMX), float32 elsewhere."""
+    """`auto`: bf16 where convolutions in it are fast (CUDA from Ampere on, some CPUs), float32 elsewhere."""
     if precision != "auto":
         return DTYPES[precision]
     if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
-    return torch.bfloat16 if device == "cpu" and torch.cpu._is_amx_tile_supported() else torch.float32
+    return torch.bfloat16 if device == "cpu" and multiplies_bf16(_cpu_features()) else torch.float32
+
+
+def multiplies_bf16(features: Container[str]) -> bool:
+    """Whether a processor with these features has instructions for bf16; without, it is slower than float32."""
+    return "avx512_bf16" in features or "amx_bf16" in features
+
+
+def _cpu_features() -> set[str]:
+    """What the processor can do, by the names that Linux and torch give it; empty where neither says."""
+    if hasattr(torch.cpu, "get_capabilities"):  # not in older versions
+        return {name for name, there in torch.cpu.get_capabilities().items() if there is True}
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())

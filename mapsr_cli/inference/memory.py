@@ -11,7 +11,7 @@ LIVE = 4.5
 SHARE = 0.25
 """Of free memory, what one tile may take."""
 LEAST_TILE = 32
-MOST_TILE = {"cpu": 512}
+MOST_TILE = {"cpu": 768}
 MOST_TILE_ELSEWHERE = 1024
 """LR pixels a side; beyond them the halo costs little."""
 FALLBACK = 4 << 30

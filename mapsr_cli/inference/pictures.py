@@ -1,5 +1,6 @@
 """A whole picture upscaled: colour, alpha and inks, each by the path that suits it."""
 
+import time
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -23,7 +24,7 @@ class Account:
     passes: int = 0
     """Most dual passes that the round trip needed anywhere."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """`network` and `project`."""
+    """`network`, and `project`: projection, round trip, and looking whether it holds."""
     held: Tally = field(default_factory=Tally)
     """Of the stored samples."""
     notes: tuple[str, ...] = ()
@@ -66,8 +67,10 @@ def upscale_picture(
     alpha = None if picture.alpha is None else levels.pop()
     colour = torch.cat([_light(levels[0], picture.peak), levels[1]]) if inks else levels[0]
     upscaled = replace(picture, levels=colour, alpha=alpha)
+    began = time.perf_counter()
     held, _ = compare(upscaled, picture, upscaler.kernel)
-    return upscaled, sum(map(_account, made, parts), Account(held=held))
+    checked = Account(held=held, seconds={"project": time.perf_counter() - began})
+    return upscaled, sum(map(_account, made, parts), checked)
 
 
 def _light(levels: Tensor, peak: int) -> Tensor:

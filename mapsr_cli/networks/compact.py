@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mapsr_cli.networks.fused import conv_add, conv_relu
 from mapsr_cli.networks.layers import with_noise
 
 
@@ -39,9 +40,8 @@ class ResidualBlock(nn.Module):
             self.second.weight.mul_(0.5 * depth**-0.5)
 
     def forward(self, h: Tensor) -> Tensor:
-        """[N, channels, h, w] → the same."""
-        change: Tensor = self.second(functional.relu(self.first(h), inplace=True))
-        return h + change
+        """[N, channels, h, w] → the same; in inference mode h may be used up."""
+        return conv_add(self.second, conv_relu(self.first, h), h)
 
 
 class Compact(nn.Module):

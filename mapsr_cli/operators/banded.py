@@ -10,6 +10,7 @@ shifted. Near the two borders its rows differ. So a matrix of any size is three 
 Products with the core are batched matrix products on overlapping views of the image: no copy, no unfolding.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -67,26 +68,25 @@ class Banded:
         span = (self.blocks - 1) * self.step + window
         overlapping = x.narrow(0, self.offset, span).unfold(0, window, self.step)  # [blocks, W, window]
         inputs = (
-            x.narrow(0, 0, self.head.shape[1]),
+            x.narrow(0, 0, self.head.shape[1]).unsqueeze(0),
             overlapping.transpose(-1, -2),
-            x.narrow(0, self.cols - self.tail.shape[1], self.tail.shape[1]),
+            x.narrow(0, self.cols - self.tail.shape[1], self.tail.shape[1]).unsqueeze(0),
         )
-        first, interior, last = torch.split(out, sizes)
-        interior = interior.view(self.blocks, -1, width)
-        core = self.core.expand(self.blocks, -1, -1)
-        if base is None:
-            torch.mm(self.head, inputs[0], out=first)
-            torch.bmm(core, inputs[1], out=interior)
-            torch.mm(self.tail, inputs[2], out=last)
-        else:
-            to_first, to_interior, to_last = torch.split(base, sizes)
-            torch.add(to_first, self.head @ inputs[0], out=first)
-            torch.baddbmm(to_interior.reshape(interior.shape), core, inputs[1], out=interior)
-            torch.add(to_last, self.tail @ inputs[2], out=last)
+        blocks = (self.head.unsqueeze(0), self.core.expand(self.blocks, -1, -1), self.tail.unsqueeze(0))
+        for block, part, read, target in zip(blocks, _split(base, sizes), inputs, torch.split(out, sizes), strict=True):
+            made = target.view(len(block), block.shape[1], width)
+            if part is None:
+                torch.bmm(block, read, out=made)
+            else:
+                torch.baddbmm(part.reshape(made.shape), block, read, out=made)
 
     def to_dense(self) -> Tensor:
         """The matrix itself, [rows, cols]."""
         return self.matmul(torch.eye(self.cols, dtype=self.head.dtype, device=self.head.device))
+
+
+def _split(base: Tensor | None, sizes: list[int]) -> Sequence[Tensor | None]:
+    return [None] * len(sizes) if base is None else torch.split(base, sizes)
 
 
 class _Apply(torch.autograd.Function):

@@ -42,7 +42,7 @@ def test_what_a_network_takes(channels: int) -> None:
 
 def test_tiles_follow_memory() -> None:
     sides = [choose_tile(free, 1152.0, 18, "cpu") for free in (0, 1 << 28, 1 << 29, 1 << 30, 1 << 40)]
-    assert sides == [32, 205, 305, 446, 512]
+    assert sides == [32, 205, 305, 446, 768]
     assert choose_tile(1 << 40, 1152.0, 18, "cuda:0") == 1024
     assert all(
         (side + 36) ** 2 * 1152 <= (free >> 2)

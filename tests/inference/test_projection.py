@@ -8,7 +8,7 @@ import torch
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.comparison import downscaled
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
-from mapsr_cli.operators import downsampling, make_kernel, make_strips, round_trip, to_levels
+from mapsr_cli.operators import Downsampling, Strips, downsampling, make_kernel, make_strips, round_trip, to_levels
 from mapsr_cli.zoo import load_model
 from tests.pictures import lr_of, scene
 
@@ -61,6 +61,29 @@ def test_downscaled_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(downscaled(hr, BICUBIC, 255), expected)
 
 
+@pytest.mark.parametrize(("kernel", "scale"), [("bicubic", 4), ("box", 2), ("gaussian9", 3), ("lanczos3", 8)])
+def test_downscaled_as_in_double_precision(kernel: str, scale: int) -> None:
+    """Also where A y lies on a rounding boundary, as it does in every fourth sample of a box of whole levels at ×2."""
+    a, hr = make_kernel(kernel, scale), scene(scale * 40, scale * 30).byte()
+    exact = downsampling(a, (scale * 40, scale * 30), torch.float64).down(hr.double())
+    assert torch.equal(downscaled(hr, a, 255), to_levels(exact, 255).int())
+
+
+def test_downscaled_quickly_where_nothing_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    hr = torch.full((1, 40, 40), 7).byte()
+    asked = []
+
+    def noted(op: Downsampling) -> Strips:
+        strips = make_strips(op)
+        down = strips.down
+        strips.down = lambda part, fetch: (asked.append(strips.dtype), down(part, fetch))[1]  # type: ignore[func-returns-value, method-assign]
+        return strips
+
+    monkeypatch.setattr("mapsr_cli.inference.comparison.make_strips", noted)
+    assert (downscaled(hr, BICUBIC, 255) == 7).all()
+    assert asked == [torch.float32]
+
+
 def test_out_of_memory_is_noted(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     upscaler = Upscaler(load_model(tiny_model), Settings(consistency="float"))
     x = scene(100, 90).byte()
@@ -75,7 +98,7 @@ def test_out_of_memory_is_noted(tiny_model: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(upscaler, "network", cramped)
     monkeypatch.setattr(upscaler, "_per_pixel", 100.0)
     found = upscaler.upscale(x)
-    assert found.notes == ("out of memory in tiles of 512 pixels: took 64",)
+    assert found.notes == ("out of memory in tiles of 768 pixels: took 48",)
     assert torch.equal(found.levels, expected.levels)
     assert expected.notes == ()
 
@@ -86,8 +109,8 @@ def test_tiles_by_free_memory(tiny_model: Path, monkeypatch: pytest.MonkeyPatch)
     for free in (1 << 34, 1 << 28, 0):
         monkeypatch.setattr("mapsr_cli.inference.upscaler.free_memory", lambda device, free=free: free)
         sides.append(upscaler.tile_for(x))
-    assert sides[0] == 512
-    assert 32 < sides[1] < 512
+    assert sides[0] == 768
+    assert 32 < sides[1] < 768
     assert sides[2] == 32
     assert Upscaler(load_model(tiny_model), Settings(tile=0)).tile_for(x) == 1000
     assert Upscaler(load_model(tiny_model), Settings(tile=77)).tile_for(x) == 77

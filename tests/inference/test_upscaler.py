@@ -6,7 +6,7 @@ import torch
 from mapsr_cli.errors import UsageError
 from mapsr_cli.imaging import read_picture
 from mapsr_cli.inference import Settings, Upscaler
-from mapsr_cli.inference.devices import choose_device, choose_dtype
+from mapsr_cli.inference.devices import choose_device, choose_dtype, multiplies_bf16
 from mapsr_cli.inference.upscaler import ConsistencyLevel
 from mapsr_cli.operators import consistency, downsampling, make_kernel, soften, to_levels
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
@@ -108,6 +108,7 @@ def test_bundled_model_is_nearer_the_truth_projected_than_not() -> None:
 def test_devices() -> None:
     assert choose_device("cpu") == "cpu"
     assert choose_dtype("bf16", "cpu") == torch.bfloat16
+    assert choose_dtype("auto", "cpu") in (torch.float32, torch.bfloat16)
     for name in ("tpu9", "cuda:99", "meta"):
         with pytest.raises(UsageError):
             choose_device(name)
@@ -140,3 +141,11 @@ def test_tiles_are_chosen_for_stochastic_networks_too(stochastic_model: Path) ->
 def test_samples_of_pictures_and_arrays(stochastic_model: Path) -> None:
     upscaler, picture = Upscaler(load_model(stochastic_model)), scene(9, 8).byte().permute(1, 2, 0).numpy()
     assert (upscaler(picture, sample=1) != upscaler(picture, sample=2)).any()
+
+
+@pytest.mark.parametrize(
+    ("features", "fast"),
+    [((), False), (("avx512_f", "avx512_vnni"), False), (("avx512_bf16",), True), (("amx_bf16",), True)],
+)
+def test_bf16_only_where_the_processor_multiplies_it(features: tuple[str, ...], fast: bool) -> None:
+    assert multiplies_bf16(features) == fast

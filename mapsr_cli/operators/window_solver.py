@@ -37,6 +37,10 @@ TIGHTER = 0.08
 """Levels by which repair aims inside the bounds."""
 DRIFT_WEIGHT = 1e-5
 """Enough to break ties between pixels in favour of those that come nearer to f."""
+FARTHEST = 16.0
+"""Bound on λ as a multiple of peak · scale², which by itself would move a pixel from black to white: what is still wrong
+there has no solution, and a λ that grew for ever would spoil its neighbours, too. With it the ascent is that of an
+exact penalty, FARTHEST times the distance from the slab."""
 CONVERGED = 0.02
 """Largest violation, in levels, at which the continuous problem counts as solved."""
 
@@ -99,6 +103,7 @@ class WindowSolver:
     ) -> None:
         self.effort = effort
         self.cell = 2 * kernel.border_reach * kernel.scale
+        self.farthest = FARTHEST * peak * kernel.scale**2
         self.a = window_map(kernel, size, SOFTNESS / peak, dtype, device)
 
     def solve(self, task: Task) -> tuple[Tensor, Tensor]:
@@ -139,12 +144,15 @@ class WindowSolver:
     def _ascend(self, task: "Task", state: "_Ascent") -> "_Ascent":
         """One pass of Nesterov's method; where the momentum overshoots, it starts anew."""
         _, gradient = self._change_and_gradient(task, state.multiplier)
-        ascended = state.multiplier + self.a.precondition(gradient)
+        ascended = self._bounded(state.multiplier + self.a.precondition(gradient))
         step = ascended - state.previous
         onward = (gradient * step).sum((1, 2), keepdim=True) > 0
         t = torch.where(onward, state.t, torch.ones_like(state.t))
         grown = (1 + (1 + 4 * t * t).sqrt()) / 2
-        return _Ascent(ascended + (t - 1) / grown * step, ascended, grown)
+        return _Ascent(self._bounded(ascended + (t - 1) / grown * step), ascended, grown)
+
+    def _bounded(self, multiplier: Tensor) -> Tensor:
+        return multiplier.clamp_(-self.farthest, self.farthest)
 
     def _change_and_gradient(self, task: "Task", multiplier: Tensor) -> tuple[Tensor, Tensor]:
         """d(λ) = clip(f + Aᵀλ), and x + e − A y, the dual's gradient: what is still violated."""

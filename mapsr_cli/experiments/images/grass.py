@@ -48,7 +48,7 @@ GRASS = Trainings(
         ),
         "cpu": Length(
             "grass",
-            {"affmse": 5000, "affgan": 6000, "denoiser": 2000, "affdg": 2000, "density": 1500, "affll": 1500},
+            {"affmse": 5000, "affgan": 3000, "denoiser": 2000, "affdg": 2000, "density": 1500, "affll": 1500},
             {"loop": {"snapshots": 20}},
         ),
         "paper": Length(

@@ -38,9 +38,8 @@ TIGHTER = 0.08
 DRIFT_WEIGHT = 1e-5
 """Enough to break ties between pixels in favour of those that come nearer to f."""
 FARTHEST = 16.0
-"""Bound on λ as a multiple of peak · scale², which by itself would move a pixel from black to white: what is still wrong
-there has no solution, and a λ that grew for ever would spoil its neighbours, too. With it the ascent is that of an
-exact penalty, FARTHEST times the distance from the slab."""
+"""Bound on λ as a multiple of peak · scale², which moves a pixel from black to white: what is wrong even there has no
+solution, and if λ grew for ever it would spoil its neighbours, too. Bounded, it is that of an exact penalty."""
 CONVERGED = 0.02
 """Largest violation, in levels, at which the continuous problem counts as solved."""
 

@@ -102,7 +102,7 @@ def plan(request: Request) -> "Plan":
     folder = request.out or Path("runs") / f"{request.method}-{preset}"
     if (folder / RECIPE).exists():
         raise UsageError(f"{folder} already holds a run", "--resume goes on with it; --out names another folder")
-    return Plan(make_recipe(request.method, preset, settings), folder, location)
+    return Plan(make_recipe(request.method, preset, settings), folder, location, _init(request))
 
 
 def _resumed(request: Request) -> "Plan":
@@ -116,6 +116,7 @@ def _resumed(request: Request) -> "Plan":
     if (
         request.assignments
         or request.config
+        or request.init
         or request.flags.keys() - {"loop"}
         or len(length) < len(request.flags.get("loop", {}))
     ):
@@ -126,7 +127,7 @@ def _resumed(request: Request) -> "Plan":
     if begun.recipe.method != request.method:
         raise UsageError(f"{folder} holds a run of {begun.recipe.method}, not of {request.method}")
     longer = {**begun.recipe.sections, "loop": apply(begun.recipe.loop, length, "loop")}
-    return Plan(replace(begun.recipe, sections=longer), folder, request.location or begun.location)
+    return replace(begun, recipe=replace(begun.recipe, sections=longer), location=request.location or begun.location)
 
 
 def session(request: Request) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def session(request: Request) -> dict[str, Any]:
     main = accelerator.is_main_process
     with training_display(request.quiet or not main) as watch:
         try:
-            run, data = open_plan(made, accelerator, watch, _init(request), request.compiled)
+            run, data = open_plan(made, accelerator, watch, request.compiled)
         except Interrupted as stop:
             _stopped("stopped and saved in the first stage, the prior; the same command goes on with it", stop)
         before = run.seconds

@@ -17,7 +17,7 @@ from mapsr_cli.training.journal import Journal
 from mapsr_cli.training.loop import Status, Tasks, train
 from mapsr_cli.training.priors import prior_snapshots
 from mapsr_cli.training.recipe import Recipe, make_recipe
-from mapsr_cli.training.run import Run
+from mapsr_cli.training.run import CHECKPOINT, Run
 from mapsr_cli.training.samples import write_samples
 
 RECIPE = "recipe.json"
@@ -44,6 +44,8 @@ class Plan:
     folder: Path
     location: str
     """Of the data, as `open_data` takes it."""
+    init: Path | None = None
+    """Weights that a run starts from."""
 
     @classmethod
     def read(cls, folder: Path) -> "Plan":
@@ -51,13 +53,15 @@ class Plan:
         try:
             told = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
             method, preset, sections, location = (told[k] for k in ("method", "preset", "sections", "data"))
+            init = None if told.get("init") is None else Path(told["init"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{folder} holds no run", "a run's folder has a recipe.json") from error
-        return cls(make_recipe(method, preset, sections), folder, location)
+        return cls(make_recipe(method, preset, sections), folder, location, init)
 
     def write(self) -> None:
         """Write the folder's recipe.json."""
-        told = {**self.recipe.to_json(), "data": self.location}
+        init = None if self.init is None else str(self.init)
+        told = {**self.recipe.to_json(), "data": self.location, "init": init}
         (self.folder / RECIPE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
@@ -65,17 +69,17 @@ def open_plan(
     plan: Plan,
     accelerator: Accelerator,
     watch: Callable[[Status], None],
-    init: Path | None = None,
     compiled: bool = False,
 ) -> tuple[Run, Data]:
     """The run, where it stopped if it was there before, after the first stage that its method may need.
 
-    `init`: weights to start from. Raises Interrupted if a signal ends that first stage.
+    Raises Interrupted if a signal ends that first stage.
     """
     recipe, snapshots = plan.recipe, None
     if recipe.method in METHODS and METHODS[recipe.method].needs in PRIORS:
         snapshots = prior_snapshots(recipe, plan.location, plan.folder.parent, accelerator, watch)
-    learner = make_learner(recipe, snapshots, init)
+    begun = (plan.folder / CHECKPOINT).exists()
+    learner = make_learner(recipe, snapshots, None if begun else plan.init)
     if compiled:
         for _, player in learner.players():
             player.bare.compile()

@@ -132,6 +132,24 @@ def test_a_killed_run_resumes_to_the_same_bits(mapsr: Mapsr, photos: Path, tmp_p
     assert [row[:2] for row in read_metrics(killed)] == [row[:2] for row in read_metrics(tmp_path / "whole")]
 
 
+def test_a_run_killed_before_its_first_checkpoint_starts_from_its_init_again(
+    mapsr: Mapsr, photos: Path, tmp_path: Path
+) -> None:
+    common = ["--data", photos, "--log", "csv", "--steps", 3, *SMALL]
+    assert mapsr("train", "affmse", "--out", tmp_path / "first", *common, "--set", "loop.seed=7").code == 0
+    start, run = tmp_path / "first" / "weights.safetensors", tmp_path / "run"
+    assert mapsr("train", "affmse", "--out", run, "--init", start, *common).code == 0
+    expected = flat(load_state(run / "checkpoint.safetensors")["players"])
+    assert mapsr("train", "affmse", "--out", run, "--resume", "--init", start).code == 2
+    for file in run.iterdir():
+        if file.name != "recipe.json":
+            file.unlink()
+    assert mapsr("train", "affmse", "--out", run, "--resume", "--log", "csv", "--device", "cpu").code == 0
+    found = flat(load_state(run / "checkpoint.safetensors")["players"])
+    assert len(expected) > 0
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
 def flat(tree: Any, at: str = "") -> dict[str, torch.Tensor]:
     """Every tensor of a state, by its path."""
     if isinstance(tree, torch.Tensor):

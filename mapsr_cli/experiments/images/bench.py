@@ -37,8 +37,10 @@ class Bench:
 
     def plan(self, name: str) -> Plan:
         """What `mapsr train` would make of the row."""
+        row = self.trainings.rows[name]
         recipe = self.trainings.recipe(name, self.order.budget, self.order.seed, self.runs)
-        return Plan(recipe, self.runs / name, str(self.order.find(self.trainings.data)))
+        init = None if row.init is None else self.weights(row.init)
+        return Plan(recipe, self.runs / name, str(self.order.find(self.trainings.data)), init)
 
     def train(self, *names: str) -> None:
         """Train rows to their end, after those that they start from or follow; finished ones are left alone.
@@ -55,9 +57,8 @@ class Bench:
         row = self.trainings.rows[name]
         self.train(*(before for before in (row.init, row.prior) if before is not None))
         torch.set_flush_denormal(True)
-        init = None if row.init is None else self.weights(row.init)
         watch = partial(self.order.watch, name)
-        run, data = open_plan(plan, make_accelerator("auto", "auto"), watch, init)
+        run, data = open_plan(plan, make_accelerator("auto", "auto"), watch)
         conduct(run, data, tasks_of(plan, run, watch, [CsvJournal(plan.folder, run.step)]))
 
     def weights(self, name: str) -> Path:

@@ -33,6 +33,9 @@ class DataConfig:
     """Decoded images kept in memory by each process, in MiB: the first to be used, until it is full."""
     augment: bool = True
     """Flips and quarter turns (flips and half turns where a patch is not square)."""
+    tint: float = 0.0
+    """Each colour of a patch is brought to a random range that leaves up to this share of 0 … 255, below ½, free at each
+    end, so that few images show more light and more hues. Nothing is clipped."""
     shuffle: int = 512
     """Samples of tar shards that are read, shuffled and served together, at least 16. Up to three times as many are in
     memory, as they are encoded."""
@@ -47,6 +50,8 @@ class DataConfig:
             raise UsageError(f"{self.colours} colours", "3 for RGB, 1 for grey")
         if min(self.workers, self.cache_mb, self.seed) < 0:
             raise UsageError("workers, cache_mb and seed cannot be negative")
+        if not 0 <= self.tint < 0.5:
+            raise UsageError(f"tint = {self.tint}", "at least 0 and less than 0.5, so that some contrast is left")
         if self.shuffle < 16:
             raise UsageError(f"shuffle = {self.shuffle}", "16 samples or more, or a few damaged ones could end the run")
 

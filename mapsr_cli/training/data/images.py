@@ -97,7 +97,7 @@ class Images:
         image = first_usable(self._from(chosen), self._config.patch, self.ledger)
         if image is None:
             raise self._nothing()
-        return random_patch(image, self._config.patch, self._config.augment, rng)
+        return random_patch(image, self._config, rng)
 
     def _from(self, chosen: int) -> Iterator[Candidate]:
         """The chosen image, and after it all others, in case it cannot be read."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from mapsr_cli.training.data.config import DataConfig
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.decoding import Decoded, Pixels, UnreadableError, crop, size_of
 
@@ -21,18 +22,19 @@ def needs_padding(size: tuple[int, int], patch: tuple[int, int]) -> bool:
     return any(n < p for n, p in zip(size, patch, strict=True))
 
 
-def random_patch(image: Decoded, patch: tuple[int, int], augment: bool, rng: np.random.Generator) -> Pixels:
-    """[C, *patch] levels of an image: random crop, then one of eight orientations (four if not square).
+def random_patch(image: Decoded, config: DataConfig, rng: np.random.Generator) -> Pixels:
+    """[C, *patch] levels of an image: random crop, one of eight orientations (four if not square), a tint.
 
     Along a side that is too short the image is mirrored as A's border is: half-sample symmetric.
     """
-    height, width = size_of(image)
+    (height, width), patch = size_of(image), config.patch
     rows, columns = min(height, patch[0]), min(width, patch[1])
     top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
     pixels = crop(image, top, left, (rows, columns))
     if needs_padding((rows, columns), patch):
         pixels = np.pad(pixels, [(0, 0), (0, patch[0] - rows), (0, patch[1] - columns)], mode="symmetric")
-    return _turned(pixels, rng) if augment else pixels
+    pixels = _turned(pixels, rng) if config.augment else pixels
+    return _tinted(pixels, config.tint, rng) if config.tint else pixels
 
 
 def _turned(pixels: Pixels, rng: np.random.Generator) -> Pixels:
@@ -42,6 +44,14 @@ def _turned(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     if mirrored:
         pixels = pixels[:, :, ::-1]
     return pixels.transpose(0, 2, 1) if transposed and pixels.shape[1] == pixels.shape[2] else pixels
+
+
+def _tinted(pixels: Pixels, tint: float, rng: np.random.Generator) -> Pixels:
+    """Levels 0 … 255 of each colour brought to low … high, which leave up to `tint` of the range at each end."""
+    ends = np.array([[0.0], [255.0]]) + np.array([[255.0], [-255.0]]) * tint * rng.random((2, len(pixels)))
+    return np.stack(
+        [np.linspace(low, high, 256).round().astype(np.uint8)[p] for p, low, high in zip(pixels, *ends, strict=True)]
+    )
 
 
 def stacked(patches: Sequence[Pixels]) -> Pixels:

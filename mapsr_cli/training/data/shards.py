@@ -93,7 +93,7 @@ class Shards:
                 "see --data and --patch",
             )
         rng = self._config.rng(Draw.PATCH, number)
-        return random_patch(image, self._config.patch, self._config.augment, rng)
+        return random_patch(image, self._config, rng)
 
     def _from(self, samples: Block, slot: int) -> Iterator[Candidate]:
         """The sample of that slot, and after it all others of its block, in case it cannot be read."""

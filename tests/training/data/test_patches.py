@@ -3,6 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from mapsr_cli.errors import UsageError
+from mapsr_cli.training.data.config import DataConfig
 from mapsr_cli.training.data.counts import Counts, Ledger
 from mapsr_cli.training.data.decoding import Pixels, UnreadableError, size_of
 from mapsr_cli.training.data.patches import first_usable, needs_padding, random_patch, too_small
@@ -14,7 +16,8 @@ def numbered(height: int, width: int) -> Pixels:
 
 def drawn(pixels: Pixels, patch: tuple[int, int], augment: bool, times: int) -> Counter[bytes]:
     rng = np.random.default_rng(0)
-    patches = [random_patch(pixels, patch, augment, rng) for _ in range(times)]
+    config = DataConfig(patch=patch, augment=augment)
+    patches = [random_patch(pixels, config, rng) for _ in range(times)]
     assert all(p.shape == (1, *patch) for p in patches)
     return Counter(p.tobytes() for p in patches)
 
@@ -45,6 +48,25 @@ def test_short_sides_are_mirrored() -> None:
     rows = np.frombuffer(only, dtype=np.uint8).reshape(5, 4)[:, 0]
     assert rows.tolist() == [0, 4, 8, 8, 4]
     assert drawn(numbered(3, 9), (5, 4), False, 300).total() == 300
+
+
+def test_tints_keep_the_order_of_levels_and_clip_none() -> None:
+    ramp = np.stack(3 * [np.arange(256, dtype=np.uint8).reshape(16, 16)])
+    rng, config = np.random.default_rng(0), DataConfig(patch=(16, 16), augment=False, tint=0.3)
+    seen = np.stack([random_patch(ramp, config, rng) for _ in range(500)]).reshape(500, 3, 256).astype(int)
+    low, high = seen[..., 0], seen[..., -1]
+    assert (np.diff(seen) >= 0).all()
+    assert (low.min(), high.max()) == (0, 255)
+    assert (low.max(), high.min()) == (76, 179)  # 0.3 of 255, as far as 500 draws come
+    assert (np.abs(seen[..., 128] - (low + (high - low) * 128 / 255)) <= 1).all()
+    assert len({tuple(colour) for colour in low.tolist()}) > 400
+    assert np.abs(np.corrcoef(low.T)[0, 1:]).max() < 0.1
+
+
+@pytest.mark.parametrize("tint", [-0.1, 0.5, float("nan")])
+def test_a_tint_leaves_contrast(tint: float) -> None:
+    with pytest.raises(UsageError, match="tint"):
+        DataConfig(tint=tint)
 
 
 def test_how_small_is_too_small() -> None:

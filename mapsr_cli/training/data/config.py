@@ -34,8 +34,8 @@ class DataConfig:
     augment: bool = True
     """Flips and quarter turns (flips and half turns where a patch is not square)."""
     tint: float = 0.0
-    """Each colour of a patch is brought to a random range that leaves up to this share of 0 … 255, below ½, free at each
-    end, so that few images show more light and more hues. Nothing is clipped."""
+    """Each colour of a patch is brought to a random range that leaves up to this share of 0 … 255 (below ½) free at
+    each end, so that few images show more light and more hues. Nothing is clipped."""
     shuffle: int = 512
     """Samples of tar shards that are read, shuffled and served together, at least 16. Up to three times as many are in
     memory, as they are encoded."""

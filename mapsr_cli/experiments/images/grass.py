@@ -20,6 +20,7 @@ from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.output import LABELS, power, save, table
 from mapsr_cli.networks import bits_per_dim
 from mapsr_cli.training.journal import read_metrics
+from mapsr_cli.training.settings import Settings, merge
 
 VALID = "grass/valid"
 SIDE, ACROSS = 128, 4
@@ -31,16 +32,22 @@ PAPER_BITS = -4.10
 LEVEL_BITS = math.log2(255)
 """From values in [0, 1] to levels 0 … 255, per dimension."""
 
+AFFGAN: Settings = {
+    "criterion": {"rate": 2e-4, "noise_start": 0.2, "noise_end": 0.02},
+    "loop": {"average": 0.99},
+}
+"""Narrower noise, or a start from nothing, ended in grids."""
+
 GRASS = Trainings(
     data="grass/train",
     rows={
         "affmse": Row("affmse"),
-        "affgan": Row("affgan"),
+        "affgan": Row("affgan", AFFGAN, init="affmse"),
         "denoiser": Row("denoiser", {"data": {"batch": 8}, "loop": {"snapshots": 8}}),
         "affdg": Row("affdg", prior="denoiser"),
         "density": Row("density", {"data": {"batch": 8}, "loop": {"snapshots": 8}, "criterion": {"rate": 3e-3}}),
         "affll": Row("affll", {"data": {"batch": 8}}, prior="density"),
-        "affgan-nonoise": Row("affgan", {"criterion": {"noise": "none"}}),
+        "affgan-nonoise": Row("affgan", merge(AFFGAN, {"criterion": {"noise": "none"}}), init="affmse"),
     },
     lengths={
         "smoke": Length(
@@ -48,8 +55,8 @@ GRASS = Trainings(
         ),
         "cpu": Length(
             "grass",
-            {"affmse": 5000, "affgan": 3000, "denoiser": 2000, "affdg": 2000, "density": 1500, "affll": 1500},
-            {"loop": {"snapshots": 20}},
+            {"affmse": 5000, "affgan": 4000, "denoiser": 2000, "affdg": 2000, "density": 1500, "affll": 1500},
+            {"data": {"tint": 0.3}, "loop": {"snapshots": 20}},
         ),
         "paper": Length(
             "grass",
@@ -57,7 +64,7 @@ GRASS = Trainings(
                 "affmse": 100_000, "affgan": 100_000, "denoiser": 50_000, "affdg": 50_000, "density": 50_000,
                 "affll": 50_000,
             },
-            {"loop": {"snapshots": 20}},
+            {"data": {"tint": 0.3}, "loop": {"snapshots": 20}},
         ),
     },
 )  # fmt: skip

@@ -63,7 +63,7 @@ def test_faces(order: Orders) -> None:
 
 
 @pytest.mark.slow
-def test_grass(order: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grass(order: Orders, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grass, "SIDE", 64)
     monkeypatch.setattr(grass, "ZOOM", 24)
     asked = order()
@@ -72,6 +72,9 @@ def test_grass(order: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(row["consistency_mse"] < CONSISTENT for row in told["rows"].values())
     assert set(told["rows"]) == {"aff-init", "affmse", "affgan", "affdg", "affll", "affgan-nonoise"}
     assert told["rows"]["aff-init"]["psnr"] != told["rows"]["affmse"]["psnr"]
+    for energies, row in ((row["gradient_energies"], row) for name, row in told["rows"].items() if name != "aff-init"):
+        assert len(energies) == len(list((data / "grass" / "valid").iterdir()))
+        assert min(energies) - 1e-6 <= row["gradient_energy"] <= max(energies) + 1e-6
     assert f"**{told['bits']:.2f}**" in page
     assert set(told["noise"]) == {"affgan", "affgan-nonoise"}
     told = grass.figure7(order(watch=never))

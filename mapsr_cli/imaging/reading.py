@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
@@ -76,6 +76,8 @@ def read_frames(
         told = re.search(r"\d+", str(error))
         hint = f"--max-pixels {told[0]} allows it" if told else "--max-pixels allows more"
         raise ImageError(f"{name}: {_BOMB}", hint) from error
+    except UnidentifiedImageError as error:  # it names our buffer, not the file
+        raise ImageError(f"{name}: not a picture of any kind that is known here") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise ImageError(f"{name}: not a readable picture ({_first_line(error)})") from error
     return Frames(tuple(pictures), tuple(durations) if count > 1 and any(durations) else (), loop)

@@ -32,7 +32,7 @@ class GANConfig(CriterionConfig):
     discriminator_beta2: float = 0.999
     """Adam's decay of the gradient's mean square, discriminator."""
     discriminator_steady: bool = False
-    """Keep the discriminator's rate while the generator's falls (`loop.final_rate`), so that it stays near its optimum."""
+    """Keep the discriminator's rate while the generator's falls (`loop.final_rate`): it stays near its optimum."""
     discriminator_steps: int = 1
     """k: the discriminator's steps before each step of the generator."""
     until_converged: bool = False
@@ -42,8 +42,8 @@ class GANConfig(CriterionConfig):
     label_smoothing: float = 0.0
     """ε of one-sided label smoothing (Salimans et al., 2016): real images are labelled 1 − ε."""
     noise: Literal["none", "linear", "geometric", "adaptive"] = "linear"
-    """Instance noise: none; σ from start to end over the run, by equal differences or by equal ratios; or σ that holds the
-    discriminator's loss (Appendix C)."""
+    """Instance noise: none; σ from start to end over the run, by equal differences (linear) or by equal ratios
+    (geometric); or σ that holds the discriminator's loss (adaptive, Appendix C)."""
     noise_start: float = 0.1
     """σ at first, in image units. Adaptive: also the most. Wide enough to bridge gaps in the data."""
     noise_end: float = 0.0

@@ -14,9 +14,12 @@ def anneal(start: float, end: float, progress: float, how: Annealing) -> float:
     return float(start * (end / start) ** progress)
 
 
-def check_levels(start: float, end: float) -> None:
-    """Raises UsageError unless noise can fall from standard deviation `start` to `end`, both above zero."""
+def check_levels(start: float, end: float, name: str = "sigma") -> None:
+    """Raises UsageError unless noise can fall from standard deviation `start` to `end`, both above zero.
+
+    `name`: what the fields begin with, for the hint.
+    """
     if not 0 < end <= start:
         raise UsageError(
-            f"noise cannot fall from {start} to {end}", "sigma_start and sigma_end: 0 < sigma_end ≤ sigma_start"
+            f"noise cannot fall from {start} to {end}", f"{name}_start and {name}_end: 0 < {name}_end ≤ {name}_start"
         )

@@ -34,6 +34,8 @@ class Player:
 
     network: nn.Module
     optimiser: torch.optim.Optimizer
+    steady: bool = False
+    """Keep the peak learning rate after the warm-up, whatever the run's schedule."""
     bare: nn.Module = field(init=False)
     """The network without the loop's wrapping: for passes that train something else."""
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from mapsr_cli.criteria.annealing import anneal
+from mapsr_cli.criteria.annealing import Annealing, anneal, check_levels
 from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Player, Report, Stage, State
 from mapsr_cli.errors import UsageError
 
@@ -31,6 +31,8 @@ class GANConfig(CriterionConfig):
     """Adam's decay of the gradient's mean, discriminator."""
     discriminator_beta2: float = 0.999
     """Adam's decay of the gradient's mean square, discriminator."""
+    discriminator_steady: bool = False
+    """Keep the discriminator's rate while the generator's falls (`loop.final_rate`): it stays near its optimum."""
     discriminator_steps: int = 1
     """k: the discriminator's steps before each step of the generator."""
     until_converged: bool = False
@@ -39,8 +41,9 @@ class GANConfig(CriterionConfig):
     """The most steps before a step of the generator, with `until_converged`."""
     label_smoothing: float = 0.0
     """ε of one-sided label smoothing (Salimans et al., 2016): real images are labelled 1 − ε."""
-    noise: Literal["none", "linear", "adaptive"] = "linear"
-    """Instance noise: none; σ from start to end over the run; or σ that holds the discriminator's loss (Appendix C)."""
+    noise: Literal["none", "linear", "geometric", "adaptive"] = "linear"
+    """Instance noise: none; σ from start to end over the run, by equal differences (linear) or by equal ratios
+    (geometric); or σ that holds the discriminator's loss (adaptive, Appendix C)."""
     noise_start: float = 0.1
     """σ at first, in image units. Adaptive: also the most. Wide enough to bridge gaps in the data."""
     noise_end: float = 0.0
@@ -57,6 +60,8 @@ class GANConfig(CriterionConfig):
             raise UsageError(f"label_smoothing must lie in [0, 1), not {self.label_smoothing}")
         if self.noise != "none" and not 0 <= self.noise_end <= self.noise_start:
             raise UsageError(f"noise cannot fall from {self.noise_start} to {self.noise_end}")
+        if self.noise == "geometric":
+            check_levels(self.noise_start, self.noise_end, "noise")
         if self.noise == "adaptive" and not self.noise_start > 0:
             raise UsageError("adaptive noise multiplies σ: noise_start must be above zero")
 
@@ -82,7 +87,8 @@ class InstanceNoise:
             return self.log_sigma.exp()
         if self.config.noise == "none":
             return 0.0
-        return anneal(self.config.noise_start, self.config.noise_end, progress, "linear")
+        how: Annealing = "geometric" if self.config.noise == "geometric" else "linear"
+        return anneal(self.config.noise_start, self.config.noise_end, progress, how)
 
     def observe(self, loss: Tensor | float) -> None:
         """Take note of the discriminator's loss."""
@@ -115,7 +121,8 @@ class GAN(Criterion):
         super().__init__(config, judge)
         assert judge is not None
         betas = config.discriminator_beta1, config.discriminator_beta2
-        self.discriminator = Player(judge, torch.optim.Adam(judge.parameters(), config.discriminator_rate, betas))
+        optimiser = torch.optim.Adam(judge.parameters(), config.discriminator_rate, betas)
+        self.discriminator = Player(judge, optimiser, steady=config.discriminator_steady)
         self.noise = InstanceNoise(config)
         self.has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in judge.modules())
 

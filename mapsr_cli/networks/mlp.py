@@ -146,7 +146,7 @@ class GroupedLinear(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """[groups, N, inputs] → [groups, N, outputs]."""
-        return torch.baddbmm(self.bias, h, self.weight)
+        return torch.bmm(h, self.weight).add_(self.bias)  # in place: memory is what small layers wait for
 
 
 class Perceptrons(nn.Module):
@@ -164,7 +164,7 @@ class Perceptrons(nn.Module):
         """[N, …] → [N, groups, outputs]."""
         h = seen.reshape(len(seen), self.groups, -1).transpose(0, 1)
         for depth, layer in enumerate(self.layers):
-            h = layer(h if depth == 0 else functional.relu(h))
+            h = layer(h if depth == 0 else functional.relu_(h))
         return h.transpose(0, 1)
 
 

@@ -33,10 +33,14 @@ class LoopConfig:
     snapshots: int = 0
     """Copies of the averaged weights kept along the run, evenly spaced (what guided criteria follow)."""
 
+    def warmup_factor(self, step: int) -> float:
+        """Linear warm-up: what a steady player's peak learning rate is multiplied with."""
+        return min(1.0, (step + 1) / max(self.warmup, 1))
+
     def rate_factor(self, step: int, progress: float) -> float:
-        """What every peak learning rate is multiplied with: linear warm-up, then a cosine to `final_rate`."""
+        """What every other peak learning rate is multiplied with: linear warm-up, then a cosine to `final_rate`."""
         cosine = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
-        return min(1.0, (step + 1) / max(self.warmup, 1)) * (self.final_rate + (1 - self.final_rate) * cosine)
+        return self.warmup_factor(step) * (self.final_rate + (1 - self.final_rate) * cosine)
 
     def progress(self, step: int, seconds: float) -> float:
         """How much of the run is done, 0 … 1."""

@@ -28,7 +28,7 @@ class Engine:
     def __init__(self, config: LoopConfig, accelerator: Accelerator) -> None:
         self.config, self.accelerator = config, accelerator
         self.progress = 0.0
-        self.rate = 1.0
+        self.rate = self.steady_rate = 1.0
         self.drawn = 0
         """Batches (parts of batches, where gradients accumulate) that this run has used."""
         self.waited = 0.0
@@ -58,6 +58,7 @@ class Engine:
     def begin(self, step: int, progress: float) -> None:
         """Before each step: its own random numbers (so that a resumed run draws the same) and learning rates."""
         self.progress, self.rate = progress, self.config.rate_factor(step, progress)
+        self.steady_rate = self.config.warmup_factor(step)
         torch.manual_seed(_mixed(self.config.seed, step, self.accelerator.process_index))
 
     def draw(self) -> Tensor:
@@ -75,7 +76,7 @@ class Engine:
         parts, total = self.config.accumulate, torch.zeros((), device=self.accelerator.device)
         reports: list[Report] = []
         for group in player.optimiser.param_groups:
-            group["lr"] = group["peak"] * self.rate
+            group["lr"] = group["peak"] * (self.steady_rate if player.steady else self.rate)
         for part in range(parts):
             with self._together(player.network, last=part == parts - 1):
                 value, report = loss()

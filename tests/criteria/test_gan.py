@@ -148,6 +148,19 @@ def test_instance_noise_falls_linearly_and_is_on_both_kinds_alike(progress: floa
     assert abs(float(correlation)) < 0.05
 
 
+@pytest.mark.parametrize(("progress", "sigma"), [(0.0, 0.4), (0.5, 0.2), (1.0, 0.1)])
+def test_geometric_noise_falls_by_equal_ratios(progress: float, sigma: float) -> None:
+    noise = gan(Spy(), noise="geometric", noise_start=0.4, noise_end=0.1).noise
+    assert noise.sigma(progress) == pytest.approx(sigma)
+    noise.observe(0.0)
+    assert noise.sigma(progress) == pytest.approx(sigma)
+
+
+@pytest.mark.parametrize("steady", [False, True])
+def test_the_discriminator_may_keep_its_rate(steady: bool) -> None:
+    assert gan(Spy(), discriminator_steady=steady).discriminator.steady is steady
+
+
 def test_the_generator_sees_the_noise_too() -> None:
     torch.manual_seed(0)
     held: list[Tensor] = []
@@ -247,7 +260,8 @@ def test_it_stops_at_the_limit() -> None:
 @pytest.mark.parametrize(
     "fields",
     [{"label_smoothing": 1.0}, {"noise_start": 0.1, "noise_end": 0.2}, {"noise": "adaptive", "noise_start": 0.0},
-     {"discriminator_steps": 0}, {"discriminator_steps": 200}, {"noise_end": -0.1}],
+     {"discriminator_steps": 0}, {"discriminator_steps": 200}, {"noise_end": -0.1},
+     {"noise": "geometric", "noise_start": 0.1, "noise_end": 0.0}],
 )  # fmt: skip
 def test_configs_that_make_no_sense(fields: dict[str, object]) -> None:
     with pytest.raises(UsageError):

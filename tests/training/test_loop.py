@@ -16,7 +16,7 @@ from mapsr_cli.training.engine import HOPELESS, DivergenceError
 from mapsr_cli.training.journal import CsvJournal, read_metrics
 from mapsr_cli.training.loop import Interrupted, Status, Tasks, train
 from mapsr_cli.training.run import CHECKPOINT, Run
-from tests.training.learners import Fit, run
+from tests.training.learners import Fit, run, stream
 
 TEN = LoopConfig(steps=10, warmup=2, log_steps=5)
 
@@ -121,6 +121,19 @@ def test_gradients_are_clipped(tmp_path: Path) -> None:
     trained.advance()
     after = torch.cat([p.detach().flatten() for p in learner.player.bare.parameters()])
     assert (after - before).norm().item() == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize(("steady", "rates"), [(False, [0.025, 0.05, 0.025]), (True, [0.025, 0.05, 0.05])])
+def test_a_steady_player_keeps_its_rate_after_the_warm_up(tmp_path: Path, steady: bool, rates: list[float]) -> None:
+    """Peak 0.05; step 0 of two of warm-up, then half of a cosine to zero."""
+    learner = Fit()
+    learner.player.steady = steady
+    made = run(tmp_path, LoopConfig(steps=100, warmup=2, final_rate=0.0), learner)
+    for (step, progress), rate in zip([(0, 0.0), (1, 0.0), (50, 0.5)], rates, strict=True):
+        made.engine.begin(step, progress)
+        made.engine.feed(stream())
+        learner.step(made.engine)
+        assert learner.player.optimiser.param_groups[0]["lr"] == pytest.approx(rate)
 
 
 def test_a_run_needs_a_length(tmp_path: Path) -> None:

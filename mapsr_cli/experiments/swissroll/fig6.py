@@ -22,6 +22,7 @@ VARIANTS: dict[str, Settings] = {
     "label smoothing 0.1": {"criterion": {"noise": "none", "label_smoothing": 0.1}},
     "fixed, σ = 0.5": {"criterion": {"noise": "linear", "noise_start": 0.5, "noise_end": 0.5}},
     "linear, σ 1.5 → 0.1": {"criterion": {"noise": "linear", "noise_start": 1.5, "noise_end": 0.1}},
+    "geometric, σ 2.5 → 0.1": {"criterion": {"noise": "geometric", "noise_start": 2.5, "noise_end": 0.1}},
     "adaptive": {"criterion": {"noise": "adaptive", "noise_start": 1.5, "noise_end": 0.1, "noise_target": 0.6}},
 }
 

@@ -52,7 +52,7 @@ class Budget:
 
 BUDGETS = {
     "smoke": Budget(20, 5, 20, 20, 20, 20),
-    "cpu": Budget(regression=2000, gan=2000, guided=5000, denoiser=3000, likely=1500, density=1500),
+    "cpu": Budget(regression=2000, gan=1800, guided=5000, denoiser=3000, likely=1500, density=1500),
     "paper": Budget(20_000, 20_000, 20_000, 20_000, 20_000, 20_000),
 }
 

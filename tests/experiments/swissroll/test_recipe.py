@@ -39,6 +39,23 @@ def test_the_papers_networks() -> None:
     assert recipe_of("affdg", 10, {})["denoiser"].hidden == (256, 256)
 
 
+@pytest.mark.parametrize(("affine", "soft"), [("affgan", "softgan"), ("affdg", "softdg")])
+def test_twins_train_alike(affine: str, soft: str) -> None:
+    """What differs between them is the constraint alone."""
+    one, other = (recipe_of(name, 10, settings_of(ROWS[name], BUDGETS["cpu"], 0, 10)) for name in (affine, soft))
+    assert one.loop == other.loop
+    for section in ("criterion", "generator", "data"):
+        assert one[section] == other[section]
+
+
+def test_the_discriminator_keeps_its_rate_and_noise_bridges_the_arms() -> None:
+    made = recipe_of("affgan", 10, {})
+    assert made["criterion"].noise == "geometric"
+    assert made["criterion"].noise_start >= 2.5 > 0.2 > made["criterion"].noise_end > 0
+    assert made["criterion"].discriminator_steady
+    assert made.loop.final_rate < 1
+
+
 def test_trials_see_different_points() -> None:
     points = next(rolls(4, 3, 0))
     assert points.shape == (4, 3, 1, 2)

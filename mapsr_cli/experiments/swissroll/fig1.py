@@ -47,16 +47,17 @@ def _problem(axes: Axes, density: KernelDensity, grid: DensityMap) -> None:
     line = on_line(torch.tensor(ASKED), posterior.t)
     weight = (posterior.weights[0] / posterior.weights.max()).numpy()
     axes.plot([-9, 10], [2 * ASKED + 9, 2 * ASKED - 10], "--", color="#888888", linewidth=0.8, label="$x = 0.5$")
-    axes.scatter(line[:, 0], line[:, 1], s=36 * weight, color="#d1495b", alpha=0.35, linewidths=0)
+    axes.scatter(line[:, 0], line[:, 1], s=36 * weight, color="#d1495b", alpha=0.35, linewidths=0, rasterized=True)
     _curve(axes, map_estimates(CURVE, density, grid), "map", ":")
     marks = {
-        "MSE": posterior.mean()[0],
-        "MAE": posterior.median()[0],
-        "MAP": map_estimates(torch.tensor([ASKED]), density, grid)[0],
-    }
-    for name, place in marks.items():
+        "MSE": (posterior.mean()[0], -12),
+        "MAE": (posterior.median()[0], 6),
+        "MAP": (map_estimates(torch.tensor([ASKED]), density, grid)[0], 6),
+    }  # MSE and MAE lie close together: one has its name below
+    for name, (place, up) in marks.items():
         axes.plot(*place.tolist(), "o", color=COLOURS[name.lower()], markersize=5)
-        axes.annotate(name, (float(place[0]), float(place[1])), xytext=(6, 6), textcoords="offset points", fontsize=9)
+        at = float(place[0]), float(place[1])
+        axes.annotate(name, at, xytext=(6, up), textcoords="offset points", fontsize=9)
     axes.set_title("(a) one LR value, its HR answers")
     axes.legend(loc="lower left", frameon=False, fontsize=8)
 
@@ -71,7 +72,7 @@ def _answers(axes: Axes, curves: Mapping[str, Tensor], score: Tensor | None, at:
     for name, y in curves.items():
         _curve(axes, y, name)
     axes.set_title("(b) trained estimates for x in [−8, 8]; arrows: score")
-    axes.legend(loc="lower left", frameon=False, fontsize=8)
+    axes.legend(loc="upper left", framealpha=0.9, edgecolor="none", fontsize=8)
 
 
 def score_places() -> Tensor:

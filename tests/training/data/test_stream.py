@@ -155,6 +155,7 @@ def test_an_interrupted_process_ends_at_once(location: str) -> None:
     program = (
         "import signal, sys, threading\n"
         "from mapsr_cli.training.data import DataConfig, open_data\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "data = open_data(sys.argv[1], DataConfig(patch=(16, 16), workers=2))\n"
         "threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()\n"
         "for batch in data.batches():\n"

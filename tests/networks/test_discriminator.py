@@ -43,6 +43,33 @@ def test_layers_are_those_of_appendix_d(name: str, widths: list[int], stride: in
     assert {m.negative_slope for m in network.modules() if isinstance(m, nn.LeakyReLU)} == {0.0}  # ReLU
 
 
+def test_local_logits_are_those_of_places() -> None:
+    """Their mean is the image's logit, and a change far away leaves them as they were."""
+    whole = Discriminator(replace(TINY, batch_norm=False))
+    local = Discriminator(replace(TINY, batch_norm=False, local=True))
+    local.load_state_dict(whole.state_dict())
+    y = torch.rand(2, 3, 16, 16)
+    logits = local(y)
+    assert logits.shape == (2, 8 * 8)
+    assert torch.allclose(logits.mean(dim=1), whole(y), atol=1e-6)
+    y[..., -2:] = 0
+    changed = (local(y) != logits).view(2, 8, 8)
+    assert not changed[..., :4].any()
+    assert changed[..., -1].all()
+
+
+def test_spectral_norm_bounds_every_layer() -> None:
+    network = Discriminator(replace(TINY, batch_norm=False, spectral_norm=True))
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    with torch.no_grad():
+        for layer in layers:
+            layer.parametrizations.weight.original.mul_(100)  # type: ignore[union-attr]
+    for _ in range(30):  # power iteration, a step at a time
+        network(torch.rand(1, 3, 8, 8))
+    for layer in layers:
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.05)
+
+
 def test_it_can_tell_two_textures_apart() -> None:
     torch.manual_seed(0)
     network = Discriminator(TINY)

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import mapsr_cli
+from mapsr_cli.zoo import bundled_models
 from mapsr_cli.zoo.cache import MODEL_FILE
 from tests.cli.conftest import Mapsr
 from tests.hub_server import Fault, Hub
@@ -95,7 +96,7 @@ def test_verify(hub: Hub, tiny_model: Path, mapsr: Mapsr) -> None:
     done = mapsr("models", "verify", "--json")
     assert done.code == 1
     holds = {model["name"]: model["holds"] for model in done.json["models"]}
-    assert holds == {"natural-x4-affmse": True, REPO: False}
+    assert holds == {**dict.fromkeys(bundled_models(), True), REPO: False}
     assert "another hash" in done.stderr
     assert mapsr("models", "verify", "natural-x4-affmse", tiny_model).code == 0
     assert mapsr("models", "verify", "nothing").code == 1

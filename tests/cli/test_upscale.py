@@ -10,6 +10,7 @@ from PIL import Image
 from mapsr_cli.errors import MapsrError
 from mapsr_cli.imaging import read_picture, read_provenance
 from mapsr_cli.operators import make_kernel
+from mapsr_cli.zoo import bundled_models
 from tests.cli.conftest import Mapsr
 from tests.pictures import lr_of, save, scene
 
@@ -146,7 +147,7 @@ def test_unknown_models(mapsr: Mapsr, photo: Path) -> None:
     done = mapsr("upscale", photo, "-m", "esrgan")
     assert done.code == 1
     assert done.stderr.splitlines()[0] == "error: no model 'esrgan'"
-    assert "bundled: natural-x4-affmse" in done.stderr
+    assert f"bundled: {', '.join(bundled_models())}" in done.stderr
 
 
 def test_debug_shows_the_cause(mapsr: Mapsr, tmp_path: Path, tiny_model: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from huggingface_hub import constants, snapshot_download
 
 from mapsr_cli.errors import CheckpointError, HubError
-from mapsr_cli.zoo import find_here, find_model, load_model
+from mapsr_cli.zoo import bundled_models, find_here, find_model, load_model
 from mapsr_cli.zoo.cache import MODEL_FILE, cache_root, cached_models
 from mapsr_cli.zoo.finding import pull
 from mapsr_cli.zoo.hub import publish, remove_cached
@@ -140,7 +140,7 @@ def test_a_dead_network_says_what_is_here(hub: Hub, data: bytes, monkeypatch: py
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", dead + "/{repo_id}/resolve/{revision}/{filename}")
     with pytest.raises(HubError, match=dead) as caught:
         find_model("org/another")
-    assert caught.value.hint == f"available offline: natural-x4-affmse, {REPO}"
+    assert caught.value.hint == f"available offline: {', '.join([*bundled_models(), REPO])}"
     assert find_model(REPO).read_bytes() == data
 
 

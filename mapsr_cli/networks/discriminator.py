@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import cast
+from typing import Literal, cast
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -20,6 +20,9 @@ class DiscriminatorConfig:
     """Feature maps of each convolution."""
     strides: tuple[int, ...] = (2, 2, 2, 2)
     """Stride of each convolution."""
+    strided: Literal[3, 4] = 3
+    """Side of the kernel where the stride is above 1. With 4 at stride 2 every pixel is seen equally often; with 3 some
+    are seen four times as often as others, and the gradient has a grid (Odena et al., 2016)."""
     batch_norm: bool = True
     """Normalise after each convolution, as the paper does."""
     slope: float = 0.0
@@ -51,7 +54,9 @@ class Discriminator(nn.Module):
         self.config = config
         layers: list[nn.Module] = []
         for (a, b), stride in zip(pairwise((config.colours, *config.widths)), config.strides, strict=True):
-            layers += [convolution(a, b, stride=stride, batch_norm=config.batch_norm), nn.LeakyReLU(config.slope)]
+            side = config.strided if stride > 1 else 3
+            layers += [convolution(a, b, stride=stride, side=side, batch_norm=config.batch_norm)]
+            layers += [nn.LeakyReLU(config.slope)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(config.widths[-1], 1)
         if config.spectral_norm:

@@ -5,18 +5,14 @@ from torch import Tensor, cat, nn
 from mapsr_cli.errors import UsageError
 
 
-def convolution(inputs: int, outputs: int, *, stride: int = 1, side: int = 3, batch_norm: bool = True) -> nn.Sequential:
-    """3×3 (or 4×4) convolution, then batch normalisation (which brings the offset), ready for a ReLU.
-
-    [N, inputs, H, W] → [N, outputs, ⌈H/stride⌉, ⌈W/stride⌉].
-    """
-    conv = nn.Conv2d(inputs, outputs, side, stride, padding=1 if side == 3 else 0, bias=not batch_norm)
+def convolution(inputs: int, outputs: int, *, stride: int = 1, batch_norm: bool = True) -> nn.Sequential:
+    """3×3 convolution, then batch normalisation (which brings the offset), ready for a ReLU."""
+    conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=not batch_norm)
     nn.init.kaiming_normal_(conv.weight)
-    layers: list[nn.Module] = [conv] if side == 3 else [nn.ZeroPad2d((1, side - 2, 1, side - 2)), conv]
-    if conv.bias is None:
-        return nn.Sequential(*layers, nn.BatchNorm2d(outputs))
-    nn.init.zeros_(conv.bias)
-    return nn.Sequential(*layers)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+        return nn.Sequential(conv)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
 
 def noise_dim_of(network: nn.Module) -> int:

@@ -58,20 +58,6 @@ def test_local_logits_are_those_of_places() -> None:
     assert changed[..., -1].all()
 
 
-def test_spectral_norm_bounds_every_layer() -> None:
-    network = Discriminator(replace(TINY, batch_norm=False, spectral_norm=True))
-    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    originals = [p for name, p in network.named_parameters() if name.endswith("original")]
-    assert len(originals) == len(layers) == 3
-    with torch.no_grad():
-        for weight in originals:
-            weight.mul_(100)
-    for _ in range(30):  # power iteration, a step at a time
-        network(torch.rand(1, 3, 8, 8))
-    for layer in layers:
-        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.05)
-
-
 def test_it_can_tell_two_textures_apart() -> None:
     torch.manual_seed(0)
     network = Discriminator(TINY)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from mapsr_cli.experiments.output import save
-from mapsr_cli.experiments.swissroll.table1 import ROWS, Bench, score, settings_of
+from mapsr_cli.experiments.swissroll.table1 import ROWS, Budget, Examination, Watch, score, settings_of
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_trials
 from mapsr_cli.training.loop import Tasks
 from mapsr_cli.training.settings import Settings, merge
@@ -28,18 +27,18 @@ VARIANTS: dict[str, Settings] = {
 }
 
 
-def run_variant(name: str, bench: Bench) -> list[list[float]]:
+def run_variant(
+    name: str, bench: Examination, budget: Budget, trials: int, seed: int, watch: Watch
+) -> list[list[float]]:
     """H of every trial at MOMENTS evenly spaced times: [MOMENTS][trials]."""
-    entry, test = replace(ROWS["affgan"], settings=VARIANTS[name]), bench.test
+    entry = replace(ROWS["affgan"], settings=VARIANTS[name])
     history: list[list[float]] = []
 
     def take(result: nn.Module, number: int, level: float) -> None:
-        history.append([score(test.density, test.x, y)[0] for y in estimates(result, test.x, bench.trials)])
+        history.append([score(bench.density, bench.x, y)[0] for y in estimates(result, bench.x, trials)])
 
-    settings = settings_of(entry, bench.budget, bench.seed, bench.trials)
-    recipe = recipe_of("affgan", bench.trials, merge(settings, {"loop": {"snapshots": MOMENTS}}))
-    tasks = Tasks(watch=partial(bench.watch, name), snapshot=take)
-    train_trials(recipe, bench.trials, None, tasks, bench.start(entry))
+    settings = merge(settings_of(entry, budget, seed, trials), {"loop": {"snapshots": MOMENTS}})
+    train_trials(recipe_of("affgan", trials, settings), trials, None, Tasks(watch=watch, snapshot=take))
     return history
 
 

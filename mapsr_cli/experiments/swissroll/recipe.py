@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.swissroll import fig1, fig6
 from mapsr_cli.experiments.swissroll.page import table_page
-from mapsr_cli.experiments.swissroll.table1 import BUDGETS, PAPER, ROWS, Bench, Examination, score
+from mapsr_cli.experiments.swissroll.table1 import BUDGETS, PAPER, ROWS, Examination, Priors, run_row, score
 from mapsr_cli.experiments.swissroll.trials import denoiser_score, estimates
 from mapsr_cli.imaging import write_bytes
 
@@ -26,9 +26,14 @@ def table1(order: Order) -> dict[str, Any]:
     out, trials = order.out, order.trials
     test = Examination.make()
     entropy, median, _ = score(test.density, test.x, test.map)
-    bench = Bench(test, BUDGETS[order.budget], trials, order.seed, order.watch)
-    rows = {name: bench.row(name).to_json(entropy) for name in ROWS}
-    curves = {name: _curve(bench.estimator(name), trials) for name in ROWS}
+    rows: dict[str, Any] = {}
+    curves: dict[str, Tensor] = {}
+    priors: Priors = {}
+    for name, entry in ROWS.items():
+        watch = partial(order.watch, name)
+        row, estimator = run_row(entry, test, BUDGETS[order.budget], trials, order.seed, watch, priors)
+        rows[name] = row.to_json(entropy)
+        curves[name] = _curve(estimator, trials)
     told = {**_asked(order), "map": {"h": entropy, "median": median}, "rows": rows}
     told["paper"] = {name: {"h": h, "consistency_mse": mse} for name, (h, mse) in PAPER.items()}
     save_file(curves, out / CURVES)
@@ -42,8 +47,8 @@ def figure1(order: Order) -> dict[str, Any]:
     out = order.out
     test = Examination.make(1)
     kept = load_file(out / CURVES) if (out / CURVES).exists() else {}
-    bench = Bench(test, BUDGETS[order.budget], 1, order.seed, order.watch)
-    curves = {name: kept[name] if name in kept else _curve(bench.estimator(name), 1) for name in SHOWN}
+    priors: Priors = {}
+    curves = {name: kept[name] if name in kept else _trained(name, test, order, priors) for name in SHOWN}
     save_file({**kept, **curves}, out / CURVES)
     at = fig1.score_places()
     field = denoiser_score(at, BUDGETS[order.budget].denoiser, order.seed, partial(order.watch, "denoiser"))
@@ -54,10 +59,12 @@ def figure1(order: Order) -> dict[str, Any]:
 def figure6(order: Order) -> dict[str, Any]:
     """Train AffGAN with every kind of noise; write fig6.json, fig6.png and fig6.svg."""
     out = order.out
-    test, length = Examination.make(200), BUDGETS[order.budget]
-    floor, _, _ = score(test.density, test.x, test.map)
-    bench = Bench(test, length, order.trials, order.seed, order.watch)
-    histories = {name: fig6.run_variant(name, bench) for name in fig6.VARIANTS}
+    bench, length = Examination.make(200), BUDGETS[order.budget]
+    floor, _, _ = score(bench.density, bench.x, bench.map)
+    histories = {
+        name: fig6.run_variant(name, bench, length, order.trials, order.seed, partial(order.watch, name))
+        for name in fig6.VARIANTS
+    }
     told = {**_asked(order), "map": {"h": floor}, "h": histories}
     _write(out / "fig6.json", json.dumps(told, indent=2) + "\n")
     path = fig6.draw(out, histories, length.gan, floor)
@@ -66,6 +73,12 @@ def figure6(order: Order) -> dict[str, Any]:
 
 def _asked(order: Order) -> dict[str, Any]:
     return {"budget": order.budget, "trials": order.trials, "seed": order.seed}
+
+
+def _trained(name: str, test: Examination, order: Order, priors: Priors) -> Tensor:
+    watch = partial(order.watch, name)
+    _, estimator = run_row(ROWS[name], test, BUDGETS[order.budget], 1, order.seed, watch, priors)
+    return _curve(estimator, 1)
 
 
 def _curve(estimator: nn.Module, trials: int) -> Tensor:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from statistics import mean, stdev
 from typing import Any
 
@@ -11,15 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.criteria.methods import METHODS, PRIORS
-from mapsr_cli.criteria.resolver import Estimator
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_prior, train_trials
 from mapsr_cli.experiments.swissroll.truth import DensityMap, KernelDensity, downscaled, map_estimates, paper_density
 from mapsr_cli.training.loop import Status, Tasks
 from mapsr_cli.training.settings import Settings, merge
 
-Watch = Callable[[str, Status], None]
-"""Called with a row's name and how far it is."""
+Watch = Callable[[Status], None]
+Priors = dict[str, Snapshots | None]
 TESTED = 1000
 """x's that every trial is tested on."""
 PAPER: dict[str, tuple[float, float | None]] = {
@@ -54,7 +52,7 @@ class Budget:
 
 BUDGETS = {
     "smoke": Budget(20, 5, 20, 20, 20, 20),
-    "cpu": Budget(regression=1200, gan=1800, guided=3500, denoiser=2000, likely=1000, density=1200),
+    "cpu": Budget(regression=2000, gan=1800, guided=5000, denoiser=3000, likely=1500, density=1500),
     "paper": Budget(20_000, 20_000, 20_000, 20_000, 20_000, 20_000),
 }
 
@@ -67,8 +65,6 @@ class Entry:
     kind: str
     """Which of the budget's lengths."""
     settings: Settings = field(default_factory=dict)
-    init: str | None = None
-    """The row whose generators it starts from; None: fresh ones."""
 
 
 ROWS = {
@@ -76,8 +72,8 @@ ROWS = {
     "mae": Entry("mae", "regression"),
     "affmse": Entry("affmse", "regression"),
     "affmae": Entry("affmae", "regression"),
-    "affgan": Entry("affgan", "gan", init="affmse"),
-    "softgan": Entry("softgan", "gan", init="mse"),
+    "affgan": Entry("affgan", "gan"),
+    "softgan": Entry("softgan", "gan"),
     "affgan-z": Entry("affgan", "gan", {"generator": {"noise_dim": 2}}),
     "affdg": Entry("affdg", "guided"),
     "softdg": Entry("softdg", "guided"),
@@ -145,42 +141,20 @@ class Examination:
         return cls(density, x, map_estimates(x, density, DensityMap.of(density)))
 
 
-class Bench:
-    """Trains rows as they are asked for, each once, with what it starts from or follows."""
+def run_row(
+    entry: Entry, test: Examination, budget: Budget, trials: int, seed: int, watch: Watch, priors: Priors
+) -> tuple[Row, nn.Module]:
+    """Train a row's trials side by side and score each; the row, and the estimators.
 
-    def __init__(self, test: Examination, budget: Budget, trials: int, seed: int, watch: Watch) -> None:
-        self.test, self.budget, self.trials, self.seed, self.watch = test, budget, trials, seed, watch
-        self.priors: dict[str, Snapshots | None] = {}
-        """By kind: AffDG and SoftDG follow the same denoisers."""
-        self.trained: dict[str, tuple[Row, Estimator]] = {}
-
-    def row(self, name: str) -> Row:
-        """A row's figures."""
-        return self._get(name)[0]
-
-    def estimator(self, name: str) -> Estimator:
-        """A row's trials, side by side: [N, trials, 1, 1] → [N, trials, 1, 2]."""
-        return self._get(name)[1]
-
-    def start(self, entry: Entry) -> nn.Module | None:
-        """The generators that a row starts from."""
-        return None if entry.init is None else self.estimator(entry.init).generator
-
-    def _get(self, name: str) -> tuple[Row, Estimator]:
-        if name not in self.trained:
-            self.trained[name] = self._train(name)
-        return self.trained[name]
-
-    def _train(self, name: str) -> tuple[Row, Estimator]:
-        entry, test, tasks = ROWS[name], self.test, Tasks(watch=partial(self.watch, name))
-        start = self.start(entry)
-        began = time.perf_counter()
-        recipe = recipe_of(entry.method, self.trials, settings_of(entry, self.budget, self.seed, self.trials))
-        needs = METHODS[entry.method].needs
-        if needs not in self.priors:
-            self.priors[needs] = train_prior(recipe, self.trials, tasks)
-        estimator = train_trials(recipe, self.trials, self.priors[needs], tasks, start)
-        seconds = time.perf_counter() - began
-        torch.manual_seed(self.seed)  # of the stochastic one's noise
-        scores = [score(test.density, test.x, y) for y in estimates(estimator, test.x, self.trials)]
-        return Row([s[0] for s in scores], [s[1] for s in scores], [s[2] for s in scores], seconds), estimator
+    `priors` holds what was trained before, by kind: AffDG and SoftDG follow the same denoisers.
+    """
+    began = time.perf_counter()
+    recipe = recipe_of(entry.method, trials, settings_of(entry, budget, seed, trials))
+    needs = METHODS[entry.method].needs
+    if needs not in priors:
+        priors[needs] = train_prior(recipe, trials, Tasks(watch=watch))
+    estimator = train_trials(recipe, trials, priors[needs], Tasks(watch=watch))
+    seconds = time.perf_counter() - began
+    torch.manual_seed(seed)  # of the stochastic one's noise
+    scores = [score(test.density, test.x, y) for y in estimates(estimator, test.x, trials)]
+    return Row([s[0] for s in scores], [s[1] for s in scores], [s[2] for s in scores], seconds), estimator

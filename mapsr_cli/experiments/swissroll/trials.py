@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from mapsr_cli.criteria.base import Learner
 from mapsr_cli.criteria.density import MaximumLikelihood, MaximumLikelihoodConfig
 from mapsr_cli.criteria.methods import METHODS
-from mapsr_cli.criteria.resolver import Estimator, SuperResolver
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
 from mapsr_cli.networks import DensityConfig, build
 from mapsr_cli.training.assembly import make_accelerator, make_learner
@@ -79,22 +78,9 @@ def train_prior(recipe: Recipe, trials: int, tasks: Tasks) -> Snapshots | None:
     return _densities(recipe, trials, tasks) if needs == "density" else None
 
 
-def train_trials(
-    recipe: Recipe, trials: int, snapshots: Snapshots | None, tasks: Tasks, start: nn.Module | None = None
-) -> Estimator:
-    """Estimators of `trials` independent trials, side by side: [N, trials, 1, 1] → [N, trials, 1, 2].
-
-    `start`: generators, side by side as well, whose weights they begin with.
-    """
-    learner = make_learner(recipe, snapshots)
-    if start is not None:
-        assert isinstance(learner, SuperResolver)
-        own = learner.generator.bare
-        assert isinstance(own, Estimator)
-        own.generator.load_state_dict(start.state_dict())
-    found = run_learner(learner, recipe.loop, recipe["data"].batch, trials, tasks)
-    assert isinstance(found, Estimator)
-    return found
+def train_trials(recipe: Recipe, trials: int, snapshots: Snapshots | None, tasks: Tasks) -> nn.Module:
+    """Estimators of `trials` independent trials, side by side: [N, trials, 1, 1] → [N, trials, 1, 2]."""
+    return run_learner(make_learner(recipe, snapshots), recipe.loop, recipe["data"].batch, trials, tasks)
 
 
 def _prior_loop(recipe: Recipe) -> LoopConfig:

@@ -161,7 +161,10 @@ class GAN(Criterion):
         return value, {**{name: number.detach() for name, number in report.items()}, "sigma": sigma}
 
     def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """E[−logit(ŷ + ε)]: nats per image. `truth` only lends batch normalisation its company."""
+        """E[−logit(ŷ + ε)]: nats per image, or per place where logits are local.
+
+        `truth` only lends batch normalisation its company.
+        """
         company = truth if self.has_batch_norm else truth[:0]
         _, fake = _logits(self._held_discriminator(), company, estimate, self.noise.sigma(progress))
         value = -fake.mean()
@@ -192,7 +195,7 @@ class GAN(Criterion):
 def _logits(
     discriminator: Callable[[Tensor], Tensor], y: Tensor, estimate: Tensor, sigma: Tensor | float
 ) -> tuple[Tensor, Tensor]:
-    """Logits of images and of estimates, both with noise, from one batch: [N], [M]."""
+    """Logits of images and of estimates, both with noise, from one batch: [N], [M], or one for each position."""
     both = torch.cat([y, estimate])
     logits = discriminator(both + sigma * torch.randn_like(both)).to(both.dtype)
     return logits[: len(y)], logits[len(y) :]

@@ -46,6 +46,31 @@ class Spy(nn.Module):
         return self.weight * y.flatten(1).mean(1)
 
 
+class Local(nn.Module):
+    """A logit per position: the values themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones((), dtype=DOUBLE))
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.weight * y.flatten(1)
+
+
+def test_local_logits_are_judged_one_by_one() -> None:
+    """A spot that D likes very much costs D a loss, though the image's mean is told right."""
+    criterion = gan(Local(), noise="none")
+    y = torch.full((2, 1, 2, 2), 5.0, dtype=DOUBLE)
+    estimate = -y
+    told, _ = criterion.discriminate(y, estimate, 0.0)
+    assert told.item() == pytest.approx(math.log1p(math.exp(-5)), rel=1e-10)
+    estimate[0, 0, 0, 0] = 8.0
+    fooled, _ = criterion.discriminate(y, estimate, 0.0)
+    assert estimate[0].mean() < 0
+    assert (fooled - told).item() == pytest.approx((math.log1p(math.exp(8)) - math.log1p(math.exp(-5))) / 16, rel=1e-10)
+    assert criterion.loss(estimate, y, 0.0)[0].item() == pytest.approx(-estimate.mean().item(), rel=1e-10)
+
+
 def gaussian(n: int, mean: float, spread: float = 1.0) -> Tensor:
     return mean + spread * torch.randn(n, 1, 1, 1)
 

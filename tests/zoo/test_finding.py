@@ -10,6 +10,10 @@ from tests.hub_server import Hub
 WEIGHTS = Path(__file__).parents[2] / "weights"
 
 
+def test_what_is_bundled() -> None:
+    assert bundled_models() == ["faces-x4-affmse", "faces-x4-mse", "grass-x4-affmse", "natural-x4-affmse"]
+
+
 def test_the_default_is_bundled() -> None:
     assert DEFAULT_MODEL in bundled_models()
 

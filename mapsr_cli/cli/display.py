@@ -1,13 +1,14 @@
 """The live picture of a training run on a terminal; plain lines elsewhere."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mapsr_cli.cli.report import say, stderr
 
 if TYPE_CHECKING:
+    from rich.live import Live
     from rich.table import Table
 
     from mapsr_cli.training.loop import Status
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 60.0
 """Computing time between lines where there is no terminal."""
 UNITS = {"valid/psnr_y": " dB", "valid/psnr": " dB"}
+
+
+class Show(Protocol):
+    """Shows how far a training is; where several go on at once, each has a name."""
+
+    def __call__(self, status: "Status", name: str = "") -> None:
+        """`name` is empty where there is but one."""
 
 
 def _clock(seconds: float) -> str:
@@ -55,26 +63,44 @@ def line(status: "Status") -> str:
 
 
 @contextmanager
-def training_display(quiet: bool = False) -> Iterator[Callable[["Status"], None]]:
+def training_display(quiet: bool = False) -> Iterator[Show]:
     """Yields what the loop calls with each status."""
     if quiet:
-        yield lambda status: None
+        yield lambda status, name="": None
     elif sys.stderr.isatty() and stderr().is_terminal:
         from rich.live import Live
 
         with Live(console=stderr(), refresh_per_second=4, transient=True) as live:
-            yield lambda status: live.update(table(status))
+            yield _lively(live)
     else:
         yield _plain()
 
 
-def _plain() -> Callable[["Status"], None]:
-    said = -PLAIN_SECONDS
+def _lively(live: "Live") -> Show:
+    """A table for each training that goes on."""
+    from rich.console import Group
+    from rich.text import Text
 
-    def watch(status: "Status") -> None:
-        nonlocal said
-        if status.seconds - said >= PLAIN_SECONDS or status.progress >= 1.0:
-            said = status.seconds
-            say(line(status))
+    tables: dict[str, Group] = {}
 
-    return watch
+    def show(status: "Status", name: str = "") -> None:
+        title = [Text(name, style="bold")] if name else []
+        tables[name] = Group(*title, table(status))
+        live.update(Group(*tables.values()))
+        if status.progress >= 1.0:
+            del tables[name]
+
+    return show
+
+
+def _plain() -> Show:
+    """A line a minute for each training, and one at its end."""
+    said: dict[str, float] = {}
+
+    def show(status: "Status", name: str = "") -> None:
+        ended = status.progress >= 1.0
+        if ended or status.seconds - said.get(name, -PLAIN_SECONDS) >= PLAIN_SECONDS:
+            said[name] = -PLAIN_SECONDS if ended else status.seconds
+            say(f"{name}  {line(status)}" if name else line(status))
+
+    return show

@@ -11,8 +11,6 @@ from mapsr_cli.cli.display import training_display
 from mapsr_cli.cli.report import document, failures, result, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mapsr_cli.training.loop import Status
 
 
@@ -77,7 +75,10 @@ def reproduce(
         folder = out or Path("runs") / chosen.folder
         folder.mkdir(parents=True, exist_ok=True)
         with training_display(quiet=json) as show:
-            watch = _watch(show, quiet=json)
+
+            def watch(name: str, status: "Status") -> None:
+                show(status, name)
+
             try:
                 told = chosen.run(Order(folder, data, budget.value, trials, seed, watch))
             except KeyboardInterrupt:
@@ -88,17 +89,3 @@ def reproduce(
         else:
             for path in told["files"]:
                 result(path)
-
-
-def _watch(show: "Callable[[Status], None]", quiet: bool) -> "Callable[[str, Status], None]":
-    """Shows each status, and says which training it is of whenever that changes."""
-    last = ""
-
-    def watch(name: str, status: "Status") -> None:
-        nonlocal last
-        if name != last and not quiet:
-            say(f"training {name}")
-        last = name
-        show(status)
-
-    return watch

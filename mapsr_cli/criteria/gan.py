@@ -161,14 +161,18 @@ class GAN(Criterion):
         return value, {**{name: number.detach() for name, number in report.items()}, "sigma": sigma}
 
     def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """E[−logit(ŷ + ε)]: nats per image, or per place where logits are local.
+        """E[−logit(ŷ + ε)]: nats per image, or per place where logits are local."""
+        value = self.divergence(estimate, truth, progress).mean()
+        return value, {"loss": value.detach()}
+
+    def divergence(self, estimate: Tensor, truth: Tensor, progress: float) -> Tensor:
+        """−logit(ŷ + ε), nats, of [N, C, H, W]: its mean is KL[q‖p_Y] where D is at its optimum. [N], or more places.
 
         `truth` only lends batch normalisation its company.
         """
         company = truth if self.has_batch_norm else truth[:0]
         _, fake = _logits(self._held_discriminator(), company, estimate, self.noise.sigma(progress))
-        value = -fake.mean()
-        return value, {"loss": value.detach()}
+        return -fake
 
     def _held_discriminator(self) -> Callable[[Tensor], Tensor]:
         """D as a function: gradients pass through it and leave nothing behind, in its weights or its statistics."""

@@ -7,6 +7,9 @@ from pathlib import Path
 from mapsr_cli.errors import UsageError
 from mapsr_cli.training.loop import Status
 
+Watch = Callable[[str, Status], None]
+"""Called with the name of what is being trained."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -22,8 +25,8 @@ class Order:
     """Independent trainings of each row, where an experiment repeats them."""
     seed: int
     """Of everything."""
-    watch: Callable[[str, Status], None]
-    """Called with the row that is being trained."""
+    watch: Watch
+    """Told how every row's training goes on."""
 
     def find(self, inner: str) -> Path:
         """A file or folder of `data`. Raises UsageError where it is missing."""

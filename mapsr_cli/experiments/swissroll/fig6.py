@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from torch import nn
 
+from mapsr_cli.experiments.order import Watch
 from mapsr_cli.experiments.output import save
-from mapsr_cli.experiments.swissroll.table1 import ROWS, Budget, Examination, Watch, score, settings_of
+from mapsr_cli.experiments.swissroll.table1 import ROWS, Budget, Examination, score, settings_of
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_trials
 from mapsr_cli.training.loop import Tasks
 from mapsr_cli.training.settings import Settings, merge
@@ -38,7 +40,7 @@ def run_variant(
         history.append([score(bench.density, bench.x, y)[0] for y in estimates(result, bench.x, trials)])
 
     settings = merge(settings_of(entry, budget, seed, trials), {"loop": {"snapshots": MOMENTS}})
-    train_trials(recipe_of("affgan", trials, settings), trials, None, Tasks(watch=watch, snapshot=take))
+    train_trials(recipe_of("affgan", trials, settings), trials, None, Tasks(watch=partial(watch, name), snapshot=take))
     return history
 
 

@@ -1,21 +1,37 @@
 """`mapsr reproduce table1`, `fig1` and `fig6`: run, write numbers, page and pictures."""
 
 import json
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from mapsr_cli.experiments.order import Order
+from mapsr_cli.criteria.methods import METHODS, PRIORS
+from mapsr_cli.experiments.order import Order, Watch
+from mapsr_cli.experiments.parallel import run_all
 from mapsr_cli.experiments.swissroll import fig1, fig6
 from mapsr_cli.experiments.swissroll.page import table_page
-from mapsr_cli.experiments.swissroll.table1 import BUDGETS, PAPER, ROWS, Examination, Priors, run_row, score
+from mapsr_cli.experiments.swissroll.table1 import (
+    BUDGETS,
+    PAPER,
+    ROWS,
+    Budget,
+    Examination,
+    Priors,
+    Row,
+    run_row,
+    score,
+)
 from mapsr_cli.experiments.swissroll.trials import denoiser_score, estimates
 from mapsr_cli.imaging import write_bytes
 
+Curve = np.ndarray[Any, np.dtype[np.float32]]
+"""A trial's ŷ [801, 2], as it comes from another process."""
 CURVES = "curves.safetensors"
 SHOWN = ("mse", "mae", "affgan", "softgan", "affdg", "softdg", "affll")
 """Rows that Figure 1 draws."""
@@ -23,20 +39,14 @@ SHOWN = ("mse", "mae", "affgan", "softgan", "affdg", "softdg", "affll")
 
 def table1(order: Order) -> dict[str, Any]:
     """Train every row, `trials` side by side; write table1.json, table1.md and the first trial's curves."""
-    out, trials = order.out, order.trials
+    out = order.out
     test = Examination.make()
     entropy, median, _ = score(test.density, test.x, test.map)
-    rows: dict[str, Any] = {}
-    curves: dict[str, Tensor] = {}
-    priors: Priors = {}
-    for name, entry in ROWS.items():
-        watch = partial(order.watch, name)
-        row, estimator = run_row(entry, test, BUDGETS[order.budget], trials, order.seed, watch, priors)
-        rows[name] = row.to_json(entropy)
-        curves[name] = _curve(estimator, trials)
-    told = {**_asked(order), "map": {"h": entropy, "median": median}, "rows": rows}
+    trained = _train_all(ROWS, test, order, order.trials)
+    told = {**_asked(order), "map": {"h": entropy, "median": median}}
+    told["rows"] = {name: trained[name][0].to_json(entropy) for name in ROWS}
     told["paper"] = {name: {"h": h, "consistency_mse": mse} for name, (h, mse) in PAPER.items()}
-    save_file(curves, out / CURVES)
+    save_file({name: curve for name, (_, curve) in trained.items()}, out / CURVES)
     _write(out / "table1.json", json.dumps(told, indent=2) + "\n")
     _write(out / "table1.md", table_page(told))
     return {**told, "files": [str(out / "table1.md"), str(out / "table1.json")]}
@@ -47,12 +57,12 @@ def figure1(order: Order) -> dict[str, Any]:
     out = order.out
     test = Examination.make(1)
     kept = load_file(out / CURVES) if (out / CURVES).exists() else {}
-    priors: Priors = {}
-    curves = {name: kept[name] if name in kept else _trained(name, test, order, priors) for name in SHOWN}
-    save_file({**kept, **curves}, out / CURVES)
+    trained = _train_all([name for name in SHOWN if name not in kept], test, order, 1)
+    curves = {**kept, **{name: curve for name, (_, curve) in trained.items()}}
+    save_file(curves, out / CURVES)
     at = fig1.score_places()
     field = denoiser_score(at, BUDGETS[order.budget].denoiser, order.seed, partial(order.watch, "denoiser"))
-    paths = fig1.draw(out, test.density, curves, field)
+    paths = fig1.draw(out, test.density, {name: curves[name] for name in SHOWN}, field)
     return {"budget": order.budget, "seed": order.seed, "files": [str(path) for path in paths]}
 
 
@@ -61,29 +71,47 @@ def figure6(order: Order) -> dict[str, Any]:
     out = order.out
     bench, length = Examination.make(200), BUDGETS[order.budget]
     floor, _, _ = score(bench.density, bench.x, bench.map)
-    histories = {
-        name: fig6.run_variant(name, bench, length, order.trials, order.seed, partial(order.watch, name))
-        for name in fig6.VARIANTS
-    }
+    asked = bench, length, order.trials, order.seed
+    found = run_all([partial(fig6.run_variant, name, *asked) for name in fig6.VARIANTS], order.watch)
+    histories = dict(zip(fig6.VARIANTS, found, strict=True))
     told = {**_asked(order), "map": {"h": floor}, "h": histories}
     _write(out / "fig6.json", json.dumps(told, indent=2) + "\n")
     path = fig6.draw(out, histories, length.gan, floor)
     return {**told, "files": [str(path), str(path.with_suffix(".svg"))]}
 
 
+def _train_all(names: Iterable[str], test: Examination, order: Order, trials: int) -> dict[str, tuple[Row, Tensor]]:
+    """Rows, and their first trials' curves; in processes side by side."""
+    asked = test, BUDGETS[order.budget], trials, order.seed
+    jobs = [partial(_train, some, *asked) for some in _sharing(names)]
+    done = run_all(jobs[::-1], order.watch)  # the longest are last in ROWS; what begins last should be short
+    return {name: (row, torch.from_numpy(curve)) for part in done for name, (row, curve) in part.items()}
+
+
+def _sharing(names: Iterable[str]) -> list[list[str]]:
+    """Rows that follow the same prior together, any other by itself."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        needs = METHODS[ROWS[name].method].needs
+        groups.setdefault(needs if needs in PRIORS else name, []).append(name)
+    return list(groups.values())
+
+
+def _train(
+    names: Sequence[str], test: Examination, budget: Budget, trials: int, seed: int, watch: Watch
+) -> dict[str, tuple[Row, Curve]]:
+    """One process's rows, one after another, and their first trials' curves."""
+    priors: Priors = {}
+    trained: dict[str, tuple[Row, Curve]] = {}
+    for name in names:
+        row, estimator = run_row(ROWS[name], test, budget, trials, seed, partial(watch, name), priors)
+        torch.manual_seed(0)
+        trained[name] = row, estimates(estimator, fig1.CURVE, trials)[0].contiguous().numpy()
+    return trained
+
+
 def _asked(order: Order) -> dict[str, Any]:
     return {"budget": order.budget, "trials": order.trials, "seed": order.seed}
-
-
-def _trained(name: str, test: Examination, order: Order, priors: Priors) -> Tensor:
-    watch = partial(order.watch, name)
-    _, estimator = run_row(ROWS[name], test, BUDGETS[order.budget], 1, order.seed, watch, priors)
-    return _curve(estimator, 1)
-
-
-def _curve(estimator: nn.Module, trials: int) -> Tensor:
-    torch.manual_seed(0)
-    return estimates(estimator, fig1.CURVE, trials)[0].contiguous()
 
 
 def _write(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshots
+from mapsr_cli.experiments.swissroll.starts import Chosen, train_contest
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_prior, train_trials
 from mapsr_cli.experiments.swissroll.truth import DensityMap, KernelDensity, downscaled, map_estimates, paper_density
 from mapsr_cli.training.loop import Status, Tasks
@@ -65,6 +66,8 @@ class Entry:
     kind: str
     """Which of the budget's lengths."""
     settings: Settings = field(default_factory=dict)
+    starts: int = 1
+    """GANs that each trial starts with; it keeps one of them (see `starts`)."""
 
 
 ROWS = {
@@ -72,8 +75,8 @@ ROWS = {
     "mae": Entry("mae", "regression"),
     "affmse": Entry("affmse", "regression"),
     "affmae": Entry("affmae", "regression"),
-    "affgan": Entry("affgan", "gan"),
-    "softgan": Entry("softgan", "gan"),
+    "affgan": Entry("affgan", "gan", starts=3),
+    "softgan": Entry("softgan", "gan", starts=3),
     "affgan-z": Entry("affgan", "gan", {"generator": {"noise_dim": 2}}),
     "affdg": Entry("affdg", "guided"),
     "softdg": Entry("softdg", "guided"),
@@ -93,6 +96,8 @@ class Row:
     consistency: list[float]
     """MSE(x, Aŷ)."""
     seconds: float
+    starts: list[list[float]]
+    """H of every start of each trial, where there are several; those that were not kept, too."""
 
     def to_json(self, floor: float) -> dict[str, Any]:
         """Means and deviations, and the gap to MAP."""
@@ -105,6 +110,7 @@ class Row:
             "consistency_mse": mean(self.consistency),
             "seconds": self.seconds,
             "trials": self.entropies,
+            **({"starts": self.starts} if self.starts else {}),
         }
 
 
@@ -149,12 +155,25 @@ def run_row(
     `priors` holds what was trained before, by kind: AffDG and SoftDG follow the same denoisers.
     """
     began = time.perf_counter()
-    recipe = recipe_of(entry.method, trials, settings_of(entry, budget, seed, trials))
+    settings = settings_of(entry, budget, seed, trials * entry.starts)
+    recipe = recipe_of(entry.method, trials * entry.starts, settings)
     needs = METHODS[entry.method].needs
     if needs not in priors:
         priors[needs] = train_prior(recipe, trials, Tasks(watch=watch))
-    estimator = train_trials(recipe, trials, priors[needs], Tasks(watch=watch))
+    if entry.starts > 1:
+        estimator: nn.Module = train_contest(recipe, trials, entry.starts, Tasks(watch=watch))
+    else:
+        estimator = train_trials(recipe, trials, priors[needs], Tasks(watch=watch))
     seconds = time.perf_counter() - began
     torch.manual_seed(seed)  # of the stochastic one's noise
     scores = [score(test.density, test.x, y) for y in estimates(estimator, test.x, trials)]
-    return Row([s[0] for s in scores], [s[1] for s in scores], [s[2] for s in scores], seconds), estimator
+    entropies, medians, consistency = (list(column) for column in zip(*scores, strict=True))
+    return Row(entropies, medians, consistency, seconds, _of_starts(estimator, test, trials)), estimator
+
+
+def _of_starts(estimator: nn.Module, test: Examination, trials: int) -> list[list[float]]:
+    if not isinstance(estimator, Chosen):
+        return []
+    each = estimates(estimator.estimator, test.x, trials * estimator.starts)
+    found = [test.density.cross_entropy(y)[0] for y in each]
+    return [found[first : first + estimator.starts] for first in range(0, len(found), estimator.starts)]

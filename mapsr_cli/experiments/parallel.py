@@ -1,0 +1,82 @@
+"""Trainings in processes side by side, each on one thread: networks so small that a second thread only waits."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.queues import SimpleQueue
+from typing import TypeVar
+
+import torch
+
+from mapsr_cli.experiments.order import Watch
+from mapsr_cli.training.loop import Status
+
+Result = TypeVar("Result")
+Report = tuple[str, Status] | None
+"""A training's name and its status; None is the last."""
+
+_reports: "SimpleQueue[Report] | None" = None
+"""In a worker: where its reports go."""
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_all(jobs: Sequence[Callable[[Watch], Result]], watch: Watch, workers: int | None = None) -> list[Result]:
+    """Every job's result, in order; up to `workers` at a time (a process each, as many as there are cores if None).
+
+    Jobs and results are pickled, so a job is a module's function, or a partial of one; it begins in the order given.
+    What one raises is raised here, after those that run have ended.
+    """
+    workers = min(workers or cores(), len(jobs))
+    if workers < 2:
+        return [job(watch) for job in jobs]
+    spawn = multiprocessing.get_context("spawn")  # forked, torch's threads would hang
+    reports: SimpleQueue[Report] = spawn.SimpleQueue()
+    with _listening(reports, watch), ProcessPoolExecutor(workers, spawn, _begin, (reports,)) as pool:
+        running = [pool.submit(_run, job) for job in jobs]
+        try:
+            return [future.result() for future in running]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _listening(reports: "SimpleQueue[Report]", watch: Watch) -> Iterator[None]:
+    """Passes the workers' reports on to `watch`, from a thread."""
+
+    def listen() -> None:
+        while (report := reports.get()) is not None:
+            watch(*report)
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        reports.put(None)
+        thread.join()
+
+
+def _begin(reports: "SimpleQueue[Report]") -> None:
+    global _reports
+    _reports = reports
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to explain
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def _run(job: Callable[[Watch], Result]) -> Result:
+    return job(_report)
+
+
+def _report(name: str, status: Status) -> None:
+    assert _reports is not None
+    _reports.put((name, status))

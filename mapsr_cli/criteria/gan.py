@@ -52,6 +52,8 @@ class GANConfig(CriterionConfig):
     """Adaptive: the discriminator's loss to hold, 0 (it tells all) … 0.69 (it cannot tell)."""
     noise_gain: float = 0.02
     """Adaptive: change of log σ per step of the generator, per nat that the loss is off its target."""
+    shift: int = 0
+    """Cut up to so many pixels off each side before the discriminator looks, at random, from a whole batch alike."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.discriminator_steps <= self.discriminator_limit:
@@ -152,7 +154,7 @@ class GAN(Criterion):
     def discriminate(self, y: Tensor, estimate: Tensor, progress: float) -> tuple[Tensor, Report]:
         """Logistic regression between images y and estimates ŷ, [N, C, H, W] both."""
         sigma = self.noise.sigma(progress)
-        real, fake = _logits(self.discriminator.network, y, estimate, sigma)
+        real, fake = _logits(self.discriminator.network, y, estimate, sigma, self.config.shift)
         smoothed = torch.full_like(real, 1 - self.config.label_smoothing)
         told_real = functional.binary_cross_entropy_with_logits(real, smoothed)
         told_fake = functional.softplus(fake).mean()  # −log(1 − D)
@@ -171,7 +173,7 @@ class GAN(Criterion):
         `truth` only lends batch normalisation its company.
         """
         company = truth if self.has_batch_norm else truth[:0]
-        _, fake = _logits(self._held_discriminator(), company, estimate, self.noise.sigma(progress))
+        _, fake = _logits(self._held_discriminator(), company, estimate, self.noise.sigma(progress), self.config.shift)
         return -fake
 
     def _held_discriminator(self) -> Callable[[Tensor], Tensor]:
@@ -197,9 +199,18 @@ class GAN(Criterion):
 
 
 def _logits(
-    discriminator: Callable[[Tensor], Tensor], y: Tensor, estimate: Tensor, sigma: Tensor | float
+    discriminator: Callable[[Tensor], Tensor], y: Tensor, estimate: Tensor, sigma: Tensor | float, shift: int
 ) -> tuple[Tensor, Tensor]:
     """Logits of images and of estimates, both with noise, from one batch: [N], [M], or one for each position."""
-    both = torch.cat([y, estimate])
+    both = _shifted(torch.cat([y, estimate]), shift)
     logits = discriminator(both + sigma * torch.randn_like(both)).to(both.dtype)
     return logits[: len(y)], logits[len(y) :]
+
+
+def _shifted(images: Tensor, most: int) -> Tensor:
+    """[N, C, H, W] → [N, C, H − most, W − most], from a random corner."""
+    if not most:
+        return images
+    top, left = torch.randint(most + 1, (2,)).tolist()
+    height, width = images.shape[2] - most, images.shape[3] - most
+    return images[:, :, top : top + height, left : left + width]

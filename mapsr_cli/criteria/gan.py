@@ -53,7 +53,8 @@ class GANConfig(CriterionConfig):
     noise_gain: float = 0.02
     """Adaptive: change of log σ per step of the generator, per nat that the loss is off its target."""
     shift: int = 0
-    """Cut up to so many pixels off each side before the discriminator looks, at random, from a whole batch alike."""
+    """Pixels to cut off each axis before D looks, some at the low end, the rest at the high one, drawn for every batch.
+    Where D's strides meet the generator's pixel shuffle always in the same phase, texture becomes a grid."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.discriminator_steps <= self.discriminator_limit:
@@ -62,6 +63,8 @@ class GANConfig(CriterionConfig):
             raise UsageError(f"label_smoothing must lie in [0, 1), not {self.label_smoothing}")
         if self.noise != "none" and not 0 <= self.noise_end <= self.noise_start:
             raise UsageError(f"noise cannot fall from {self.noise_start} to {self.noise_end}")
+        if self.shift < 0:
+            raise UsageError(f"shift must be zero or more pixels, not {self.shift}")
         if self.noise == "geometric":
             check_levels(self.noise_start, self.noise_end, "noise")
         if self.noise == "adaptive" and not self.noise_start > 0:
@@ -211,6 +214,8 @@ def _shifted(images: Tensor, most: int) -> Tensor:
     """[N, C, H, W] → [N, C, H − most, W − most], from a random corner."""
     if not most:
         return images
-    top, left = torch.randint(most + 1, (2,)).tolist()
     height, width = images.shape[2] - most, images.shape[3] - most
+    if min(height, width) < 1:
+        raise UsageError(f"a shift of {most} leaves nothing of {images.shape[2]}×{images.shape[3]} pixels")
+    top, left = torch.randint(most + 1, (2,)).tolist()
     return images[:, :, top : top + height, left : left + width]

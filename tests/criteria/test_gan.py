@@ -71,6 +71,40 @@ def test_local_logits_are_judged_one_by_one() -> None:
     assert criterion.loss(estimate, y, 0.0)[0].item() == pytest.approx(-estimate.mean().item(), rel=1e-10)
 
 
+def test_shift_shows_images_and_estimates_from_the_same_corner_another_each_time() -> None:
+    """D sees windows of one size, cut alike from both kinds; over time, from every corner that there is."""
+    spy = Spy()
+    criterion = gan(spy, noise="none", shift=2)
+    y = torch.arange(48.0, dtype=DOUBLE).view(1, 1, 6, 8)
+    corners = set()
+    for _ in range(100):
+        criterion.discriminate(y, -y, 0.0)
+        real, fake = spy.seen
+        assert real.shape == (1, 4, 6)
+        assert torch.equal(real, -fake)
+        top, left = divmod(int(real[0, 0, 0]), 8)
+        assert torch.equal(real[0], y[0, 0, top : top + 4, left : left + 6])
+        corners.add((top, left))
+    assert corners == {(top, left) for top in range(3) for left in range(3)}
+    criterion.loss(y, y, 0.0)  # the generator's step as well
+    assert spy.seen.shape == (1, 1, 4, 6)
+
+
+def test_a_shift_must_leave_something_to_see() -> None:
+    with pytest.raises(UsageError, match="shift"):
+        gan(Spy(), shift=-1)
+    with pytest.raises(UsageError, match="shift of 6 leaves nothing of 6×8"):
+        gan(Spy(), shift=6).loss(torch.zeros(1, 1, 6, 8), torch.zeros(1, 1, 6, 8), 0.0)
+
+
+def test_divergence_is_what_loss_averages() -> None:
+    criterion = gan(Local(), noise="none")
+    estimate = torch.randn(3, 1, 2, 2, dtype=DOUBLE)
+    each = criterion.divergence(estimate, estimate, 0.0)
+    assert torch.equal(each, -estimate.flatten(1))
+    assert criterion.loss(estimate, estimate, 0.0)[0].item() == pytest.approx(each.mean().item(), rel=1e-12)
+
+
 def gaussian(n: int, mean: float, spread: float = 1.0) -> Tensor:
     return mean + spread * torch.randn(n, 1, 1, 1)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -52,10 +53,8 @@ def draw(folder: Path, histories: Mapping[str, list[list[float]]], steps: int, f
         axes = figure.subplots()
         at = [steps * (number + 1) / MOMENTS for number in range(MOMENTS)]
         for name, history in histories.items():
-            ordered = [sorted(h - floor for h in trials) for trials in history]
-            middle = [row[len(row) // 2] for row in ordered]
-            low = [row[len(row) // 4] for row in ordered]
-            high = [row[(3 * len(row)) // 4] for row in ordered]
+            gaps = np.array(history) - floor
+            low, middle, high = np.percentile(gaps, (25, 50, 75), axis=1)
             (line,) = axes.plot(at, middle, label=name)
             axes.fill_between(at, low, high, alpha=0.15, color=line.get_color(), linewidth=0)
         axes.set(xlabel="generator steps", ylabel="H[q, p] − H of MAP, nats", yscale="log")

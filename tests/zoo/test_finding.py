@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mapsr_cli.errors import CheckpointError
+from mapsr_cli.networks import noise_dim_of
 from mapsr_cli.zoo import DEFAULT_MODEL, bundled_models, find_here, find_model, load_model
 from tests.hub_server import Hub
 
@@ -11,7 +12,8 @@ WEIGHTS = Path(__file__).parents[2] / "weights"
 
 
 def test_what_is_bundled() -> None:
-    assert bundled_models() == ["faces-x4-affmse", "faces-x4-mse", "grass-x4-affmse", "natural-x4-affmse"]
+    photographs = ["natural-x4-affgan-z", "natural-x4-affmse"]
+    assert bundled_models() == ["faces-x4-affmse", "faces-x4-mse", "grass-x4-affmse", *photographs]
 
 
 def test_the_default_is_bundled() -> None:
@@ -25,7 +27,9 @@ def test_every_bundled_model_loads_runs_and_has_a_card(name: str) -> None:
     assert model.card.training
     assert model.card.metrics
     s = model.kernel.scale
-    assert model.network(torch.rand(1, 3, 9, 8)).shape == (1, 3, 9 * s, 8 * s)
+    maps = noise_dim_of(model.network)
+    noise = (torch.randn(1, maps, 9, 8),) if maps else ()
+    assert model.network(torch.rand(1, 3, 9, 8), *noise).shape == (1, 3, 9 * s, 8 * s)
     assert (WEIGHTS / f"{name}.md").is_file()
 
 

@@ -16,7 +16,7 @@ def table_page(told: dict[str, Any]) -> str:
     )
     several = {LABELS[name]: row["starts"] for name, row in told["rows"].items() if "starts" in row}
     chosen = "; ".join(f"{label} {_before(starts, ours['h'])}" for label, starts in several.items())
-    note = f"GANs are the best of several starts by their own discriminators. Gaps of all starts: {chosen}."
+    note = f"One of several starts was kept, by its own discriminator. Mean gaps of all starts: {chosen}."
     titles = [
         "",
         "H, paper",

@@ -9,7 +9,6 @@ from mapsr_cli.experiments import parallel
 from mapsr_cli.experiments.images.bench import Bench
 from mapsr_cli.experiments.images.grass import GRASS
 from mapsr_cli.experiments.order import Order
-from mapsr_cli.experiments.swissroll import fig6
 from mapsr_cli.experiments.swissroll.table1 import BUDGETS, PAPER, ROWS, Examination
 from mapsr_cli.training.loop import Status
 from tests.cli.conftest import Mapsr
@@ -20,7 +19,6 @@ from tests.experiments.swissroll.test_recipe import TINY, small_test
 @pytest.mark.slow
 def test_the_command(mapsr: Mapsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BUDGETS, "smoke", TINY)
-    monkeypatch.setattr(fig6, "MOMENTS", 2)
     monkeypatch.setattr(parallel, "cores", lambda: 1)  # other processes would know nothing of these patches
     monkeypatch.setattr(Examination, "make", classmethod(lambda cls, tested=20: small_test()))
     done = mapsr("reproduce", "table1", "--budget", "smoke", "--trials", 2, "--out", tmp_path, "--json")

@@ -33,7 +33,7 @@ VARIANTS: dict[str, Settings] = {
 def run_variant(
     name: str, bench: Examination, budget: Budget, trials: int, seed: int, watch: Watch
 ) -> list[list[float]]:
-    """H of every trial at MOMENTS evenly spaced times: [MOMENTS][trials]."""
+    """H of every trial at MOMENTS evenly spaced times: [MOMENTS][trials], or of every step of fewer."""
     entry = replace(ROWS["affgan"], settings=VARIANTS[name])
     history: list[list[float]] = []
 
@@ -51,10 +51,10 @@ def draw(folder: Path, histories: Mapping[str, list[list[float]]], steps: int, f
     with mpl.rc_context(style):
         figure = Figure(figsize=(7, 4.2), layout="constrained")
         axes = figure.subplots()
-        at = [steps * (number + 1) / MOMENTS for number in range(MOMENTS)]
         for name, history in histories.items():
             gaps = np.array(history) - floor
             low, middle, high = np.percentile(gaps, (25, 50, 75), axis=1)
+            at = steps * np.arange(1, len(gaps) + 1) / len(gaps)
             (line,) = axes.plot(at, middle, label=name)
             axes.fill_between(at, low, high, alpha=0.15, color=line.get_color(), linewidth=0)
         axes.set(xlabel="generator steps", ylabel="H[q, p] − H of MAP, nats", yscale="log")

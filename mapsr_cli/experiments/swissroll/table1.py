@@ -1,7 +1,6 @@
 """Table 1: the cross-entropy H[q, p_Y] of every method on the Swiss roll, its gap to MAP, and MSE(x, Aŷ)."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import Any
@@ -12,12 +11,11 @@ from torch import Tensor, nn
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.experiments.swissroll.starts import Chosen, train_contest
-from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_prior, train_trials
+from mapsr_cli.experiments.swissroll.trials import Watch, estimates, recipe_of, train_prior, train_trials
 from mapsr_cli.experiments.swissroll.truth import DensityMap, KernelDensity, downscaled, map_estimates, paper_density
-from mapsr_cli.training.loop import Status, Tasks
+from mapsr_cli.training.loop import Tasks
 from mapsr_cli.training.settings import Settings, merge
 
-Watch = Callable[[Status], None]
 Priors = dict[str, Snapshots | None]
 TESTED = 1000
 """x's that every trial is tested on."""

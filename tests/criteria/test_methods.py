@@ -28,7 +28,7 @@ CONSTRAINTS: dict[str, Callable[[], Constraint]] = {
 }
 every_method = pytest.mark.parametrize("name", METHODS)
 every_criterion = pytest.mark.parametrize(
-    "criterion", {m.criterion for m in METHODS.values()}, ids=lambda c: c.__name__
+    "criterion", list(dict.fromkeys(m.criterion for m in METHODS.values())), ids=lambda c: c.__name__
 )
 
 

@@ -82,7 +82,8 @@ def reproduce(
             try:
                 told = chosen.run(Order(folder, data, budget.value, trials, seed, watch))
             except KeyboardInterrupt:
-                say("stopped; the same command goes on with what was saved")
+                begins = "goes on with what was saved" if chosen.keeps_trainings else "begins again"
+                say(f"stopped; the same command {begins}")
                 raise
         if json:
             document(told)

@@ -50,11 +50,19 @@ def run_all(jobs: Sequence[Callable[[Watch], Result]], watch: Watch, workers: in
 
 @contextmanager
 def _listening(reports: "SimpleQueue[Report]", watch: Watch) -> Iterator[None]:
-    """Passes the workers' reports on to `watch`, from a thread."""
+    """Passes the workers' reports on to `watch`, from a thread; what `watch` raises is raised at the end.
+
+    Until then reports are still taken, for a worker whose reports nobody takes stands still.
+    """
+    raised: list[Exception] = []
 
     def listen() -> None:
-        while (report := reports.get()) is not None:
-            watch(*report)
+        for report in iter(reports.get, None):
+            if not raised:
+                try:
+                    watch(*report)
+                except Exception as error:
+                    raised.append(error)
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
@@ -63,6 +71,8 @@ def _listening(reports: "SimpleQueue[Report]", watch: Watch) -> Iterator[None]:
     finally:
         reports.put(None)
         thread.join()
+        if raised:
+            raise raised[0]
 
 
 def _begin(reports: "SimpleQueue[Report]") -> None:

@@ -17,12 +17,14 @@ class Experiment:
     """In runs/, where nothing else is asked for: experiments that share trainings share a folder."""
     run: Callable[[Order], dict[str, Any]]
     """Trains what is not there, writes `files` and says which."""
+    keeps_trainings: bool = True
+    """Whether an interrupted one goes on; the Swiss roll, which is short, begins again."""
 
 
 EXPERIMENTS = {
-    "table1": Experiment("swissroll", swissroll.table1),
-    "fig1": Experiment("swissroll", swissroll.figure1),
-    "fig6": Experiment("swissroll", swissroll.figure6),
+    "table1": Experiment("swissroll", swissroll.table1, keeps_trainings=False),
+    "fig1": Experiment("swissroll", swissroll.figure1, keeps_trainings=False),
+    "fig6": Experiment("swissroll", swissroll.figure6, keeps_trainings=False),
     "fig2": Experiment("faces", faces.figure2),
     "table2": Experiment("faces", faces.table2),
     "fig4": Experiment("faces", faces.figure4),

@@ -1,6 +1,8 @@
 """`mapsr reproduce` from end to end, at the size of a test."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -9,6 +11,7 @@ from mapsr_cli.experiments import parallel
 from mapsr_cli.experiments.images.bench import Bench
 from mapsr_cli.experiments.images.grass import GRASS
 from mapsr_cli.experiments.order import Order
+from mapsr_cli.experiments.registry import EXPERIMENTS
 from mapsr_cli.experiments.swissroll.table1 import BUDGETS, PAPER, ROWS, Examination
 from mapsr_cli.training.loop import Status
 from tests.cli.conftest import Mapsr
@@ -53,6 +56,17 @@ def test_a_run_of_mapsr_train_with_the_same_recipe_is_taken(mapsr: Mapsr, tmp_pa
     assert done.code == 0, done.stderr
     bench.train("affgan-nonoise")
     assert [step for step, _ in bench.moments("affgan-nonoise")] == [1, 2]
+
+
+@pytest.mark.parametrize(("name", "said"), [("table1", "begins again"), ("fig2", "goes on with what was saved")])
+def test_interrupted(name: str, said: str, mapsr: Mapsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(order: Order) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(EXPERIMENTS, name, replace(EXPERIMENTS[name], run=interrupt))
+    done = mapsr("reproduce", name, "--out", tmp_path)
+    assert done.code == 130
+    assert f"stopped; the same command {said}" in done.stderr
 
 
 def test_images_must_be_named(mapsr: Mapsr, tmp_path: Path) -> None:

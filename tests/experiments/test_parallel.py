@@ -19,6 +19,11 @@ def job(number: int, watch: Watch) -> tuple[int, int]:
     return number, os.getpid()
 
 
+def chatty(watch: Watch) -> None:
+    for step in range(2000):  # more than a pipe holds
+        watch("chatty", status(step))
+
+
 def failing(watch: Watch) -> tuple[int, int]:
     raise ValueError("a job that fails")
 
@@ -32,6 +37,15 @@ def test_processes_of_their_own_in_order_and_heard() -> None:
     assert heard == {f"job {number}": status(number) for number in range(3)}
     with pytest.raises(ValueError, match="a job that fails"):
         run_all([failing, failing], heard.__setitem__, workers=2)
+
+
+@pytest.mark.slow
+def test_who_hears_badly_stops_nobody() -> None:
+    def deaf(name: str, status: Status) -> None:
+        raise OSError("no terminal")
+
+    with pytest.raises(OSError, match="no terminal"):
+        run_all([chatty, chatty], deaf, workers=2)
 
 
 def test_one_worker_is_this_process() -> None:

@@ -36,6 +36,9 @@ class DataConfig:
     tint: float = 0.0
     """Each colour of a patch is brought to a random range that leaves up to this share of 0 … 255 (below ½) free at
     each end, so that few images show more light and more hues. Nothing is clipped."""
+    desaturate: float = 0.0
+    """Each patch is mixed with its own grey (BT.601 luma), of which it gets a random share up to this (at most 1),
+    before any tint: so that few images show all hues, and grey."""
     shuffle: int = 512
     """Samples of tar shards that are read, shuffled and served together, at least 16. Up to three times as many are in
     memory, as they are encoded."""
@@ -52,6 +55,8 @@ class DataConfig:
             raise UsageError("workers, cache_mb and seed cannot be negative")
         if not 0 <= self.tint < 0.5:
             raise UsageError(f"tint = {self.tint}", "at least 0 and less than 0.5, so that some contrast is left")
+        if not 0 <= self.desaturate <= 1:
+            raise UsageError(f"desaturate = {self.desaturate}", "from 0, as it is, to 1, up to grey")
         if self.shuffle < 16:
             raise UsageError(f"shuffle = {self.shuffle}", "16 samples or more, or a few damaged ones could end the run")
 

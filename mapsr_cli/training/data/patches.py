@@ -11,6 +11,9 @@ from mapsr_cli.training.data.decoding import Decoded, Pixels, UnreadableError, c
 Candidate = tuple[str, Callable[[], Decoded]]
 """An image's name, and how to decode it."""
 
+LUMA = (0.299, 0.587, 0.114)
+"""BT.601's share of red, green and blue."""
+
 
 def too_small(size: tuple[int, int], patch: tuple[int, int]) -> bool:
     """Whether an image of (H, W) lacks more than half of a patch: mirrored, it would be mostly its own copy."""
@@ -23,7 +26,7 @@ def needs_padding(size: tuple[int, int], patch: tuple[int, int]) -> bool:
 
 
 def random_patch(image: Decoded, config: DataConfig, rng: np.random.Generator) -> Pixels:
-    """[C, *patch] levels of an image: random crop, one of eight orientations (four if not square), a tint.
+    """[C, *patch] levels of an image: random crop, one of eight orientations (four if not square), less colour, a tint.
 
     Along a side that is too short the image is mirrored as A's border is: half-sample symmetric.
     """
@@ -34,6 +37,7 @@ def random_patch(image: Decoded, config: DataConfig, rng: np.random.Generator) -
     if needs_padding((rows, columns), patch):
         pixels = np.pad(pixels, [(0, 0), (0, patch[0] - rows), (0, patch[1] - columns)], mode="symmetric")
     pixels = _turned(pixels, rng) if config.augment else pixels
+    pixels = _faded(pixels, config.desaturate, rng) if config.desaturate else pixels
     return _tinted(pixels, config.tint, rng) if config.tint else pixels
 
 
@@ -44,6 +48,12 @@ def _turned(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     if mirrored:
         pixels = pixels[:, :, ::-1]
     return pixels.transpose(0, 2, 1) if transposed and pixels.shape[1] == pixels.shape[2] else pixels
+
+
+def _faded(pixels: Pixels, desaturate: float, rng: np.random.Generator) -> Pixels:
+    """Every colour brought nearer to luma, by the same random share of the way, at most `desaturate`."""
+    grey = np.tensordot(LUMA, pixels, 1) if len(pixels) == 3 else pixels[0]
+    return (pixels + desaturate * rng.random() * (grey - pixels)).round().astype(np.uint8)
 
 
 def _tinted(pixels: Pixels, tint: float, rng: np.random.Generator) -> Pixels:

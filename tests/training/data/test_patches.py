@@ -69,6 +69,30 @@ def test_a_tint_leaves_contrast(tint: float) -> None:
         DataConfig(tint=tint)
 
 
+def test_colour_is_lost_by_random_shares_and_luma_is_kept() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (3, 16, 16), np.uint8)
+    rng, config = np.random.default_rng(0), DataConfig(patch=(16, 16), augment=False, desaturate=0.8)
+    seen = np.stack([random_patch(image, config, rng) for _ in range(4000)]).astype(float)
+    red, green, blue = seen.swapaxes(0, 1)
+    truth = image.astype(float)
+    assert np.abs(0.299 * (red - truth[0]) + 0.587 * (green - truth[1]) + 0.114 * (blue - truth[2])).max() <= 0.5
+    kept = (red - blue).std(axis=(1, 2)) / (truth[0] - truth[2]).std()
+    assert (round(kept.min(), 2), round(kept.max(), 2)) == (0.2, 1.0)
+    assert abs(kept.mean() - 0.6) < 0.02
+
+
+def test_grey_has_no_colour_to_lose() -> None:
+    grey = np.random.default_rng(1).integers(0, 256, (1, 16, 16), np.uint8)
+    config = DataConfig(patch=(16, 16), augment=False, desaturate=1, colours=1)
+    assert (random_patch(grey, config, np.random.default_rng(0)) == grey).all()
+
+
+@pytest.mark.parametrize("desaturate", [-0.1, 1.1, float("nan")])
+def test_no_more_than_all_colour_is_lost(desaturate: float) -> None:
+    with pytest.raises(UsageError, match="desaturate"):
+        DataConfig(desaturate=desaturate)
+
+
 def test_how_small_is_too_small() -> None:
     assert not too_small((8, 100), (16, 16))
     assert too_small((7, 100), (16, 16))

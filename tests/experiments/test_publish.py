@@ -18,6 +18,15 @@ def test_the_estimate_obeys_the_constraint(tiny_model: Path) -> None:
     assert torch.allclose(op.down(publish.estimate(model, lr)), lr, atol=1e-5)
 
 
+def test_noise_is_the_same_whenever_a_model_is_measured(tmp_path: Path, stochastic_model: Path) -> None:
+    (tmp_path / "Tiny").mkdir()
+    save(scene(48, 40), tmp_path / "Tiny" / "a.png")
+    model = load_model(stochastic_model)
+    first = publish.measure(model, tmp_path, ("Tiny",))
+    torch.manual_seed(1)
+    assert publish.measure(model, tmp_path, ("Tiny",)) == first
+
+
 def test_a_run_is_published(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -59,7 +59,7 @@ GRASS = Trainings(
         ),
         "cpu": Length(
             "grass",
-            {"affmse": 5000, "affgan": 3000, "denoiser": 2000, "affdg": 2000, "density": 1500, "affll": 1500},
+            {"affmse": 5000, "affgan": 3000, "denoiser": 600, "affdg": 500, "density": 1500, "affll": 1000},
             {"data": {"tint": 0.3}, "discriminator": {"local": True}, "loop": {"snapshots": 20}},
         ),
         "paper": Length(

@@ -9,7 +9,7 @@ import torch
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.experiments.images.bench import Bench
-from mapsr_cli.experiments.images.faces import FACES
+from mapsr_cli.experiments.images.faces import FACES, PROJECTIONS
 from mapsr_cli.experiments.images.grass import GRASS
 from mapsr_cli.experiments.images.natural import NATURAL
 from mapsr_cli.experiments.images.rows import Trainings
@@ -82,7 +82,9 @@ def test_another_training_in_its_place_is_refused(
         bench.train("affmse")
 
 
-@pytest.mark.parametrize("trainings", [FACES, GRASS, NATURAL], ids=["faces", "grass", "natural"])
+@pytest.mark.parametrize(
+    "trainings", [FACES, PROJECTIONS, GRASS, NATURAL], ids=["faces", "projections", "grass", "natural"]
+)
 @pytest.mark.parametrize("budget", ["smoke", "cpu", "paper"])
 def test_every_row_is_a_recipe(trainings: Trainings, budget: str) -> None:
     for name, row in trainings.rows.items():
@@ -107,4 +109,5 @@ def test_the_papers_budget_has_the_papers_networks() -> None:
 def test_compared_rows_are_trained_equally_long() -> None:
     steps = FACES.lengths["cpu"].steps
     assert steps["mse"] == steps["affmse"]
+    assert len(set(PROJECTIONS.lengths["cpu"].steps.values())) == 1
     assert steps["softgan"] == steps["affgan"]

@@ -45,20 +45,19 @@ def test_faces(order: Orders) -> None:
     told = faces.figure2(asked)
     page = check_files(told, asked.out)
     rows = told["rows"]
-    assert rows["affmse"]["consistency_mse"] < CONSISTENT
-    assert rows["mse"]["consistency_mse"] > 1e-6
+    assert rows["exact"]["consistency_mse"] < CONSISTENT
+    assert rows["none"]["consistency_mse"] > 1e-6
     assert rows["fitted"]["consistency_mse"] > CONSISTENT  # gaussian9's fitted A⁺ errs at the border
     assert rows["random"]["consistency_mse"] > 1e-6
     assert all([moment["step"] for moment in curve] == [2, 4] for curve in told["curves"].values())
-    assert told["steps_to_mse_psnr"]["mse"] in (2, 4)
-    assert f"{rows['affmse']['psnr']:.2f}" in page
-    shared = faces.table2(order(watch=lambda name, status: never(name, status) if "gan" not in name else None))
-    page = check_files(shared, asked.out)
+    assert told["steps_to_psnr_of_none"]["none"] in (2, 4)
+    assert f"{rows['exact']['psnr']:.2f}" in page
+    told = faces.table2(asked)
+    page = check_files(told, asked.out)
     assert "| AffMSE | 0.91 |" in page
     assert "1.6e-10" in page
-    assert shared["rows"]["affmse"] == rows["affmse"]
-    assert shared["rows"]["affgan"]["consistency_mse"] < CONSISTENT
-    assert shared["rows"]["affgan"]["steps"] == shared["rows"]["softgan"]["steps"] == 2
+    assert told["rows"]["affgan"]["consistency_mse"] < CONSISTENT
+    assert told["rows"]["affgan"]["steps"] == told["rows"]["softgan"]["steps"] == 2
     check_files(faces.figure4(order(watch=never)), asked.out)
 
 

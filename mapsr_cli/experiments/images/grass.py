@@ -37,7 +37,7 @@ AFFGAN: Settings = {
         "rate": 4e-4, "discriminator_rate": 6e-4, "discriminator_steps": 2, "shift": 8,
         "noise_start": 0.1, "noise_end": 0.05,
     },
-    "data": {"tint": 0.2, "desaturate": 1.0},
+    "data": {"tint": 0.05, "desaturate": 1.0, "gamma": 2.0},
     "loop": {"average": 0.995, "final_rate": 0.1},
 }  # fmt: skip
 """Without `shift`, or from a fresh generator, it ended in grids; without `desaturate`, in a blur on grey grass."""

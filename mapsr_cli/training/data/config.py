@@ -1,5 +1,6 @@
 """What is asked for, and which part of it this process serves."""
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -38,7 +39,10 @@ class DataConfig:
     each end, so that few images show more light and more hues. Nothing is clipped."""
     desaturate: float = 0.0
     """Each patch is mixed with its own grey (BT.601 luma), of which it gets a random share up to this (at most 1),
-    before any tint: so that few images show all hues, and grey."""
+    before gamma and tint: so that few images show all hues, and grey."""
+    gamma: float = 1.0
+    """Each patch's values v in [0, 1] become v^γ, γ by equal ratios from 1/gamma to gamma (at least 1, which is none), before
+    any tint: so that few images show bright and dark places with all their contrast."""
     shuffle: int = 512
     """Samples of tar shards that are read, shuffled and served together, at least 16. Up to three times as many are in
     memory, as they are encoded."""
@@ -57,6 +61,8 @@ class DataConfig:
             raise UsageError(f"tint = {self.tint}", "at least 0 and less than 0.5, so that some contrast is left")
         if not 0 <= self.desaturate <= 1:
             raise UsageError(f"desaturate = {self.desaturate}", "from 0, as it is, to 1, up to grey")
+        if not 1 <= self.gamma < math.inf:
+            raise UsageError(f"gamma = {self.gamma}", "at least 1, which leaves levels as they are")
         if self.shuffle < 16:
             raise UsageError(f"shuffle = {self.shuffle}", "16 samples or more, or a few damaged ones could end the run")
 

@@ -26,7 +26,7 @@ def needs_padding(size: tuple[int, int], patch: tuple[int, int]) -> bool:
 
 
 def random_patch(image: Decoded, config: DataConfig, rng: np.random.Generator) -> Pixels:
-    """[C, *patch] levels of an image: random crop, one of eight orientations (four if not square), less colour, a tint.
+    """[C, *patch] levels of an image: random crop, one of eight orientations (four if not square), colour, gamma, tint.
 
     Along a side that is too short the image is mirrored as A's border is: half-sample symmetric.
     """
@@ -38,6 +38,7 @@ def random_patch(image: Decoded, config: DataConfig, rng: np.random.Generator) -
         pixels = np.pad(pixels, [(0, 0), (0, patch[0] - rows), (0, patch[1] - columns)], mode="symmetric")
     pixels = _turned(pixels, rng) if config.augment else pixels
     pixels = _faded(pixels, config.desaturate, rng) if config.desaturate else pixels
+    pixels = _toned(pixels, config.gamma, rng) if config.gamma > 1 else pixels
     return _tinted(pixels, config.tint, rng) if config.tint else pixels
 
 
@@ -54,6 +55,12 @@ def _faded(pixels: Pixels, desaturate: float, rng: np.random.Generator) -> Pixel
     """Every colour brought nearer to luma, by the same random share of the way, at most `desaturate`."""
     grey = np.tensordot(LUMA, pixels, 1) if len(pixels) == 3 else pixels[0]
     return (pixels + desaturate * rng.random() * (grey - pixels)).round().astype(np.uint8)
+
+
+def _toned(pixels: Pixels, gamma: float, rng: np.random.Generator) -> Pixels:
+    """Every level, as a share of 255, to the power γ: from 1/gamma, brighter, to gamma, darker."""
+    exponent = gamma ** rng.uniform(-1, 1)
+    return (255 * np.linspace(0, 1, 256) ** exponent).round().astype(np.uint8)[pixels]
 
 
 def _tinted(pixels: Pixels, tint: float, rng: np.random.Generator) -> Pixels:

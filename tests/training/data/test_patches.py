@@ -93,6 +93,26 @@ def test_no_more_than_all_colour_is_lost(desaturate: float) -> None:
         DataConfig(desaturate=desaturate)
 
 
+def test_gammas_are_drawn_by_equal_ratios_and_keep_the_ends() -> None:
+    ramp = np.broadcast_to(np.arange(256, dtype=np.uint8).reshape(16, 16), (3, 16, 16))
+    rng, config = np.random.default_rng(0), DataConfig(patch=(16, 16), augment=False, gamma=2)
+    seen = np.stack([random_patch(ramp, config, rng) for _ in range(1000)]).reshape(1000, 3, 256).astype(float)
+    assert (seen[..., 0] == 0).all()
+    assert (seen[..., -1] == 255).all()
+    assert (np.diff(seen) >= 0).all()
+    assert (seen == seen[:, :1]).all()  # all colours alike
+    gammas = np.log(seen[:, 0, 128] / 255) / np.log(128 / 255)
+    assert (round(gammas.min(), 1), round(gammas.max(), 1)) == (0.5, 2.0)
+    assert abs(np.log2(gammas).mean()) < 0.05
+    assert (np.abs(seen[:, 0, 64] - 255 * (64 / 255) ** gammas) <= 1.5).all()
+
+
+@pytest.mark.parametrize("gamma", [0.9, float("inf"), float("nan")])
+def test_a_gamma_is_at_least_one(gamma: float) -> None:
+    with pytest.raises(UsageError, match="gamma"):
+        DataConfig(gamma=gamma)
+
+
 def test_how_small_is_too_small() -> None:
     assert not too_small((8, 100), (16, 16))
     assert too_small((7, 100), (16, 16))

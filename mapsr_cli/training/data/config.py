@@ -41,8 +41,8 @@ class DataConfig:
     """Each patch is mixed with its own grey (BT.601 luma), of which it gets a random share up to this (at most 1),
     before gamma and tint: so that few images show all hues, and grey."""
     gamma: float = 1.0
-    """Each patch's values v in [0, 1] become v^γ, γ by equal ratios from 1/gamma to gamma (at least 1, which is none), before
-    any tint: so that few images show bright and dark places with all their contrast."""
+    """Each patch's values v in [0, 1] become v^γ, γ drawn by equal ratios from 1/gamma to gamma (at least 1:
+    none), before any tint: so that few images show bright and dark places with all their contrast."""
     shuffle: int = 512
     """Samples of tar shards that are read, shuffled and served together, at least 16. Up to three times as many are in
     memory, as they are encoded."""

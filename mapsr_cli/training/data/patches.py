@@ -59,8 +59,8 @@ def _faded(pixels: Pixels, desaturate: float, rng: np.random.Generator) -> Pixel
 
 def _toned(pixels: Pixels, gamma: float, rng: np.random.Generator) -> Pixels:
     """Every level, as a share of 255, to the power γ: from 1/gamma, brighter, to gamma, darker."""
-    exponent = gamma ** rng.uniform(-1, 1)
-    return (255 * np.linspace(0, 1, 256) ** exponent).round().astype(np.uint8)[pixels]
+    table = 255 * np.linspace(0.0, 1.0, 256) ** float(gamma ** rng.uniform(-1, 1))
+    return table.round().astype(np.uint8)[pixels]
 
 
 def _tinted(pixels: Pixels, tint: float, rng: np.random.Generator) -> Pixels:

@@ -63,7 +63,7 @@ PROJECTIONS = Trainings(
     },
     lengths={
         "smoke": Length("faces-half", {"mse": 4, "affmse": 4}, SMOKE),
-        "cpu": Length("faces-half", {"mse": 500, "affmse": 500}, merge(SHARED, {"loop": {"average": 0.98}})),
+        "cpu": Length("faces-half", {"mse": 400, "affmse": 400}, merge(SHARED, {"loop": {"average": 0.98}})),
         "paper": Length("faces", {"mse": 100_000, "affmse": 100_000}, SHARED),
     },
 )

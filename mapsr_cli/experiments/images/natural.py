@@ -47,7 +47,7 @@ NATURAL = Trainings(
         "smoke": Length("natural-half", {"affmse": 4, "affgan": 2}, SMOKE),
         "cpu": Length(
             "natural-half",
-            {"affmse": 4500, "affgan": 1000},
+            {"affmse": 3600, "affgan": 900},
             {
                 "data": {"patch": (64, 64), "batch": 8},
                 "discriminator": {"local": True},

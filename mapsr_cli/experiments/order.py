@@ -7,8 +7,8 @@ from pathlib import Path
 from mapsr_cli.errors import UsageError
 from mapsr_cli.training.loop import Status
 
-Watch = Callable[[str, Status], None]
-"""Called with the name of what is being trained."""
+NamedWatch = Callable[[str, Status], None]
+"""A `Watch` of several trainings: called with the name of the one that goes on."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Order:
     """Independent trainings of each row, where an experiment repeats them."""
     seed: int
     """Of everything."""
-    watch: Watch
+    watch: NamedWatch
     """Told how every row's training goes on."""
 
     def find(self, inner: str) -> Path:

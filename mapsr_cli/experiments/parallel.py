@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import torch
 
-from mapsr_cli.experiments.order import Watch
+from mapsr_cli.experiments.order import NamedWatch
 from mapsr_cli.training.loop import Status
 
 Result = TypeVar("Result")
@@ -28,7 +28,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_all(jobs: Sequence[Callable[[Watch], Result]], watch: Watch, workers: int | None = None) -> list[Result]:
+def run_all(
+    jobs: Sequence[Callable[[NamedWatch], Result]], watch: NamedWatch, workers: int | None = None
+) -> list[Result]:
     """Every job's result, in order; up to `workers` at a time (a process each, as many as there are cores if None).
 
     Jobs and results are pickled, so a job is a module's function, or a partial of one; it begins in the order given.
@@ -49,7 +51,7 @@ def run_all(jobs: Sequence[Callable[[Watch], Result]], watch: Watch, workers: in
 
 
 @contextmanager
-def _listening(reports: "SimpleQueue[Report]", watch: Watch) -> Iterator[None]:
+def _listening(reports: "SimpleQueue[Report]", watch: NamedWatch) -> Iterator[None]:
     """Passes the workers' reports on to `watch`, from a thread; what `watch` raises is raised at the end.
 
     Until then reports are still taken, for a worker whose reports nobody takes stands still.
@@ -83,7 +85,7 @@ def _begin(reports: "SimpleQueue[Report]") -> None:
     torch.set_flush_denormal(True)
 
 
-def _run(job: Callable[[Watch], Result]) -> Result:
+def _run(job: Callable[[NamedWatch], Result]) -> Result:
     return job(_report)
 
 

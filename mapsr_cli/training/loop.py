@@ -35,6 +35,10 @@ class Status:
     """Means of the learner's report since the last status, and the latest validation."""
 
 
+Watch = Callable[[Status], None]
+"""Told how a training goes on."""
+
+
 @dataclass(frozen=True)
 class Tasks:
     """What happens beside the steps, on the main process. Each gets the averaged network in eval mode."""
@@ -47,7 +51,7 @@ class Tasks:
     """Writes the weights that people use."""
     snapshot: Callable[[nn.Module, int, float], None] | None = None
     """Keeps a copy: its number and the learner's level."""
-    watch: Callable[[Status], None] = lambda status: None
+    watch: Watch = lambda status: None
     """Shows how it goes."""
     journals: list[Journal] = field(default_factory=list)
 

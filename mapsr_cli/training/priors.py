@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from accelerate import Accelerator
 from mapsr_cli.criteria.methods import METHODS
 from mapsr_cli.criteria.snapshots import Snapshots, read_snapshots
 from mapsr_cli.training.assembly import SNAPSHOTS, make_learner, open_run, snapshot_keeper
-from mapsr_cli.training.loop import Status, Tasks, train
+from mapsr_cli.training.loop import Tasks, Watch, train
 from mapsr_cli.training.recipe import Recipe, make_recipe
 
 
@@ -35,9 +34,7 @@ def prior_recipe(recipe: Recipe) -> Recipe:
     )
 
 
-def prior_snapshots(
-    recipe: Recipe, location: str, runs: Path, accelerator: Accelerator, watch: Callable[[Status], None]
-) -> Snapshots:
+def prior_snapshots(recipe: Recipe, location: str, runs: Path, accelerator: Accelerator, watch: Watch) -> Snapshots:
     """The snapshots that a guided method follows: of the run it names, or of one trained now, in `runs`/priors.
 
     The folder's name holds a digest of recipe and data, so the next run with the same ones finds it.

@@ -1,7 +1,7 @@
 """A run from its plan: opened, trained, written down. What `mapsr train` and the experiments share."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ from mapsr_cli.errors import UsageError
 from mapsr_cli.training.assembly import WEIGHTS, export, make_learner, open_run, snapshot_keeper
 from mapsr_cli.training.data import Data
 from mapsr_cli.training.journal import Journal
-from mapsr_cli.training.loop import Status, Tasks, train
+from mapsr_cli.training.loop import Tasks, Watch, train
 from mapsr_cli.training.priors import prior_snapshots
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.run import CHECKPOINT, Run
@@ -68,7 +68,7 @@ class Plan:
 def open_plan(
     plan: Plan,
     accelerator: Accelerator,
-    watch: Callable[[Status], None],
+    watch: Watch,
     compiled: bool = False,
 ) -> tuple[Run, Data]:
     """The run, where it stopped if it was there before, after the first stage that its method may need.
@@ -92,7 +92,7 @@ def open_plan(
 def tasks_of(
     plan: Plan,
     run: Run,
-    watch: Callable[[Status], None],
+    watch: Watch,
     journals: list[Journal],
     validation: Validator | None = None,
 ) -> Tasks:

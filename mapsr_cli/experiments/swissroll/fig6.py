@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import nn
 
-from mapsr_cli.experiments.order import Watch
+from mapsr_cli.experiments.order import NamedWatch
 from mapsr_cli.experiments.output import save
 from mapsr_cli.experiments.swissroll.table1 import ROWS, Budget, Examination, score, settings_of
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_trials
@@ -31,7 +31,7 @@ VARIANTS: dict[str, Settings] = {
 
 
 def run_variant(
-    name: str, bench: Examination, budget: Budget, trials: int, seed: int, watch: Watch
+    name: str, bench: Examination, budget: Budget, trials: int, seed: int, watch: NamedWatch
 ) -> list[list[float]]:
     """H of every trial at MOMENTS evenly spaced times: [MOMENTS][trials], or of every step of fewer."""
     entry = replace(ROWS["affgan"], settings=VARIANTS[name])

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mapsr_cli.criteria.methods import METHODS, PRIORS
-from mapsr_cli.experiments.order import Order, Watch
+from mapsr_cli.experiments.order import NamedWatch, Order
 from mapsr_cli.experiments.parallel import run_all
 from mapsr_cli.experiments.swissroll import fig1, fig6
 from mapsr_cli.experiments.swissroll.page import table_page
@@ -98,7 +98,7 @@ def _sharing(names: Iterable[str]) -> list[list[str]]:
 
 
 def _train(
-    names: Sequence[str], test: Examination, budget: Budget, trials: int, seed: int, watch: Watch
+    names: Sequence[str], test: Examination, budget: Budget, trials: int, seed: int, watch: NamedWatch
 ) -> dict[str, tuple[Row, Curve]]:
     """One process's rows, one after another, and their first trials' curves."""
     priors: Priors = {}

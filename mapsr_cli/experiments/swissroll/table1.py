@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.experiments.swissroll.starts import Chosen, train_contest
-from mapsr_cli.experiments.swissroll.trials import Watch, estimates, recipe_of, train_prior, train_trials
+from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_prior, train_trials
 from mapsr_cli.experiments.swissroll.truth import DensityMap, KernelDensity, downscaled, map_estimates, paper_density
-from mapsr_cli.training.loop import Tasks
+from mapsr_cli.training.loop import Tasks, Watch
 from mapsr_cli.training.settings import Settings, merge
 
 Priors = dict[str, Snapshots | None]

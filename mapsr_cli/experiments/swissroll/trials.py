@@ -2,7 +2,7 @@
 
 import copy
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,10 @@ from mapsr_cli.training.assembly import make_accelerator, make_learner
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.data import swiss_roll
 from mapsr_cli.training.engine import Engine
-from mapsr_cli.training.loop import Status, Tasks, train
+from mapsr_cli.training.loop import Tasks, Watch, train
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.run import Run
 from mapsr_cli.training.settings import Settings, merge
-
-Watch = Callable[[Status], None]
 
 
 class EachChannel(nn.Module):

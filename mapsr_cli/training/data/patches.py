@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mapsr_cli.training.data.config import DataConfig
 from mapsr_cli.training.data.counts import Ledger
@@ -66,7 +67,7 @@ def _toned(pixels: Pixels, gamma: float, rng: np.random.Generator) -> Pixels:
 
 def _contrasted(pixels: Pixels, contrast: float, rng: np.random.Generator) -> Pixels:
     """Every level farther from its colour's mean, by a factor of up to `contrast`, or nearer."""
-    means = pixels.mean((1, 2), keepdims=True)
+    means: NDArray[np.float64] = pixels.mean((1, 2), keepdims=True)
     factor = float(contrast ** rng.uniform(-1, 1))
     return (means + factor * (pixels - means)).round().clip(0, 255).astype(np.uint8)
 

@@ -112,7 +112,7 @@ def test_contrasts_are_drawn_by_equal_ratios_about_the_mean_and_clipped() -> Non
     image = np.random.default_rng(1).integers(64, 192, (3, 16, 16), np.uint8)
     rng, config = np.random.default_rng(0), DataConfig(patch=(16, 16), augment=False, contrast=1.5)
     seen = np.stack([random_patch(image, config, rng) for _ in range(1000)]).astype(float)
-    assert np.abs(seen.mean((2, 3)) - image.mean((1, 2))).max() < 0.1
+    assert np.abs(seen.mean((2, 3)) - image.mean((1, 2))).max() < 0.5
     factors = seen.std((1, 2, 3)) / image.std()
     assert (round(factors.min(), 2), round(factors.max(), 2)) == (0.67, 1.5)
     assert abs(np.log(factors).mean()) < 0.02

@@ -37,7 +37,7 @@ AFFGAN: Settings = {
         "rate": 4e-4, "discriminator_rate": 6e-4, "discriminator_steps": 2, "shift": 8,
         "noise_start": 0.1, "noise_end": 0.05,
     },
-    "data": {"tint": 0.0, "desaturate": 1.0, "gamma": 2.0, "contrast": 2.0},
+    "data": {"tint": 0.05, "desaturate": 1.0, "gamma": 2.0},
     "loop": {"average": 0.995, "final_rate": 0.1},
 }  # fmt: skip
 """Without `shift`, or from a fresh generator, it ended in grids; without `desaturate`, in a blur on grey grass."""
@@ -59,7 +59,7 @@ GRASS = Trainings(
         ),
         "cpu": Length(
             "grass",
-            {"affmse": 5000, "affgan": 2000, "denoiser": 600, "affdg": 500, "density": 1500, "affll": 1000},
+            {"affmse": 5000, "affgan": 3000, "denoiser": 600, "affdg": 500, "density": 1500, "affll": 1000},
             {"data": {"tint": 0.3}, "discriminator": {"local": True}, "loop": {"snapshots": 20}},
         ),
         "paper": Length(

@@ -43,9 +43,6 @@ class DataConfig:
     gamma: float = 1.0
     """Each patch's values v in [0, 1] become v^γ, γ drawn by equal ratios from 1/gamma to gamma (at least 1:
     none), before any tint: so that few images show bright and dark places with all their contrast."""
-    contrast: float = 1.0
-    """Each patch's distance from its own mean (of each colour) is multiplied by a factor drawn by equal ratios from
-    1/contrast to contrast (at least 1: none) and clipped, before any tint."""
     shuffle: int = 512
     """Samples of tar shards that are read, shuffled and served together, at least 16. Up to three times as many are in
     memory, as they are encoded."""
@@ -64,9 +61,8 @@ class DataConfig:
             raise UsageError(f"tint = {self.tint}", "at least 0 and less than 0.5, so that some contrast is left")
         if not 0 <= self.desaturate <= 1:
             raise UsageError(f"desaturate = {self.desaturate}", "from 0, as it is, to 1, up to grey")
-        for name, most in (("gamma", self.gamma), ("contrast", self.contrast)):
-            if not 1 <= most < math.inf:
-                raise UsageError(f"{name} = {most}", "at least 1, which leaves levels as they are")
+        if not 1 <= self.gamma < math.inf:
+            raise UsageError(f"gamma = {self.gamma}", "at least 1, which leaves levels as they are")
         if self.shuffle < 16:
             raise UsageError(f"shuffle = {self.shuffle}", "16 samples or more, or a few damaged ones could end the run")
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapsr_cli.training.data.config import DataConfig
 from mapsr_cli.training.data.counts import Ledger
@@ -27,7 +26,7 @@ def needs_padding(size: tuple[int, int], patch: tuple[int, int]) -> bool:
 
 
 def random_patch(image: Decoded, config: DataConfig, rng: np.random.Generator) -> Pixels:
-    """[C, *patch] levels of an image: random crop, one of eight orientations (four if not square), colours and light.
+    """[C, *patch] levels of an image: random crop, one of eight orientations (four if not square), colour, gamma, tint.
 
     Along a side that is too short the image is mirrored as A's border is: half-sample symmetric.
     """
@@ -40,7 +39,6 @@ def random_patch(image: Decoded, config: DataConfig, rng: np.random.Generator) -
     pixels = _turned(pixels, rng) if config.augment else pixels
     pixels = _faded(pixels, config.desaturate, rng) if config.desaturate else pixels
     pixels = _toned(pixels, config.gamma, rng) if config.gamma > 1 else pixels
-    pixels = _contrasted(pixels, config.contrast, rng) if config.contrast > 1 else pixels
     return _tinted(pixels, config.tint, rng) if config.tint else pixels
 
 
@@ -63,13 +61,6 @@ def _toned(pixels: Pixels, gamma: float, rng: np.random.Generator) -> Pixels:
     """Every level, as a share of 255, to the power γ: from 1/gamma, brighter, to gamma, darker."""
     table = 255 * np.linspace(0.0, 1.0, 256) ** float(gamma ** rng.uniform(-1, 1))
     return table.round().astype(np.uint8)[pixels]
-
-
-def _contrasted(pixels: Pixels, contrast: float, rng: np.random.Generator) -> Pixels:
-    """Every level farther from its colour's mean, by a factor of up to `contrast`, or nearer."""
-    means: NDArray[np.float64] = pixels.mean((1, 2), keepdims=True)
-    factor = float(contrast ** rng.uniform(-1, 1))
-    return (means + factor * (pixels - means)).round().clip(0, 255).astype(np.uint8)
 
 
 def _tinted(pixels: Pixels, tint: float, rng: np.random.Generator) -> Pixels:

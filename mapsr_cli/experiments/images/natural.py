@@ -47,10 +47,10 @@ NATURAL = Trainings(
         "smoke": Length("natural-half", {"affmse": 4, "affgan": 2}, SMOKE),
         "cpu": Length(
             "natural-half",
-            {"affmse": 3600, "affgan": 900},
+            {"affmse": 3600, "affgan": 2400},
             {
                 "data": {"patch": (64, 64), "batch": 8},
-                "discriminator": {"local": True},
+                "discriminator": {"widths": (64, 128, 256, 512), "strides": (2, 2, 2, 2), "local": True},
                 "loop": {"average": 0.995, "snapshots": 10},
             },
         ),

@@ -22,14 +22,14 @@ from mapsr_cli.experiments.output import LABELS, power, save, table
 from mapsr_cli.operators import ConvPinv
 from mapsr_cli.training.settings import Settings, merge
 
-VALID, TEST = "faces64/valid.tar", "faces64/test.tar"
+TRAIN, VALID, TEST = "faces64/train.tar", "faces64/valid.tar", "faces64/test.tar"
 WATCHED = 100
 """Validation faces that curves are measured on."""
 SHOWN = 6
 """Faces of Figure 4."""
 
-TRAIN = "faces64/train.tar"
 SHARED: Settings = {"data": {"batch": 16}, "loop": {"snapshots": 20}}
+"""Of all but the smallest budget."""
 
 FACES = Trainings(
     data=TRAIN,
@@ -67,7 +67,7 @@ PROJECTIONS = Trainings(
         "paper": Length("faces", {"mse": 100_000, "affmse": 100_000}, SHARED),
     },
 )
-"""Of Figure 2, six rows: shorter than Table 2's at budget `cpu`, so that all of them fit into an hour of two cores."""
+"""Of Figure 2, six rows: shorter than Table 2's at budget `cpu`, so that all of them take an hour of one core."""
 
 COLOURS = {
     "none": ("#3d3d3d", "-"),

@@ -40,8 +40,8 @@ AFFGAN: Settings = {
     "data": {"tint": 0.05, "desaturate": 1.0, "gamma": 2.0},
     "loop": {"average": 0.995, "final_rate": 0.1},
 }  # fmt: skip
-"""Without `shift`, or from a fresh generator, it ended in grids, as on bright grass without `gamma`; without `desaturate`,
-in a blur on grey grass."""
+"""Without `shift`, or from a fresh generator, it ended in grids, as on bright grass without `gamma`; without
+`desaturate`, in a blur on grey grass."""
 
 GRASS = Trainings(
     data="grass/train",

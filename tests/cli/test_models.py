@@ -27,7 +27,7 @@ def test_list_is_quick_and_asks_no_network(hub: Hub, tiny_model: Path, mapsr: Ma
     assert listed[REPO]["where"] == "cached"
     assert listed[REPO]["revision"] == hub.repositories[REPO].branches["main"]
     text = mapsr("models", "list").stdout
-    assert "natural-x4-affmse    bundled  ×4" in text  # as wide as the longest name
+    assert "natural-x4-affmse            bundled  ×4" in text  # as wide as the longest name
     assert hub.requests == []
 
 

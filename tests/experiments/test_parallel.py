@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from mapsr_cli.experiments.order import Watch
+from mapsr_cli.experiments.order import NamedWatch
 from mapsr_cli.experiments.parallel import cores, run_all
 from mapsr_cli.training.loop import Status
 
@@ -14,17 +14,17 @@ def status(step: int) -> Status:
     return Status(step, 0.5, 1.0, 1.0, 1.0, 0.0, 1.0, 0, {"loss": 0.25})
 
 
-def job(number: int, watch: Watch) -> tuple[int, int]:
+def job(number: int, watch: NamedWatch) -> tuple[int, int]:
     watch(f"job {number}", status(number))
     return number, os.getpid()
 
 
-def chatty(watch: Watch) -> None:
+def chatty(watch: NamedWatch) -> None:
     for step in range(2000):  # more than a pipe holds
         watch("chatty", status(step))
 
 
-def failing(watch: Watch) -> tuple[int, int]:
+def failing(watch: NamedWatch) -> tuple[int, int]:
     raise ValueError("a job that fails")
 
 

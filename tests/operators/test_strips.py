@@ -8,6 +8,7 @@ from mapsr_cli.operators.convolved import ConvolvedDownsampling
 from mapsr_cli.operators.psf import Psf
 from mapsr_cli.operators.separable import SeparableDownsampling
 from mapsr_cli.operators.strips import LEAST_ROWS, band
+from tests.bits import same_sums
 
 KERNELS = [("bicubic", 4), ("gaussian9", 4), ("lanczos3", 2), ("box", 3), ("gaussian9", 2)]
 
@@ -24,17 +25,17 @@ def test_strips_are_the_whole(name: str, scale: int, size: tuple[int, int], dtyp
     correction = op.inverse_gram(x - op.down(f))
     for plane in (1, 50 * scale**2 * size[1] * dtype.itemsize, 10**9):
         strips = make_strips(op, plane)
-        assert torch.equal(strips.down_whole(lambda rows: f[:, rows]), op.down(f))
+        assert same_sums(strips.down_whole(lambda rows: f[:, rows]), op.down(f))
         y = f.clone()
         for part in strips.plan:
             strips.add_adjoint(part, correction, y[:, strips.hr(part)])
-        assert torch.equal(y, op.project(f, x))
+        assert same_sums(y, op.project(f, x))
 
 
 def test_sizes_that_are_no_multiple_of_the_scale() -> None:
     op = downsampling(make_kernel("bicubic", 4), (399, 30), torch.float64)
     y = torch.rand(1, 399, 30, dtype=torch.float64)
-    assert torch.equal(make_strips(op, 1).down_whole(lambda rows: y[:, rows]), op.down(y))
+    assert same_sums(make_strips(op, 1).down_whole(lambda rows: y[:, rows]), op.down(y))
 
 
 @pytest.mark.parametrize("height", [1, 31, 32, 63, 64, 65, 500])

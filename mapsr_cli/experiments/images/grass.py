@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from mapsr_cli.experiments.images.bench import Bench
 from mapsr_cli.experiments.images.figures import STYLE, Line, draw_lines, picture_grid
 from mapsr_cli.experiments.images.page import effort, publish
-from mapsr_cli.experiments.images.rows import SMOKE, Length, Row, Trainings
+from mapsr_cli.experiments.images.rows import SMOKE, STEADY_GAN, Length, Row, Trainings
 from mapsr_cli.experiments.images.scores import BATCH, History, estimates, gradient_energy, history, score
 from mapsr_cli.experiments.images.truths import patches
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.output import LABELS, power, save, table
 from mapsr_cli.networks import bits_per_dim
 from mapsr_cli.training.journal import read_metrics
-from mapsr_cli.training.settings import Settings, merge
+from mapsr_cli.training.settings import merge
 
 VALID = "grass/valid"
 SIDE, ACROSS = 128, 4
@@ -32,14 +32,14 @@ PAPER_BITS = -4.10
 LEVEL_BITS = math.log2(255)
 """From values in [0, 1] to levels 0 … 255, per dimension."""
 
-AFFGAN: Settings = {
-    "criterion": {
-        "rate": 4e-4, "discriminator_rate": 6e-4, "discriminator_steps": 2, "shift": 8,
-        "noise_start": 0.1, "noise_end": 0.05,
+AFFGAN = merge(
+    STEADY_GAN,
+    {
+        "criterion": {"rate": 4e-4, "discriminator_rate": 6e-4},
+        "data": {"tint": 0.05, "desaturate": 1.0, "gamma": 2.0},
+        "loop": {"average": 0.995},
     },
-    "data": {"tint": 0.05, "desaturate": 1.0, "gamma": 2.0},
-    "loop": {"average": 0.995, "final_rate": 0.1},
-}  # fmt: skip
+)
 """Without `shift`, or from a fresh generator, it ended in grids, as on bright grass without `gamma`; without
 `desaturate`, in a blur on grey grass."""
 

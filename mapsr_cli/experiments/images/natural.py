@@ -10,12 +10,12 @@ from mapsr_cli.evaluation.diversity import SAMPLES, diversity
 from mapsr_cli.experiments.images.bench import Bench
 from mapsr_cli.experiments.images.figures import picture_grid
 from mapsr_cli.experiments.images.page import effort, publish
-from mapsr_cli.experiments.images.rows import SMOKE, Length, Row, Trainings
+from mapsr_cli.experiments.images.rows import SMOKE, STEADY_GAN, Length, Row, Trainings
 from mapsr_cli.experiments.images.scores import estimates
 from mapsr_cli.experiments.images.truths import centres
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.output import LABELS, power, table
-from mapsr_cli.training.settings import Settings, merge
+from mapsr_cli.training.settings import merge
 
 VALID = "eval/BSD100"
 SIDE = 128
@@ -27,14 +27,8 @@ SAMPLED = 4
 TRIED = 20
 """Images whose samples are measured."""
 
-AFFGAN: Settings = {
-    "criterion": {
-        "rate": 1e-4, "discriminator_rate": 4e-4, "discriminator_steps": 2, "shift": 8,
-        "noise_start": 0.1, "noise_end": 0.05,
-    },
-    "loop": {"final_rate": 0.1},
-}  # fmt: skip
-"""As on grass, at a quarter of its generator's rate: `shift` against grids, wide noise against streaks."""
+AFFGAN = merge(STEADY_GAN, {"criterion": {"rate": 1e-4, "discriminator_rate": 4e-4}})
+"""As on grass, at a quarter of its generator's rate."""
 
 NATURAL = Trainings(
     data="natural",

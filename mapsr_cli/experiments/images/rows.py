@@ -66,6 +66,12 @@ SMOKE: Settings = {
 }
 """Networks and patches that train in no time, and learn nothing."""
 
+STEADY_GAN: Settings = {
+    "criterion": {"discriminator_steps": 2, "shift": 8, "noise_start": 0.1, "noise_end": 0.05},
+    "loop": {"final_rate": 0.1},
+}
+"""AffGAN from AffMSE: `shift` against grids, noise that stays wide against streaks. Rates are a row's own."""
+
 
 def check_same(wanted: Recipe, found: Recipe, folder: Path) -> None:
     """Raise UsageError where the run in `folder`, of recipe `found`, is not the one that is wanted."""

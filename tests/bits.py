@@ -3,15 +3,20 @@
 import torch
 from torch import Tensor
 
+EXACT = torch.backends.cpu.get_cpu_capability() == "AVX512"
+"""Whether sums are known to come in one order here, whatever the shape."""
+
 
 def same_sums(a: Tensor, b: Tensor) -> bool:
-    """Equal in float32; in float64 to the last bits, as without AVX-512 sums are in an order of their own."""
-    if a.dtype == torch.float32:
+    """Equal; in float64 to the last bits where sums come in an order of their own."""
+    if EXACT or a.dtype == torch.float32:
         return torch.equal(a, b)
     return a.shape == b.shape and (a - b).abs().max().item() <= 1e-12
 
 
 def same_levels(a: Tensor, b: Tensor) -> bool:
-    """Within a level, and equal in all but one sample of a hundred: rounding makes a level of a network's last bit."""
+    """Equal; elsewhere all but one sample of a hundred, within a level: rounding makes one of a network's last bit."""
+    if EXACT:
+        return torch.equal(a.int(), b.int())
     apart = (a.int() - b.int()).abs()
     return a.shape == b.shape and apart.max().item() <= 1 and (apart > 0).float().mean().item() < 0.01

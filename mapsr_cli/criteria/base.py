@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from mapsr_cli.criteria.muon import Muon
+
 Report = Mapping[str, Tensor | float]
 """What a step tells the display: scalars by name."""
 State = dict[str, Any]
@@ -71,10 +73,16 @@ class CriterionConfig:
     """Adam's decay of the gradient's mean."""
     beta2: float = 0.99
     """Adam's decay of the gradient's mean square."""
+    muon_rate: float = 0.0
+    """Peak learning rate of Muon, which then moves all convolutions and linear layers but the first and the last; 0:
+    Adam moves them all."""
 
     def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Adam, as these fields say."""
-        return torch.optim.Adam(network.parameters(), self.rate, (self.beta1, self.beta2))
+        """Adam, or Muon and Adam, as these fields say."""
+        betas = self.beta1, self.beta2
+        if self.muon_rate:
+            return Muon(network, self.muon_rate, self.rate, betas)
+        return torch.optim.Adam(network.parameters(), self.rate, betas)
 
 
 class Criterion(ABC):

@@ -1,0 +1,79 @@
+"""Muon: steps of equal size in every direction, for weights between the first and the last (Jordan et al., 2024)."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+MOMENTUM = 0.95
+"""Decay of the gradient's mean."""
+NEWTON_SCHULZ = ((3.4445, -4.7750, 2.0315),) * 5
+"""Coefficients of X ← aX + (bXXᵀ + c(XXᵀ)²)X: five turns bring singular values between 0.01 and 1 near to 1."""
+NO_GRADIENT = 1e-12
+"""Norms below this shrink a step: what is left of the gradient of a block whose ReLUs all went dead is no direction,
+and its squares would soon be no numbers."""
+ADAMS_SIZE = 0.2
+"""Root mean square of a step at rate 1, about that of Adam's: so rates are alike for both (Liu et al., 2025)."""
+
+
+class Muon(torch.optim.Adam):
+    """Orthogonalised momentum for the hidden weights of `network`, Adam for its first, its last and all else.
+
+    A convolution's weight [out, in, k, k] counts as a matrix [out, in · k²]. torch's own Muon takes matrices alone.
+    """
+
+    def __init__(self, network: nn.Module, rate: float, adam_rate: float, betas: tuple[float, float]) -> None:
+        matrices = [p for p in network.parameters() if p.dim() in (2, 4)][1:-1]
+        hidden = {id(p) for p in matrices}
+        others = [p for p in network.parameters() if id(p) not in hidden]
+        groups = [{"params": others, "hidden": False}, {"params": matrices, "hidden": True, "lr": rate}]
+        super().__init__([group for group in groups if group["params"]], adam_rate, betas)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move hidden weights, and leave them no gradient; Adam moves what has one."""
+        for group in self.param_groups:
+            if group["hidden"]:
+                for alike in _by_shape(group["params"]):
+                    self._move(alike, group["lr"])
+        return super().step(closure)
+
+    def _move(self, weights: list[Tensor], rate: float) -> None:
+        """One step of weights that have the same shape, together: a batched product costs little more than one."""
+        steps = orthogonal(torch.stack([self._ahead(weight).flatten(1) for weight in weights]))
+        size = ADAMS_SIZE * max(steps.shape[1:]) ** 0.5
+        for weight, step in zip(weights, steps.unbind(), strict=True):
+            weight.sub_(step.view(weight.shape), alpha=rate * size)
+            weight.grad = None
+
+    def _ahead(self, weight: Tensor) -> Tensor:
+        """Nesterov's momentum."""
+        assert weight.grad is not None
+        state = self.state[weight]
+        if not state:  # by Adam's names: it looks for "step" when a state is loaded
+            state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(weight))
+        mean: Tensor = state["exp_avg"].lerp_(weight.grad, 1 - MOMENTUM)
+        return weight.grad.lerp(mean, MOMENTUM)
+
+
+def _by_shape(weights: list[Tensor]) -> Iterator[list[Tensor]]:
+    """Those that have a gradient, in groups of one shape."""
+    groups: dict[torch.Size, list[Tensor]] = {}
+    for weight in weights:
+        if weight.grad is not None:
+            groups.setdefault(weight.shape, []).append(weight)
+    yield from groups.values()
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """[N, m, n] → the same with singular values near 1 (0.7 … 1.2), singular vectors kept: Newton and Schulz's way.
+
+    In the dtype given; those far below a matrix's largest singular value (a hundredth and less) stay smaller.
+    """
+    if matrices.shape[1] > matrices.shape[2]:
+        return orthogonal(matrices.mT).mT
+    x = matrices / torch.linalg.matrix_norm(matrices, keepdim=True).clamp_min(NO_GRADIENT)
+    for a, b, c in NEWTON_SCHULZ:
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x

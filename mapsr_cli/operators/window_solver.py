@@ -37,9 +37,6 @@ TIGHTER = 0.08
 """Levels by which repair aims inside the bounds."""
 DRIFT_WEIGHT = 1e-5
 """Enough to break ties between pixels in favour of those that come nearer to f."""
-FARTHEST = 16.0
-"""Bound on λ as a multiple of peak · scale², which moves a pixel from black to white: what is wrong even there has no
-solution, and if λ grew for ever it would spoil its neighbours, too. Bounded, it is that of an exact penalty."""
 CONVERGED = 0.02
 """Largest violation, in levels, at which the continuous problem counts as solved."""
 
@@ -54,6 +51,9 @@ class Effort:
     """Dual passes."""
     slack: float
     """Half-width of the slab in levels; the rest of the half level is left to rounding."""
+    farthest: float = 16.0
+    """Bound on λ as a multiple of peak · scale², which moves a pixel from black to white: what is wrong even there has
+    hardly a solution, and if λ grew for ever it would spoil its neighbours, too. Bounded, it is an exact penalty's."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class WindowSolver:
     ) -> None:
         self.effort = effort
         self.cell = 2 * kernel.border_reach * kernel.scale
-        self.farthest = FARTHEST * peak * kernel.scale**2
+        self.farthest = effort.farthest * peak * kernel.scale**2
         self.a = window_map(kernel, size, SOFTNESS / peak, dtype, device)
 
     def solve(self, task: Task) -> tuple[Tensor, Tensor]:

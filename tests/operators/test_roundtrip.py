@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.operators import Kernel, RoundTrip, consistency, downsampling, make_kernel, round_trip, to_levels
@@ -48,6 +49,16 @@ def test_exact_where_much_is_saturated() -> None:
     assert result.remaining == 0
     assert result.windows > 0
     assert result.passes > 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 13])
+def test_exact_on_black_and_white(seed: int) -> None:
+    """Only multipliers far beyond what photographs need push so many pixels to both ends of the range at once."""
+    kernel = make_kernel("gaussian9", 4)
+    dots = torch.rand(1, 40, 40, generator=torch.Generator().manual_seed(seed)) < 0.3
+    hr = 255 * dots.float().repeat_interleave(2, 1).repeat_interleave(2, 2)
+    x = lr_of(functional.pad(hr, (40, 40, 40, 40)), kernel)
+    assert go_round(x, kernel).remaining == 0
 
 
 @pytest.mark.slow

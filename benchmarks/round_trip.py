@@ -18,7 +18,7 @@ from mapsr_cli.operators import SeparableKernel, downsampling, to_levels
 from mapsr_cli.operators.axis import dense_a
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
-REACHES = 1, 2
+REACHES = 1, 2, 3, 5
 """LR pixels on each side of a sample among which contradictions are looked for, near ones first."""
 CERTAIN = 1e-4
 """Levels beyond half a level that the linear program must find: far above its own error."""
@@ -39,8 +39,11 @@ def crops(folder: Path, side: int = 256) -> Iterator[tuple[str, Tensor]]:
         yield path.stem, levels[:, top : top + side, left : left + side].float()
 
 
-def least_error(x: Plane, rows: Places, cols: Places, a: tuple[Plane, Plane]) -> float:
-    """min max |A y − x| over the LR samples (rows[i], cols[i]) of x, over all y in range; `a`: A along each axis."""
+def least_error(x: Plane, rows: Places, cols: Places, a: tuple[Plane, Plane]) -> tuple[float, NDArray[np.bool_]]:
+    """min max |A y − x| over the LR samples (rows[i], cols[i]) of x, over all y in range; `a`: A along each axis.
+
+    And which of the samples are enough for that minimum: those with a multiplier, by duality.
+    """
     from scipy.optimize import linprog
 
     parts = [axis[n][:, axis[n].any(axis=0)] for axis, n in zip(a, (rows, cols), strict=True)]
@@ -53,29 +56,28 @@ def least_error(x: Plane, rows: Places, cols: Places, a: tuple[Plane, Plane]) ->
         A_ub=np.hstack([sides, -np.ones((len(sides), 1))]),
         b_ub=np.concatenate([target[above], -target[below]]),
         bounds=[(0, 255)] * both.shape[1] + [(0, None)],
-        method="highs-ds",
+        method="highs",
     )
-    return float(solved.fun)
+    multipliers = np.zeros((2, len(rows)))
+    multipliers[0, above], multipliers[1, below] = np.split(solved.ineqlin.marginals, [int(above.sum())])
+    return float(solved.fun), np.abs(multipliers).max(0) > 0
 
 
 def contradiction(
     x: Plane, free: NDArray[np.bool_], at: tuple[int, int], reach: int, a: tuple[Plane, Plane]
 ) -> tuple[Places, Places] | None:
-    """Free LR samples at most `reach` from (row, column) `at` of which no image gives all back; each of them needed."""
+    """Free LR samples at most `reach` from (row, column) `at` of which no image gives all back, or none are found."""
+    if not free[at]:
+        return None
     top, left = (max(n - reach, 0) for n in at)
     rows, cols = free[top : at[0] + reach + 1, left : at[1] + reach + 1].nonzero()
-    rows, cols = rows + top, cols + left
-
-    def impossible(kept: list[int]) -> bool:
-        return bool(kept) and least_error(x, rows[kept], cols[kept], a) > 0.5 + CERTAIN
-
-    kept = list(range(len(rows)))
-    if not free[at] or not impossible(kept):
-        return None
-    for n in np.argsort(-np.hypot(rows - at[0], cols - at[1]), kind="stable").tolist():  # far ones are left out first
-        fewer = [m for m in kept if m != n]
-        kept = fewer if impossible(fewer) else kept
-    return rows[kept], cols[kept]
+    places = rows + top, cols + left
+    for _ in range(2):  # what is enough by duality is solved for again, to be sure
+        error, enough = least_error(x, *places, a)
+        if error <= 0.5 + CERTAIN:
+            return None
+        places = places[0][enough], places[1][enough]
+    return places
 
 
 def least_wrong(x: Tensor, wrong: Iterable[tuple[int, int, int]], kernel: SeparableKernel) -> int:

@@ -91,7 +91,10 @@ def plan(request: Request) -> "Plan":
     if request.resume:
         return _resumed(request)
     preset = request.preset or DEFAULT_PRESET
-    layers = [read_settings(request.config)] if request.config is not None else []
+    init = _init(request)
+    layers = [_network_of(init, request.method, preset)] if init is not None else []
+    if request.config is not None:
+        layers.append(read_settings(request.config))
     settings = merge(*layers, parse_assignments(request.assignments), request.flags)
     if not {"steps", "minutes"} & settings.get("loop", {}).keys():
         settings = merge(settings, {"loop": {"minutes": DEFAULT_MINUTES}})
@@ -102,7 +105,7 @@ def plan(request: Request) -> "Plan":
     folder = request.out or Path("runs") / f"{request.method}-{preset}"
     if (folder / RECIPE).exists():
         raise UsageError(f"{folder} already holds a run", "--resume goes on with it; --out names another folder")
-    return Plan(make_recipe(request.method, preset, settings), folder, location, _init(request))
+    return Plan(make_recipe(request.method, preset, settings), folder, location, init)
 
 
 def _resumed(request: Request) -> "Plan":
@@ -182,6 +185,19 @@ def _init(request: Request) -> Path | None:
     from mapsr_cli.zoo import find_model
 
     return find_model(request.init) if request.init is not None else None
+
+
+def _network_of(init: Path, method: str, preset: str) -> "Settings":
+    """The generator's settings as the weights to start from have them, if the preset's is of that kind."""
+    from mapsr_cli.criteria.methods import METHODS
+    from mapsr_cli.networks import PRESETS, architecture_of
+    from mapsr_cli.zoo import load_model
+
+    if method not in METHODS or preset not in PRESETS:
+        return {}
+    card = load_model(init).card
+    alike = architecture_of(PRESETS[preset].generator) == card.architecture
+    return {"generator": dict(card.config)} if alike else {}
 
 
 def _validation(request: Request, recipe: "Recipe") -> "Validation | None":

@@ -1,6 +1,7 @@
 """Muon: steps of equal size in every direction, for weights between the first and the last (Jordan et al., 2024)."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ class Muon(torch.optim.Adam):
         super().__init__([group for group in groups if group["params"]], adam_rate, betas)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move hidden weights, and leave them no gradient; Adam moves what has one."""
         for group in self.param_groups:
             if group["hidden"]:
@@ -72,7 +73,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
     """
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonal(matrices.mT).mT
-    x = matrices / torch.linalg.matrix_norm(matrices, keepdim=True).clamp_min(NO_GRADIENT)
+    x: Tensor = matrices / torch.linalg.matrix_norm(matrices, keepdim=True).clamp_min(NO_GRADIENT)
     for a, b, c in NEWTON_SCHULZ:
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x

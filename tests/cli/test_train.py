@@ -132,6 +132,19 @@ def test_a_killed_run_resumes_to_the_same_bits(mapsr: Mapsr, photos: Path, tmp_p
     assert [row[:2] for row in read_metrics(killed)] == [row[:2] for row in read_metrics(tmp_path / "whole")]
 
 
+def test_weights_to_start_from_bring_their_network_along(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    brief = ["--data", photos, "--log", "csv", "--steps", 1, "--patch", 16, "--batch", 2, "--device", "cpu"]
+    assert mapsr("train", "affmse", "--out", tmp_path / "first", *brief, *SMALL, "--noise-dim", 2).code == 0
+    start = tmp_path / "first" / "weights.safetensors"
+    done = mapsr("train", "affmse", "--out", tmp_path / "second", "--init", start, *brief, "--noise-dim", 3)
+    assert done.code == 0, done.stderr
+    config = load_model(tmp_path / "second" / "weights.safetensors").card.config
+    assert (config["channels"], config["blocks"], config["noise_dim"]) == (8, 1, 3)
+    other = mapsr("train", "affmse", "--preset", "grass", "--out", tmp_path / "third", "--init", start, *brief)
+    assert other.code == 2
+    assert "its network is not this run's" in other.stderr
+
+
 def test_a_run_killed_before_its_first_checkpoint_starts_from_its_init_again(
     mapsr: Mapsr, photos: Path, tmp_path: Path
 ) -> None:

@@ -50,7 +50,9 @@ def test_show(tiny_model: Path, mapsr: Mapsr) -> None:
     assert told["size"] == tiny_model.stat().st_size
     text = mapsr("models", "show", "natural-x4-affmse").stdout
     assert "license:" in text
-    assert "taps" not in text
+    (kernel,) = (line for line in text.splitlines() if line.startswith("kernel:"))
+    assert "name bicubic" in kernel
+    assert "taps" not in kernel
 
 
 def test_pull(hub: Hub, tiny_model: Path, mapsr: Mapsr) -> None:

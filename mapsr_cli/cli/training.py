@@ -1,6 +1,7 @@
 """What `mapsr train` does: a recipe from what the user gave, then prior, run, loop."""
 
 import math
+import shlex
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -159,8 +160,7 @@ def session(request: Request) -> dict[str, Any]:
         try:
             figures = conduct(run, data, tasks_of(made, run, watch, journals, validation))
         except Interrupted as stop:
-            resume = f"mapsr train {request.method} --out {made.folder} --resume"
-            _stopped(f"stopped and saved at step {run.step}; go on with: {resume}", stop)
+            _stopped(f"stopped and saved at step {run.step}; go on with: {_again(request, made.folder)}", stop)
     if skipped := data.report.corrupt + data.report.small:
         say(f"{skipped} of {data.report.found} images were left out: damaged, or too small for a patch")
     images = run.engine.images * accelerator.num_processes
@@ -174,6 +174,15 @@ def session(request: Request) -> dict[str, Any]:
             name.removeprefix("valid/"): value if math.isfinite(value) else None for name, value in figures.items()
         },
     }
+
+
+def _again(request: Request, folder: Path) -> str:
+    """The command that goes on: the recipe does not hold how this machine computes, nor what it validates on."""
+    given = {"--valid": request.valid, "--device": request.device, "--precision": request.precision}
+    said = {name: str(value) for name, value in given.items() if value not in (None, "auto")}
+    words = ["mapsr", "train", request.method, "--out", str(folder), "--resume"]
+    words += [word for pair in said.items() for word in pair]
+    return shlex.join(words + ["--compile"] * request.compiled)
 
 
 def _stopped(line: str, stop: KeyboardInterrupt) -> NoReturn:

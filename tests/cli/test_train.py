@@ -184,7 +184,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> Non
         "--out",
         str(tmp_path / "run"),
     ]
-    command += ["--minutes", "5", "--log", "csv", "--set", "loop.log_steps=1", *SMALL]
+    command += ["--minutes", "5", "--log", "csv", "--set", "loop.log_steps=1", "--precision", "bf16", *SMALL]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     metrics = tmp_path / "run" / "metrics.csv"
@@ -194,7 +194,8 @@ def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> Non
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert re.search(r"stopped and saved at step \d+; go on with: mapsr train affmse", said.replace("\n", " "))
+    again = f"mapsr train affmse --out {tmp_path / 'run'} --resume --precision bf16"
+    assert re.search(rf"stopped and saved at step \d+; go on with: {again}", " ".join(said.split()))
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
 
 

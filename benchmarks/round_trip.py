@@ -58,6 +58,8 @@ def least_error(x: Plane, rows: Places, cols: Places, a: tuple[Plane, Plane]) ->
         bounds=[(0, 255)] * both.shape[1] + [(0, None)],
         method="highs",
     )
+    if solved.status != 0:
+        raise ArithmeticError(solved.message)
     multipliers = np.zeros((2, len(rows)))
     multipliers[0, above], multipliers[1, below] = np.split(solved.ineqlin.marginals, [int(above.sum())])
     return float(solved.fun), np.abs(multipliers).max(0) > 0
@@ -72,12 +74,11 @@ def contradiction(
     top, left = (max(n - reach, 0) for n in at)
     rows, cols = free[top : at[0] + reach + 1, left : at[1] + reach + 1].nonzero()
     places = rows + top, cols + left
-    for _ in range(2):  # what is enough by duality is solved for again, to be sure
-        error, enough = least_error(x, *places, a)
-        if error <= 0.5 + CERTAIN:
-            return None
-        places = places[0][enough], places[1][enough]
-    return places
+    error, enough = least_error(x, *places, a)
+    if error <= 0.5 + CERTAIN:
+        return None
+    core = places[0][enough], places[1][enough]  # enough by duality; solved for again, to be sure
+    return core if least_error(x, *core, a)[0] > 0.5 + CERTAIN else places
 
 
 def least_wrong(x: Tensor, wrong: Iterable[tuple[int, int, int]], kernel: SeparableKernel) -> int:

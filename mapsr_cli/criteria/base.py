@@ -74,8 +74,8 @@ class CriterionConfig:
     beta2: float = 0.99
     """Adam's decay of the gradient's mean square."""
     muon_rate: float = 0.0
-    """Peak learning rate of Muon, which then moves all convolutions and linear layers but the first and the last; 0:
-    Adam moves them all."""
+    """Peak learning rate of Muon, which then moves the weights of all convolutions and linear layers but the first and
+    the last; 0: Adam moves them all."""
 
     def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         """Adam, or Muon and Adam, as these fields say."""

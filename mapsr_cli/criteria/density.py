@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.criteria.base import CriterionConfig, PriorLearner, Report
+from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import bits_per_dim
 
 
@@ -20,6 +21,10 @@ class MaximumLikelihoodConfig(CriterionConfig):
     8-bit values repeat, so a density that narrows around them grows without bound. With noise as wide as a level, the
     log-density is at most the log-probability of the levels (Theis et al., 2016).
     """
+
+    def __post_init__(self) -> None:
+        if self.muon_rate:
+            raise UsageError("muon_rate must be 0 for a density model: its mixtures are no layers")
 
 
 class MaximumLikelihood(PriorLearner):

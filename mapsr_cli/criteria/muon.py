@@ -6,13 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mapsr_cli.errors import UsageError
+
 MOMENTUM = 0.95
 """Decay of the gradient's mean."""
 NEWTON_SCHULZ = ((3.4445, -4.7750, 2.0315),) * 5
 """Coefficients of X ← aX + (bXXᵀ + c(XXᵀ)²)X: five turns bring singular values between 0.01 and 1 near to 1."""
-NO_GRADIENT = 1e-12
-"""Norms below this shrink a step: what is left of the gradient of a block whose ReLUs all went dead is no direction,
-and its squares would soon be no numbers."""
+LEAST_NORM = 1e-12
+"""Momenta are divided by no smaller norm, so that steps shrink below some 1e-15: what is left of the gradient of a
+block whose ReLUs all went dead is no direction, and its squares would soon be no numbers."""
 ADAMS_SIZE = 0.2
 """Root mean square of a step at rate 1, about that of Adam's: so rates are alike for both (Liu et al., 2025)."""
 
@@ -21,14 +23,17 @@ class Muon(torch.optim.Adam):
     """Orthogonalised momentum for the hidden weights of `network`, Adam for its first, its last and all else.
 
     A convolution's weight [out, in, k, k] counts as a matrix [out, in · k²]. torch's own Muon takes matrices alone.
+    Raises UsageError where nothing lies between: that network is Adam's.
     """
 
     def __init__(self, network: nn.Module, rate: float, adam_rate: float, betas: tuple[float, float]) -> None:
         matrices = [p for p in network.parameters() if p.dim() in (2, 4)][1:-1]
+        if not matrices:
+            raise UsageError("no convolution and no linear layer between the first and the last", "muon_rate must be 0")
         hidden = {id(p) for p in matrices}
         others = [p for p in network.parameters() if id(p) not in hidden]
         groups = [{"params": others, "hidden": False}, {"params": matrices, "hidden": True, "lr": rate}]
-        super().__init__([group for group in groups if group["params"]], adam_rate, betas)
+        super().__init__(groups, adam_rate, betas)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -69,11 +74,11 @@ def _by_shape(weights: list[Tensor]) -> Iterator[list[Tensor]]:
 def orthogonal(matrices: Tensor) -> Tensor:
     """[N, m, n] → the same with singular values near 1 (0.7 … 1.2), singular vectors kept: Newton and Schulz's way.
 
-    In the dtype given; those far below a matrix's largest singular value (a hundredth and less) stay smaller.
+    In the dtype given; those below a hundredth of a matrix's norm stay smaller.
     """
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonal(matrices.mT).mT
-    x: Tensor = matrices / torch.linalg.matrix_norm(matrices, keepdim=True).clamp_min(NO_GRADIENT)
+    x: Tensor = matrices / torch.linalg.matrix_norm(matrices, keepdim=True).clamp_min(LEAST_NORM)
     for a, b, c in NEWTON_SCHULZ:
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x

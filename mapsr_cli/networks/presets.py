@@ -116,7 +116,7 @@ COMPACT = Preset(
     sigma=None,
     colours=3,
     patch=(192, 192),
-    generator=CompactConfig(scale=4, channels=64, blocks=10),
+    generator=CompactConfig(scale=4, channels=64, blocks=14),
     discriminator=DiscriminatorConfig(
         widths=(64, 128, 256, 512),
         strides=(2, 2, 2, 2),

@@ -19,6 +19,7 @@ from mapsr_cli.training.assembly import export, make_learner
 from mapsr_cli.training.loop import Tasks, train
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.run import Run
+from mapsr_cli.training.settings import Settings
 from mapsr_cli.zoo import load_model
 from mapsr_cli.zoo.prior import load_prior
 from tests.fake_cuda import Detours, FakeDownsampling, move_module
@@ -30,7 +31,7 @@ FAST = ("swissroll", "grass", "compact")
 EVERY = [
     pytest.param(method, preset, marks=() if preset in FAST else pytest.mark.slow)
     for method, preset in itertools.product((*METHODS, *PRIORS), PRESETS)
-]
+] + list(itertools.product(("affmae+muon", "denoiser+muon"), ("grass", "compact")))
 AFFINE = [name for name, method in METHODS.items() if method.constraint == "affine"]
 pytestmark = pytest.mark.parametrize(("method", "preset"), EVERY)
 
@@ -42,7 +43,9 @@ def _tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def recipe(method: str, preset: str, steps: int = 4) -> Recipe:
-    return make_recipe(method, preset, {"data": {"batch": 2}, "loop": {"steps": steps, "warmup": 0, "log_steps": 1}})
+    name, *optimiser = method.split("+")
+    settings: Settings = {"data": {"batch": 2}, "loop": {"steps": steps, "warmup": 0, "log_steps": 1}}
+    return make_recipe(name, preset, settings | ({"criterion": {"muon_rate": 1e-3}} if optimiser else {}))
 
 
 def learner(wanted: Recipe) -> Learner:
@@ -112,18 +115,18 @@ def test_it_resumes_with_the_same_bits(method: str, preset: str, tmp_path: Path)
 def test_its_weights_are_a_checkpoint_that_loads(method: str, preset: str, tmp_path: Path) -> None:
     trained = run(recipe(method, preset), tmp_path)
     trained.advance()
-    path = tmp_path / "weights.safetensors"
-    export(recipe(method, preset), "photos", trained.result, trained, {"psnr_y": 30.0}, path)
-    if method in PRIORS:
-        assert load_prior(path).kind == method
+    path, wanted = tmp_path / "weights.safetensors", recipe(method, preset)
+    export(wanted, "photos", trained.result, trained, {"psnr_y": 30.0}, path)
+    if wanted.method in PRIORS:
+        assert load_prior(path).kind == wanted.method
         return
     model = load_model(path)
-    assert model.card.method == method
+    assert model.card.method == wanted.method
     assert model.card.metrics == {"psnr_y": 30.0}
 
 
 def test_affine_methods_agree_with_their_input(method: str, preset: str, tmp_path: Path) -> None:
-    if method not in AFFINE:
+    if recipe(method, preset).method not in AFFINE:
         pytest.skip("promises nothing")
     trained = run(recipe(method, preset), tmp_path)
     trained.advance()
@@ -157,7 +160,7 @@ class FakeStage:
 def test_it_stays_on_its_device(method: str, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = recipe(method, preset)
     made, fake = learner(wanted), FakeDownsampling()
-    if method in METHODS:
+    if wanted.method in METHODS:
         fake.prepare(wanted["kernel"].make(), wanted["data"].patch)
         monkeypatch.setattr(constraints, "downsampling", fake)
     with FakeTensorMode(), torch.no_grad(), Detours():

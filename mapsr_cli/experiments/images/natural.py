@@ -27,15 +27,12 @@ SAMPLED = 4
 TRIED = 20
 """Images whose samples are measured."""
 
-AFFGAN = merge(STEADY_GAN, {"criterion": {"rate": 1e-4, "discriminator_rate": 4e-4}})
-"""As on grass, at a quarter of its generator's rate."""
-
 NATURAL = Trainings(
     data="natural",
     rows={
         "affmse": Row("affmse", {"data": {"batch": 16}}),
-        "affgan": Row("affgan", AFFGAN, init="affmse"),
-        "affgan-z": Row("affgan", merge(AFFGAN, {"generator": {"noise_dim": 8}}), init="affmse"),
+        "affgan": Row("affgan", STEADY_GAN, init="affmse"),
+        "affgan-z": Row("affgan", merge(STEADY_GAN, {"generator": {"noise_dim": 8}}), init="affmse"),
     },
     lengths={
         "smoke": Length("natural-half", {"affmse": 4, "affgan": 2}, SMOKE),

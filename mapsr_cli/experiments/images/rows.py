@@ -70,7 +70,8 @@ STEADY_GAN: Settings = {
     "criterion": {"discriminator_steps": 2, "shift": 8, "noise_start": 0.1, "noise_end": 0.05},
     "loop": {"final_rate": 0.1},
 }
-"""AffGAN from AffMSE: `shift` against grids, noise that stays wide against streaks. Rates are a row's own."""
+"""AffGAN from AffMSE: `shift` against grids, noise that stays wide against streaks. Rates are the criterion's
+own, unless a row has others."""
 
 
 def check_same(wanted: Recipe, found: Recipe, folder: Path) -> None:

@@ -52,9 +52,9 @@ class Effort:
     slack: float
     """Half-width of the slab in levels; the rest of the half level is left to rounding."""
     farthest: float = 16.0
-    """Bound on λ as a multiple of peak · scale², which moves a pixel from black to white: of a photograph's samples, few
-    that are wrong there have a solution, and a λ that grew for ever would spoil their neighbours, too. Bounded, it is an
-    exact penalty's. Text in black and white can need more."""
+    """Bound on λ as a multiple of peak · scale², which moves a pixel from black to white: of a photograph's samples,
+    few that are wrong there have a solution, and a λ that grew for ever would spoil their neighbours, too. Bounded, it
+    is an exact penalty's. Text in black and white can need more."""
 
 
 @dataclass(frozen=True)

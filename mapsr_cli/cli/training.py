@@ -179,10 +179,13 @@ def session(request: Request) -> dict[str, Any]:
 def _again(request: Request, folder: Path) -> str:
     """The command that goes on: the recipe does not hold how this machine computes, nor what it validates on."""
     given = {"--valid": request.valid, "--device": request.device, "--precision": request.precision}
-    said = {name: str(value) for name, value in given.items() if value not in (None, "auto")}
     words = ["mapsr", "train", request.method, "--out", str(folder), "--resume"]
-    words += [word for pair in said.items() for word in pair]
-    return shlex.join(words + ["--compile"] * request.compiled)
+    for name, value in given.items():
+        if value not in (None, "auto"):
+            words += [name, str(value)]
+    if request.compiled:
+        words.append("--compile")
+    return shlex.join(words)
 
 
 def _stopped(line: str, stop: KeyboardInterrupt) -> NoReturn:

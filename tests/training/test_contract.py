@@ -113,9 +113,9 @@ def test_it_resumes_with_the_same_bits(method: str, preset: str, tmp_path: Path)
 
 
 def test_its_weights_are_a_checkpoint_that_loads(method: str, preset: str, tmp_path: Path) -> None:
-    trained = run(recipe(method, preset), tmp_path)
+    wanted, path = recipe(method, preset), tmp_path / "weights.safetensors"
+    trained = run(wanted, tmp_path)
     trained.advance()
-    path, wanted = tmp_path / "weights.safetensors", recipe(method, preset)
     export(wanted, "photos", trained.result, trained, {"psnr_y": 30.0}, path)
     if wanted.method in PRIORS:
         assert load_prior(path).kind == wanted.method
@@ -126,13 +126,14 @@ def test_its_weights_are_a_checkpoint_that_loads(method: str, preset: str, tmp_p
 
 
 def test_affine_methods_agree_with_their_input(method: str, preset: str, tmp_path: Path) -> None:
-    if recipe(method, preset).method not in AFFINE:
+    wanted = recipe(method, preset)
+    if wanted.method not in AFFINE:
         pytest.skip("promises nothing")
-    trained = run(recipe(method, preset), tmp_path)
+    trained = run(wanted, tmp_path)
     trained.advance()
     constraint = trained.result.constraint
     assert isinstance(constraint, Constraint)
-    y = next(patches(recipe(method, preset)))
+    y = next(patches(wanted))
     x = constraint.down(y)
     with torch.inference_mode():
         error = constraint.down(trained.result(x)) - x

@@ -14,7 +14,7 @@ from mapsr_cli.evaluation.kernel_figure import impulse_response
 from mapsr_cli.experiments.images.bench import Bench
 from mapsr_cli.experiments.images.figures import STYLE, Line, draw_kernel, draw_lines, picture_grid
 from mapsr_cli.experiments.images.page import effort, publish
-from mapsr_cli.experiments.images.rows import SMOKE, STEADY_GAN, Length, Row, Trainings
+from mapsr_cli.experiments.images.rows import SHORT_DISCRIMINATOR, SMOKE, STEADY_GAN, Length, Row, Trainings
 from mapsr_cli.experiments.images.scores import History, estimates, first_step, history
 from mapsr_cli.experiments.images.truths import tar_images
 from mapsr_cli.experiments.order import Order
@@ -44,13 +44,7 @@ FACES = Trainings(
         "cpu": Length(
             "faces-half",
             {"mse": 2500, "affmse": 2500, "softgan": 2500, "affgan": 2500},
-            merge(
-                SHARED,
-                {
-                    "discriminator": {"widths": (64, 128, 256, 512), "strides": (2, 2, 2, 2), "local": True},
-                    "loop": {"average": 0.995},
-                },
-            ),
+            merge(SHARED, SHORT_DISCRIMINATOR, {"loop": {"average": 0.995}}),
         ),
         "paper": Length("faces", {"mse": 100_000, "affmse": 100_000, "softgan": 100_000, "affgan": 100_000}, SHARED),
     },

@@ -10,7 +10,7 @@ from mapsr_cli.evaluation.diversity import SAMPLES, diversity
 from mapsr_cli.experiments.images.bench import Bench
 from mapsr_cli.experiments.images.figures import picture_grid
 from mapsr_cli.experiments.images.page import effort, publish
-from mapsr_cli.experiments.images.rows import SMOKE, STEADY_GAN, Length, Row, Trainings
+from mapsr_cli.experiments.images.rows import SHORT_DISCRIMINATOR, SMOKE, STEADY_GAN, Length, Row, Trainings
 from mapsr_cli.experiments.images.scores import estimates
 from mapsr_cli.experiments.images.truths import centres
 from mapsr_cli.experiments.order import Order
@@ -39,11 +39,10 @@ NATURAL = Trainings(
         "cpu": Length(
             "natural-half",
             {"affmse": 3600, "affgan": 2400},
-            {
-                "data": {"patch": (64, 64), "batch": 8},
-                "discriminator": {"widths": (64, 128, 256, 512), "strides": (2, 2, 2, 2), "local": True},
-                "loop": {"average": 0.995, "snapshots": 10},
-            },
+            merge(
+                SHORT_DISCRIMINATOR,
+                {"data": {"patch": (64, 64), "batch": 8}, "loop": {"average": 0.995, "snapshots": 10}},
+            ),
         ),
         "paper": Length("natural", {"affmse": 100_000, "affgan": 100_000}, {"data": {"batch": 16}}),
     },

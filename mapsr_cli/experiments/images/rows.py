@@ -73,6 +73,11 @@ STEADY_GAN: Settings = {
 """AffGAN from AffMSE: `shift` against grids, noise that stays wide against streaks. Rates are the criterion's
 own, unless a row has others."""
 
+SHORT_DISCRIMINATOR: Settings = {
+    "discriminator": {"widths": (64, 128, 256, 512), "strides": (2, 2, 2, 2), "local": True},
+}
+"""Of the half-width presets' discriminator the four layers with a stride, and a logit for every place."""
+
 
 def check_same(wanted: Recipe, found: Recipe, folder: Path) -> None:
     """Raise UsageError where the run in `folder`, of recipe `found`, is not the one that is wanted."""

@@ -17,6 +17,7 @@ from mapsr_cli.experiments.images.rows import Trainings, check_same
 from mapsr_cli.experiments.images.scores import score
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.training.assembly import SNAPSHOTS, WEIGHTS, make_accelerator, make_learner
+from mapsr_cli.training.data.decoding import looks_like_image
 from mapsr_cli.training.journal import CsvJournal
 from mapsr_cli.training.moments import moments, read_estimator
 from mapsr_cli.training.session import RECIPE, Plan, conduct, open_plan, tasks_of
@@ -40,7 +41,12 @@ class Bench:
         row = self.trainings.rows[name]
         recipe = self.trainings.recipe(name, self.order.budget, self.order.seed, self.runs)
         init = None if row.init is None else self.weights(row.init)
-        return Plan(recipe, self.runs / name, str(self.order.find(self.trainings.data)), init)
+        return Plan(recipe, self.runs / name, str(self._images(name)), init)
+
+    def _images(self, name: str) -> Path:
+        """What the row trains on: the folder, or a list beside its own folder where it leaves some of it out."""
+        everything = self.order.find(self.trainings.data)
+        return self.runs / f"{name}.txt" if self.trainings.rows[name].without else everything
 
     def train(self, *names: str) -> None:
         """Train rows to their end, after those that they start from or follow; finished ones are left alone.
@@ -49,17 +55,25 @@ class Bench:
         """
         for name in names:
             plan = self.plan(name)
-            _check(plan, self.trainings.data)
+            _check(plan, f"{name}.txt" if self.trainings.rows[name].without else self.trainings.data)
             if self._steps(name) < (plan.recipe.loop.steps or 0):
                 self._train(name, plan)
 
     def _train(self, name: str, plan: Plan) -> None:
         row = self.trainings.rows[name]
         self.train(*(before for before in (row.init, row.prior) if before is not None))
+        if row.without:
+            self._list_images(name)
         torch.set_flush_denormal(True)
         watch = partial(self.order.watch, name)
         run, data = open_plan(plan, make_accelerator("auto", "auto"), watch)
         conduct(run, data, tasks_of(plan, run, watch, [CsvJournal(plan.folder, run.step)]))
+
+    def _list_images(self, name: str) -> None:
+        folder, without = self.order.find(self.trainings.data), self.trainings.rows[name].without
+        images = [p for p in sorted(folder.iterdir()) if looks_like_image(p.name) and p.name not in without]
+        self.runs.mkdir(parents=True, exist_ok=True)
+        self._images(name).write_text("".join(f"{p.resolve()}\n" for p in images), "utf-8")
 
     def weights(self, name: str) -> Path:
         """The row's averaged weights."""

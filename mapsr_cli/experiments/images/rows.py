@@ -21,6 +21,8 @@ class Row:
     """The row whose weights it starts from."""
     prior: str | None = None
     """The row whose snapshots it follows."""
+    without: tuple[str, ...] = ()
+    """Images in the folder that it does not train on, by file name."""
 
 
 @dataclass(frozen=True)

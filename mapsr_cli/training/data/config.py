@@ -34,6 +34,8 @@ class DataConfig:
     """Decoded images kept in memory by each process, in MiB: the first to be used, until it is full."""
     augment: bool = True
     """Flips and quarter turns (flips and half turns where a patch is not square)."""
+    upright: bool = False
+    """Of those only left and right exchanged: for images whose top is always up, such as faces."""
     tint: float = 0.0
     """Each colour of a patch is brought to a random range that leaves up to this share of 0 … 255 (below ½) free at
     each end, so that few images show more light and more hues. Nothing is clipped."""
@@ -43,6 +45,9 @@ class DataConfig:
     gamma: float = 1.0
     """Each patch's values v in [0, 1] become v^γ, γ drawn by equal ratios from 1/gamma to gamma (at least 1:
     none), before any tint: so that few images show bright and dark places with all their contrast."""
+    contrast: float = 1.0
+    """Each patch's distances from its mean, colour by colour, are multiplied by a factor drawn by equal ratios from 1
+    to this (at least 1: none), after gamma, and clipped: so that few images show more contrast than they have."""
     shuffle: int = 512
     """Samples of tar shards that are read, shuffled and served together, at least 16. Up to three times as many are in
     memory, as they are encoded."""
@@ -63,6 +68,8 @@ class DataConfig:
             raise UsageError(f"desaturate = {self.desaturate}", "from 0, as it is, to 1, up to grey")
         if not 1 <= self.gamma < math.inf:
             raise UsageError(f"gamma = {self.gamma}", "at least 1, which leaves levels as they are")
+        if not 1 <= self.contrast < math.inf:
+            raise UsageError(f"contrast = {self.contrast}", "at least 1, which leaves levels as they are")
         if self.shuffle < 16:
             raise UsageError(f"shuffle = {self.shuffle}", "16 samples or more, or a few damaged ones could end the run")
 

@@ -26,7 +26,7 @@ def needs_padding(size: tuple[int, int], patch: tuple[int, int]) -> bool:
 
 
 def random_patch(image: Decoded, config: DataConfig, rng: np.random.Generator) -> Pixels:
-    """[C, *patch] levels of an image: random crop, one of eight orientations (four if not square), colour, gamma, tint.
+    """[C, *patch] levels of an image: random crop, orientation and colours, as `config` says.
 
     Along a side that is too short the image is mirrored as A's border is: half-sample symmetric.
     """
@@ -36,14 +36,16 @@ def random_patch(image: Decoded, config: DataConfig, rng: np.random.Generator) -
     pixels = crop(image, top, left, (rows, columns))
     if needs_padding((rows, columns), patch):
         pixels = np.pad(pixels, [(0, 0), (0, patch[0] - rows), (0, patch[1] - columns)], mode="symmetric")
-    pixels = _turned(pixels, rng) if config.augment else pixels
+    pixels = _turned(pixels, config.upright, rng) if config.augment else pixels
     pixels = _faded(pixels, config.desaturate, rng) if config.desaturate else pixels
     pixels = _toned(pixels, config.gamma, rng) if config.gamma > 1 else pixels
+    pixels = _steepened(pixels, config.contrast, rng) if config.contrast > 1 else pixels
     return _tinted(pixels, config.tint, rng) if config.tint else pixels
 
 
-def _turned(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    upside_down, mirrored, transposed = rng.random(3) < 0.5
+def _turned(pixels: Pixels, upright: bool, rng: np.random.Generator) -> Pixels:
+    """One of eight orientations (four if not square); if `upright`, one of two."""
+    upside_down, mirrored, transposed = rng.random(3) < (0.5 * np.array([not upright, True, not upright]))
     if upside_down:
         pixels = pixels[:, ::-1]
     if mirrored:
@@ -61,6 +63,13 @@ def _toned(pixels: Pixels, gamma: float, rng: np.random.Generator) -> Pixels:
     """Every level, as a share of 255, to the power γ: from 1/gamma, brighter, to gamma, darker."""
     table = 255 * np.linspace(0.0, 1.0, 256) ** float(gamma ** rng.uniform(-1, 1))
     return table.round().astype(np.uint8)[pixels]
+
+
+def _steepened(pixels: Pixels, contrast: float, rng: np.random.Generator) -> Pixels:
+    """Distances from each colour's mean times a factor from 1 to contrast, clipped."""
+    mean = pixels.mean(axis=(1, 2), keepdims=True)
+    steeper: Pixels = (mean + contrast ** rng.random() * (pixels - mean)).round().clip(0, 255).astype(np.uint8)
+    return steeper
 
 
 def _tinted(pixels: Pixels, tint: float, rng: np.random.Generator) -> Pixels:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from mapsr_cli.experiments.images.bench import Bench
 from mapsr_cli.experiments.images.faces import FACES, PROJECTIONS
 from mapsr_cli.experiments.images.grass import GRASS
 from mapsr_cli.experiments.images.natural import NATURAL
-from mapsr_cli.experiments.images.rows import Trainings
+from mapsr_cli.experiments.images.rows import Row, Trainings
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.training.loop import Status
 from mapsr_cli.training.recipe import make_recipe
@@ -23,6 +24,10 @@ Orders = Callable[..., Order]
 
 class Stopped(Exception):  # noqa: N818
     """As if the power went."""
+
+
+def never(name: str, status: Status) -> None:
+    raise Stopped
 
 
 def test_a_row_is_trained_once_and_goes_on_where_it_stopped(order: Orders, tmp_path: Path) -> None:
@@ -80,6 +85,17 @@ def test_another_training_in_its_place_is_refused(
     (plan.folder / "recipe.json").write_text(json.dumps({**told, "data": "elsewhere/train.tar"}))
     with pytest.raises(UsageError, match=complaint):
         bench.train("affmse")
+
+
+def test_images_left_out_are_not_trained_on(order: Orders, data: Path) -> None:
+    first, *others = sorted((data / "grass" / "train").iterdir())
+    part = replace(GRASS, rows={"affmse": Row("affmse", without=(first.name,))})
+    Bench(part, order()).train("affmse")
+    bench = Bench(part, order(watch=never))
+    bench.train("affmse")  # done already
+    assert Path(bench.plan("affmse").location).read_text().splitlines() == [str(p.resolve()) for p in others]
+    with pytest.raises(UsageError, match=r"holds a training on .*affmse\.txt, not on grass/train"):
+        Bench(GRASS, order(watch=never)).train("affmse")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,14 @@ def test_oblong_patches_keep_their_shape() -> None:
     assert seen.keys() == {image[:, ::v, ::h].tobytes() for v in (1, -1) for h in (1, -1)}
 
 
+def test_upright_images_are_only_mirrored() -> None:
+    image, rng = numbered(4, 4), np.random.default_rng(0)
+    patches = [random_patch(image, DataConfig(patch=(4, 4), upright=True), rng) for _ in range(400)]
+    seen = Counter(patch.tobytes() for patch in patches)
+    assert seen.keys() == {image.tobytes(), image[:, :, ::-1].tobytes()}
+    assert min(seen.values()) > 150
+
+
 def test_every_crop_alike() -> None:
     image = numbered(5, 6)
     seen = drawn(image, (3, 4), False, 3000)
@@ -111,6 +119,29 @@ def test_gammas_are_drawn_by_equal_ratios_and_keep_the_ends() -> None:
 def test_a_gamma_is_at_least_one(gamma: float) -> None:
     with pytest.raises(UsageError, match="gamma"):
         DataConfig(gamma=gamma)
+
+
+def test_contrast_is_raised_by_equal_ratios_about_each_colours_mean() -> None:
+    image = np.random.default_rng(1).integers(100, 140, (3, 16, 16), np.uint8)
+    rng, config = np.random.default_rng(0), DataConfig(patch=(16, 16), augment=False, contrast=2)
+    seen = np.stack([random_patch(image, config, rng) for _ in range(1000)]).astype(float)
+    assert np.abs(seen.mean(axis=(2, 3)) - image.mean(axis=(1, 2))).max() < 0.5
+    factors = seen.std(axis=(2, 3)) / image.std(axis=(1, 2))
+    assert np.ptp(factors, axis=1).max() < 0.05  # all colours alike
+    assert (round(factors.min(), 1), round(factors.max(), 1)) == (1.0, 2.0)
+    assert abs(np.log2(factors).mean() - 0.5) < 0.03
+
+
+def test_contrast_beyond_the_range_is_clipped() -> None:
+    ends = np.broadcast_to(np.array([0, 255], np.uint8), (1, 16, 2)).repeat(8, axis=2)
+    config = DataConfig(patch=(16, 16), augment=False, contrast=2)
+    assert (random_patch(ends, config, np.random.default_rng(0)) == ends).all()
+
+
+@pytest.mark.parametrize("contrast", [0.9, float("inf"), float("nan")])
+def test_a_contrast_is_at_least_one(contrast: float) -> None:
+    with pytest.raises(UsageError, match="contrast"):
+        DataConfig(contrast=contrast)
 
 
 def test_how_small_is_too_small() -> None:

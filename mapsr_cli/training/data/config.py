@@ -36,6 +36,9 @@ class DataConfig:
     """Flips and quarter turns (flips and half turns where a patch is not square)."""
     upright: bool = False
     """Of those only left and right exchanged: for images whose top is always up, such as faces."""
+    shrink: float = 1.0
+    """Each crop is reduced by a factor drawn by equal ratios from 1 to this (at least 1: none), or to how much larger
+    than a patch its image is: large photographs have sharper edges, and small ones less of JPEG, from farther away."""
     tint: float = 0.0
     """Each colour of a patch is brought to a random range that leaves up to this share of 0 … 255 (below ½) free at
     each end, so that few images show more light and more hues. Nothing is clipped."""
@@ -62,6 +65,8 @@ class DataConfig:
             raise UsageError(f"{self.colours} colours", "3 for RGB, 1 for grey")
         if min(self.workers, self.cache_mb, self.seed) < 0:
             raise UsageError("workers, cache_mb and seed cannot be negative")
+        if not 1 <= self.shrink < math.inf:
+            raise UsageError(f"shrink = {self.shrink}", "at least 1, which leaves sizes as they are")
         if not 0 <= self.tint < 0.5:
             raise UsageError(f"tint = {self.tint}", "at least 0 and less than 0.5, so that some contrast is left")
         if not 0 <= self.desaturate <= 1:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from PIL import Image
 
 from mapsr_cli.training.data.config import DataConfig
 from mapsr_cli.training.data.counts import Ledger
@@ -26,21 +27,36 @@ def needs_padding(size: tuple[int, int], patch: tuple[int, int]) -> bool:
 
 
 def random_patch(image: Decoded, config: DataConfig, rng: np.random.Generator) -> Pixels:
-    """[C, *patch] levels of an image: random crop, orientation and colours, as `config` says.
+    """[C, *patch] levels of an image: random crop, size, orientation and colours, as `config` says.
 
     Along a side that is too short the image is mirrored as A's border is: half-sample symmetric.
     """
     (height, width), patch = size_of(image), config.patch
-    rows, columns = min(height, patch[0]), min(width, patch[1])
+    wanted = _larger(patch, (height, width), config.shrink, rng) if config.shrink > 1 else patch
+    rows, columns = min(height, wanted[0]), min(width, wanted[1])
     top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
     pixels = crop(image, top, left, (rows, columns))
     if needs_padding((rows, columns), patch):
         pixels = np.pad(pixels, [(0, 0), (0, patch[0] - rows), (0, patch[1] - columns)], mode="symmetric")
+    pixels = _resized(pixels, patch) if wanted != patch else pixels
     pixels = _turned(pixels, config.upright, rng) if config.augment else pixels
     pixels = _faded(pixels, config.desaturate, rng) if config.desaturate else pixels
     pixels = _toned(pixels, config.gamma, rng) if config.gamma > 1 else pixels
     pixels = _steepened(pixels, config.contrast, rng) if config.contrast > 1 else pixels
     return _tinted(pixels, config.tint, rng) if config.tint else pixels
+
+
+def _larger(patch: tuple[int, int], size: tuple[int, int], shrink: float, rng: np.random.Generator) -> tuple[int, int]:
+    """What becomes a patch when reduced by a random factor, at most `shrink` and what the image's size allows."""
+    room = min(n / p for n, p in zip(size, patch, strict=True))
+    factor = max(min(shrink, room), 1.0) ** rng.random()
+    return round(patch[0] * factor), round(patch[1] * factor)
+
+
+def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """By Pillow's bicubic filter, which is as wide as the reduction: fine texture is averaged, not aliased."""
+    planes = [Image.fromarray(plane).resize(size[::-1], Image.Resampling.BICUBIC) for plane in pixels]
+    return np.stack([np.asarray(plane) for plane in planes])
 
 
 def _turned(pixels: Pixels, upright: bool, rng: np.random.Generator) -> Pixels:

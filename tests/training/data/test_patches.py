@@ -58,6 +58,40 @@ def test_short_sides_are_mirrored() -> None:
     assert drawn(numbered(3, 9), (5, 4), False, 300).total() == 300
 
 
+@pytest.mark.parametrize(("size", "most"), [((64, 96), 3), ((20, 200), 1.25)])
+def test_reductions_are_drawn_by_equal_ratios_as_far_as_the_image_goes(size: tuple[int, int], most: float) -> None:
+    columns = np.linspace(40, 200, size[1])
+    image = np.broadcast_to(columns.round().astype(np.uint8), (3, *size))
+    rng, config = np.random.default_rng(0), DataConfig(patch=(16, 16), augment=False, shrink=3)
+    seen = np.stack([random_patch(image, config, rng) for _ in range(1000)]).astype(float)
+    assert seen.shape == (1000, 3, 16, 16)
+    slopes = (seen[..., 12] - seen[..., 3]).mean(axis=(1, 2)) / 9
+    factors = slopes / (columns[1] - columns[0])
+    assert abs(factors.max() - most) < 0.15
+    assert abs(factors.min() - 1) < 0.15
+    assert abs(np.log(factors).mean() - np.log(most) / 2) < 0.03
+
+
+def test_reduced_texture_is_averaged() -> None:
+    board = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    rng, config = np.random.default_rng(0), DataConfig(patch=(16, 16), augment=False, shrink=4)
+    spreads = [random_patch(board[None], config, rng).std() for _ in range(200)]
+    assert min(spreads) < 3
+    assert max(spreads) > 100
+
+
+def test_images_no_larger_than_a_patch_are_not_reduced() -> None:
+    image, config = numbered(16, 12), DataConfig(patch=(16, 16), augment=False, shrink=2)
+    (only,) = {random_patch(image, config, np.random.default_rng(k)).tobytes() for k in range(20)}
+    assert only == np.pad(image, [(0, 0), (0, 0), (0, 4)], mode="symmetric").tobytes()
+
+
+@pytest.mark.parametrize("shrink", [0.9, float("inf"), float("nan")])
+def test_nothing_is_enlarged(shrink: float) -> None:
+    with pytest.raises(UsageError, match="shrink"):
+        DataConfig(shrink=shrink)
+
+
 def test_tints_keep_the_order_of_levels_and_clip_none() -> None:
     ramp = np.stack(3 * [np.arange(256, dtype=np.uint8).reshape(16, 16)])
     rng, config = np.random.default_rng(0), DataConfig(patch=(16, 16), augment=False, tint=0.3)

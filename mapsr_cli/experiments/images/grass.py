@@ -43,25 +43,25 @@ AFFGAN = merge(
 """Without `shift`, or from a fresh generator, it ended in grids, as on bright grass without `gamma`; without
 `desaturate`, in a blur on grey grass; without `contrast`, or with narrower noise, in less texture than there is."""
 
-BLADELESS = (
+SOFT = (
     "acg_Grass001_1K-JPG_Color.jpg",
     "nexuiz_mudground02_drygrass.png",
     "stk_textures_grass2.jpg",
     "ufo_tex_mattn_grass003.jpg",
 )
-"""Moss, mud and lawns from afar, a third of all patches: they hide from an LR image how much texture grass has."""
+"""Out of focus or blurred, a third of all patches: they hide from an LR image how much fine texture grass has."""
 
 GRASS = Trainings(
     data="grass/train",
     rows={
         "affmse": Row("affmse"),
-        "affgan": Row("affgan", AFFGAN, init="affmse", without=BLADELESS),
+        "affgan": Row("affgan", AFFGAN, init="affmse", without=SOFT),
         "denoiser": Row("denoiser", {"data": {"batch": 8}, "loop": {"snapshots": 8}}),
         "affdg": Row("affdg", prior="denoiser"),
         "density": Row("density", {"data": {"batch": 8}, "loop": {"snapshots": 8}, "criterion": {"rate": 3e-3}}),
         "affll": Row("affll", {"data": {"batch": 8}}, prior="density"),
         "affgan-nonoise": Row(
-            "affgan", merge(AFFGAN, {"criterion": {"noise": "none"}}), init="affmse", without=BLADELESS
+            "affgan", merge(AFFGAN, {"criterion": {"noise": "none"}}), init="affmse", without=SOFT
         ),
     },
     lengths={

@@ -28,11 +28,8 @@ WATCHED = 100
 SHOWN = 6
 """Faces of Figure 4."""
 
-SHARED: Settings = {"data": {"batch": 16}, "loop": {"snapshots": 20}}
+SHARED: Settings = {"data": {"batch": 16, "upright": True}, "loop": {"snapshots": 20}}
 """Of all but the smallest budget."""
-
-UPRIGHT = merge(SHARED, {"data": {"upright": True}})
-"""Of Table 2 and Figure 4. Figure 2 compares rows that were trained in all orientations."""
 
 FACES_GAN = merge(STEADY_GAN, {"criterion": {"rate": 4e-5, "muon_rate": 0.0, "noise_start": 0.05, "noise_end": 0.03}})
 """With wider noise D is at chance, and sees no grid on a plain background. Muon, which budget `cpu` gives to the
@@ -52,7 +49,7 @@ FACES = Trainings(
             "faces-half",
             {"mse": 5500, "affmse": 5500, "softgan": 2500, "affgan": 2500},
             merge(
-                UPRIGHT,
+                SHARED,
                 SHORT_DISCRIMINATOR,
                 {
                     "criterion": {"muon_rate": 2e-3},
@@ -61,7 +58,7 @@ FACES = Trainings(
                 },
             ),
         ),
-        "paper": Length("faces", {"mse": 100_000, "affmse": 100_000, "softgan": 100_000, "affgan": 100_000}, UPRIGHT),
+        "paper": Length("faces", {"mse": 100_000, "affmse": 100_000, "softgan": 100_000, "affgan": 100_000}, SHARED),
     },
 )
 """Of Table 2 and Figure 4."""

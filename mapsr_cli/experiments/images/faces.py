@@ -79,7 +79,8 @@ PROJECTIONS = Trainings(
         "paper": Length("faces", {"mse": 100_000, "affmse": 100_000}, SHARED),
     },
 )
-"""Of Figure 2, six rows: shorter than Table 2's at budget `cpu`, so that all of them take an hour of one core."""
+"""Of Figure 2, six rows: shorter than Table 2's at budget `cpu`, so that all of them take an hour of one core in
+float32."""
 
 COLOURS = {
     "none": ("#3d3d3d", "-"),

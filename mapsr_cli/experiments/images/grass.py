@@ -60,9 +60,7 @@ GRASS = Trainings(
         "affdg": Row("affdg", prior="denoiser"),
         "density": Row("density", {"data": {"batch": 8}, "loop": {"snapshots": 8}, "criterion": {"rate": 3e-3}}),
         "affll": Row("affll", {"data": {"batch": 8}}, prior="density"),
-        "affgan-nonoise": Row(
-            "affgan", merge(AFFGAN, {"criterion": {"noise": "none"}}), init="affmse", without=SOFT
-        ),
+        "affgan-nonoise": Row("affgan", merge(AFFGAN, {"criterion": {"noise": "none"}}), init="affmse", without=SOFT),
     },
     lengths={
         "smoke": Length(

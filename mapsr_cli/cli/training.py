@@ -139,7 +139,7 @@ def session(request: Request) -> dict[str, Any]:
     need_extra("accelerate", "train")
     import torch
 
-    from mapsr_cli.training.assembly import make_accelerator
+    from mapsr_cli.training.assembly import leave, make_accelerator
     from mapsr_cli.training.journal import journal_kinds
     from mapsr_cli.training.loop import Interrupted
     from mapsr_cli.training.session import conduct, open_plan, tasks_of
@@ -154,12 +154,15 @@ def session(request: Request) -> dict[str, Any]:
         try:
             run, data = open_plan(made, accelerator, watch, request.compiled)
         except Interrupted as stop:
-            _stopped("stopped and saved in the first stage, the prior; the same command goes on with it", stop)
+            leave(accelerator)
+            _stopped("stopped and saved in the first stage; the same command goes on with it", stop)
         before = run.seconds
         journals: list[Journal] = [kind(made.folder, run.step) for kind in kinds] if main else []
         try:
             figures = conduct(run, data, tasks_of(made, run, watch, journals, validation))
+            leave(accelerator)
         except Interrupted as stop:
+            leave(accelerator)
             _stopped(f"stopped and saved at step {run.step}; go on with: {_again(request, made.folder)}", stop)
     if skipped := data.report.corrupt + data.report.small:
         say(f"{skipped} of {data.report.found} images were left out: damaged, or too small for a patch")

@@ -28,6 +28,8 @@ class Batch:
 
     x: Tensor
     y: Tensor
+    target: Tensor
+    """What an estimate should be: y, or y mixed with a teacher's estimate."""
 
 
 @dataclass(eq=False)
@@ -91,6 +93,8 @@ class Criterion(ABC):
     Config: ClassVar[type[CriterionConfig]] = CriterionConfig
     needs: ClassVar[Judge] = "nothing"
     """What `judge` is: a discriminator to train, or `Snapshots` of a prior that is trained already."""
+    paired: ClassVar[bool] = False
+    """Whether an estimate is compared with the very image that x came from, for which a teacher may stand in."""
 
     def __init__(self, config: CriterionConfig, judge: nn.Module | None = None) -> None:
         self.config = config
@@ -99,7 +103,7 @@ class Criterion(ABC):
     def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
         """The generator's objective for ŷ [N, C, H, W], with gradient, and what to report.
 
-        `truth` is the HR image that x came from: only MSE and MAE look at it pair by pair.
+        `truth` is the HR image that x came from, or near it (`Batch.target`): only MSE and MAE look at it pair by pair.
         """
 
     def prepare(self, stage: Stage, sample: Callable[[], tuple[Tensor, Tensor]]) -> Report:

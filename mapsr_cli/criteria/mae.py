@@ -1,5 +1,7 @@
 """Mean absolute error, the empirical risk of eqn (1) with a robust ℓ."""
 
+from typing import ClassVar
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -8,6 +10,8 @@ from mapsr_cli.criteria.base import Criterion, Report
 
 class MAE(Criterion):
     """ℓ = mean |y − ŷ|: its best estimate is the posterior's median, pixel by pixel. It learns faster than MSE."""
+
+    paired: ClassVar = True
 
     def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
         """Mean absolute error over pixels."""

@@ -1,5 +1,7 @@
 """Mean squared error, the empirical risk of eqn (1)."""
 
+from typing import ClassVar
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -8,6 +10,8 @@ from mapsr_cli.criteria.base import Criterion, Report
 
 class MSE(Criterion):
     """ℓ = mean (y − ŷ)²: its best estimate is the posterior's mean."""
+
+    paired: ClassVar = True
 
     def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
         """Mean squared error over pixels."""

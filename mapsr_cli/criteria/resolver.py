@@ -8,6 +8,10 @@ from torch import Tensor, nn
 from mapsr_cli.criteria.base import Batch, Criterion, Learner, Player, Report, Stage, State
 from mapsr_cli.criteria.constraints import Constraint
 from mapsr_cli.networks import noise_dim_of
+from mapsr_cli.operators import to_levels
+
+PEAK = 255
+"""Of the files that `rounded` LR images are like."""
 
 
 class Estimator(nn.Module):
@@ -33,11 +37,20 @@ class Estimator(nn.Module):
         return estimate
 
 
+def lr_patches(y: Tensor, constraint: Constraint, rounded: bool) -> Tensor:
+    """A y [N, C, h, w]; if `rounded`, as 8-bit files have it: clipped to [0, 1], in whole levels."""
+    x = constraint.down(y)
+    return to_levels(x * PEAK, PEAK) / PEAK if rounded else x
+
+
 class SuperResolver(Learner):
     """A generator under a constraint and a criterion."""
 
-    def __init__(self, estimator: Estimator, criterion: Criterion) -> None:
-        self.criterion = criterion
+    def __init__(self, estimator: Estimator, criterion: Criterion, rounded: bool = False, taught: float = 0.0) -> None:
+        """`rounded`: see `lr_patches`. `taught`: a teacher's share of the target; above 0, draws are [N, 2C, H, W],
+        HR patches and behind them the teacher's estimates.
+        """
+        self.criterion, self.rounded, self.taught = criterion, rounded, taught
         self.generator = Player(estimator, criterion.config.optimiser(estimator))
 
     @property
@@ -57,9 +70,12 @@ class SuperResolver(Learner):
         return self.criterion.modules()
 
     def batch(self, stage: Stage) -> Batch:
-        """Fresh HR patches and their LR twins."""
-        y = stage.draw()
-        return Batch(self.constraint.down(y), y)
+        """Fresh HR patches, their LR twins, and what is learnt from them."""
+        y = target = stage.draw()
+        if self.taught:
+            y, estimate = y.chunk(2, dim=1)
+            target = y.lerp(estimate, self.taught)
+        return Batch(lr_patches(y, self.constraint, self.rounded), y, target)
 
     def step(self, stage: Stage) -> Report:
         """Train what judges, then the generator."""
@@ -73,7 +89,7 @@ class SuperResolver(Learner):
         def objective() -> tuple[Tensor, Report]:
             batch = self.batch(stage)
             estimate = self.generator.network(batch.x)
-            loss, report = self.criterion.loss(estimate, batch.y, stage.progress)
+            loss, report = self.criterion.loss(estimate, batch.target, stage.progress)
             penalty = self.constraint.penalty(estimate, batch.x)
             if penalty is None:
                 return loss, report

@@ -1,6 +1,7 @@
 """From a recipe to a run: networks, constraint, criterion, data, device."""
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import architecture_of, build, noise_dim_of
 from mapsr_cli.operators import ConvPinv, Kernel, random_kernels, solve_pinv
-from mapsr_cli.training.data import Data, open_data
+from mapsr_cli.training.data import Data, open_data, open_lessons
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.recipe import ConstraintConfig, Recipe, criterion_config
 from mapsr_cli.training.run import Run
@@ -31,6 +32,8 @@ PINV = ".pinv.safetensors"
 SNAPSHOTS = "snapshots"
 NOISE_AT_FIRST = 0.1
 """Weights of the noise in a network that starts from a deterministic one, as a share of fresh ones."""
+LETTING_GO = 1.0
+"""Seconds; what has to be done in them takes microseconds on a processor that is free."""
 PRECISIONS = {"auto": "no", "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -48,6 +51,19 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
     return Accelerator(cpu=kind == "cpu", mixed_precision=mixed)
 
 
+def leave(accelerator: Accelerator) -> None:
+    """Before this process ends, in all processes: take down what joins them.
+
+    gloo's threads need Python's lock to let go of the tensors that were sent last. A process that ends meanwhile is
+    aborted (pytorch issue 190489), and one that takes the group down holds the lock while it waits for them. Nothing
+    tells when they are done, so they get a moment in which nobody holds it.
+    """
+    if accelerator.num_processes > 1:
+        accelerator.wait_for_everyone()
+        time.sleep(LETTING_GO)
+        accelerator.end_training()
+
+
 def make_learner(recipe: Recipe, snapshots: Snapshots | None = None, init: Path | None = None) -> Learner:
     """What the recipe trains, freshly initialised from its seed, or from the weights in `init`."""
     torch.manual_seed(recipe.loop.seed)
@@ -62,7 +78,8 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None, init: Path 
         _start_from(generator, load_model(init).network, init)
     judge = build(recipe["discriminator"]) if row.criterion.needs == "discriminator" else snapshots
     estimator = Estimator(generator, make_constraint(recipe))
-    return SuperResolver(estimator, row.criterion(criterion_config(recipe), judge))
+    criterion = row.criterion(criterion_config(recipe), judge)
+    return SuperResolver(estimator, criterion, recipe["kernel"].rounded, recipe.taught)
 
 
 def _start_from(network: nn.Module, given: nn.Module, path: Path) -> None:
@@ -115,9 +132,14 @@ def _kernels(config: ConstraintConfig, kernel: Kernel) -> Tensor:
 
 
 def open_run(
-    recipe: Recipe, folder: Path, location: str, learner: Learner, accelerator: Accelerator
+    recipe: Recipe,
+    folder: Path,
+    location: str,
+    learner: Learner,
+    accelerator: Accelerator,
+    lessons: Path | None = None,
 ) -> tuple[Run, Data]:
-    """A run in `folder`, where it stopped if it was there before, fed from `location`."""
+    """A run in `folder`, where it stopped if it was there before, fed from `location`, or from a folder of lessons."""
     engine = Engine(recipe.loop, accelerator)
     run = Run(folder, learner, engine, recipe.loop)
     run.resume()
@@ -125,7 +147,8 @@ def open_run(
     if recipe["data"].batch % parts:
         raise UsageError(f"a batch of {recipe['data'].batch} cannot be split into {parts} parts")
     config = replace(recipe["data"], batch=recipe["data"].batch // parts)
-    data = open_data(location, config, accelerator.process_index, accelerator.num_processes)
+    place = accelerator.process_index, accelerator.num_processes
+    data = open_data(location, config, *place) if lessons is None else open_lessons(lessons, config, *place)
     engine.feed(data.batches(engine.drawn))
     return run, data
 

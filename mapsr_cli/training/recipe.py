@@ -28,6 +28,8 @@ class KernelConfig:
     """HR pixels per LR pixel."""
     sigma: float | None = None
     """Standard deviation of a Gaussian, in HR pixels."""
+    rounded: bool = False
+    """Learn from A y as an 8-bit file has it, clipped and rounded, rather than from A y itself. For images."""
 
     def make(self) -> Kernel:
         """The kernel."""
@@ -61,6 +63,24 @@ class PriorConfig:
 
 
 @dataclass(frozen=True)
+class TeacherConfig:
+    """Distillation: whose estimates are part of what MSE and MAE compare with."""
+
+    weights: str | None = None
+    """A model for the same A, by name or path; none: y is all there is to learn."""
+    share: float = 0.5
+    """The target is (1 − share) · y + share · estimate."""
+    patches: int = 8192
+    """Patches that it estimates beforehand; the run draws from these alone."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise UsageError(f"a teacher's share of {self.share}", "above 0, at most 1")
+        if self.patches < 1:
+            raise UsageError(f"a teacher of {self.patches} patches")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides what a run computes, but the data themselves."""
 
@@ -80,6 +100,12 @@ class Recipe:
         found = self.sections["loop"]
         assert isinstance(found, LoopConfig)
         return found
+
+    @property
+    def taught(self) -> float:
+        """The teacher's share of what is learnt; 0 without one."""
+        teacher = self.sections.get("teacher")
+        return teacher.share if isinstance(teacher, TeacherConfig) and teacher.weights is not None else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `make_recipe(method, preset, sections)` makes the same recipe of them."""
@@ -119,6 +145,8 @@ def _sections(method: str, preset: Preset) -> dict[str, Any]:
     }
     if row.constraint != "none":
         sections["constraint"] = ConstraintConfig()
+    if row.criterion.paired:
+        sections["teacher"] = TeacherConfig()
     if row.criterion.needs != "nothing":
         sections[row.criterion.needs] = getattr(preset, row.criterion.needs)
     if row.criterion.needs in PRIORS:

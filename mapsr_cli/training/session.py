@@ -13,6 +13,7 @@ from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.errors import UsageError
 from mapsr_cli.training.assembly import WEIGHTS, export, make_learner, open_run, snapshot_keeper
 from mapsr_cli.training.data import Data
+from mapsr_cli.training.distillation import lessons
 from mapsr_cli.training.journal import Journal
 from mapsr_cli.training.loop import Tasks, Watch, train
 from mapsr_cli.training.priors import prior_snapshots
@@ -83,7 +84,8 @@ def open_plan(
     if compiled:
         for _, player in learner.players():
             player.bare.compile()
-    run, data = open_run(recipe, plan.folder, plan.location, learner, accelerator)
+    taught = lessons(recipe, plan.location, plan.folder.parent, accelerator, watch)
+    run, data = open_run(recipe, plan.folder, plan.location, learner, accelerator, taught)
     if accelerator.is_main_process:
         plan.write()
     return run, data

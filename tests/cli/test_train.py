@@ -106,6 +106,24 @@ def test_a_guided_method_trains_its_prior_once(mapsr: Mapsr, tmp_path: Path) -> 
     assert [path.stat().st_mtime_ns for path in kept] == times
 
 
+def test_a_student_learns_from_a_teacher(mapsr: Mapsr, photos: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """All of the target is the teacher's: the student, which begins at A⁺x, comes nearer to it."""
+    common = ["--data", photos, "--log", "csv", *SMALL]
+    common += ["--set", f"teacher.weights={tiny_model}", "--set", "teacher.patches=12", "--set", "teacher.share=1"]
+    done = mapsr("train", "affmse", "--out", tmp_path / "whole", "--steps", 40, *common)
+    assert done.code == 0, done.stderr
+    losses = [float(value) for _, name, value in read_metrics(tmp_path / "whole") if name == "loss"]
+    assert losses[-1] < 0.8 * losses[0]
+    (folder,) = (tmp_path / "lessons").iterdir()
+    assert len(list(folder.iterdir())) == 6
+    parts = tmp_path / "parts"
+    assert mapsr("train", "affmse", "--out", parts, "--steps", 20, *common).code == 0
+    assert mapsr("train", "affmse", "--out", parts, "--resume", "--steps", 40, "--log", "csv").code == 0
+    assert list((tmp_path / "lessons").iterdir()) == [folder]
+    lost = mapsr("train", "affmse", "--out", tmp_path / "no", "--steps", 1, *common, "--set", "teacher.weights=nobody")
+    assert (lost.code, "no model" in lost.stderr) == (1, True), lost.stderr
+
+
 @pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_bits(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
     """`kill -9` somewhere after a checkpoint, then --resume: the weights of a run that nobody disturbed."""

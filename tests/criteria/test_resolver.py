@@ -61,6 +61,32 @@ def test_what_a_criterion_is_lent() -> None:
     assert float(report["penalty"]) > 0
 
 
+def test_lr_patches_as_files_have_them() -> None:
+    """`rounded`: whole levels of 0 … 255, within half a level of A y, and clipped where A overshoots."""
+    y = torch.zeros(1, 3, 16, 16)
+    y[..., 6:] = 1  # an edge: bicubic overshoots
+    exact, rounded = (
+        SuperResolver(Estimator(generator(), Affine(KERNEL)), Watches(), rounded=told).batch(Rehearsal(lambda: y)).x
+        for told in (False, True)
+    )
+    assert exact.min() < 0
+    assert exact.max() > 1
+    levels = rounded * 255
+    assert torch.allclose(levels, levels.round(), atol=1e-4)
+    assert (rounded - exact.clamp(0, 1)).abs().max() <= 0.5 / 255 + 1e-6
+    assert not torch.equal(rounded, exact)
+
+
+def test_a_teacher_stands_in_for_part_of_the_image() -> None:
+    """Draws hold y and the teacher's estimate; x is A y, the target between the two."""
+    y, estimate = images(2, 1, 3, 16, 16)
+    method = SuperResolver(Estimator(generator(), Affine(KERNEL)), Watches(), taught=0.25)
+    batch = method.batch(Rehearsal(lambda: torch.cat([y, estimate], dim=1)))
+    assert torch.equal(batch.y, y)
+    assert torch.allclose(batch.x, method.constraint.down(y))
+    assert torch.allclose(batch.target, 0.75 * y + 0.25 * estimate)
+
+
 class Indifferent(Criterion):
     """Any estimate will do."""
 

@@ -15,6 +15,7 @@ from mapsr_cli.criteria.mse import MSE
 from mapsr_cli.criteria.resolver import Estimator, SuperResolver
 from mapsr_cli.networks import Compact, CompactConfig
 from mapsr_cli.operators import make_kernel
+from mapsr_cli.training.assembly import leave
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.loop import Status, Tasks, train
@@ -46,6 +47,7 @@ def main(folder: Path) -> None:
     train(run, Tasks(watch=watch))
     if engine.accelerator.is_main_process:
         print("losses", engine.accelerator.num_processes, *losses, flush=True)
+    leave(engine.accelerator)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,19 @@ one would have had. Images come as uint8 levels, which the loop divides by 255; 
 
 from mapsr_cli.training.data.config import DataConfig, Share
 from mapsr_cli.training.data.counts import Counts
+from mapsr_cli.training.data.lessons import open_lessons, write_lesson
 from mapsr_cli.training.data.sources import SOURCES, open_data
 from mapsr_cli.training.data.stream import Data
 from mapsr_cli.training.data.swissroll import swiss_roll
 
-__all__ = ["SOURCES", "Counts", "Data", "DataConfig", "Share", "open_data", "swiss_roll"]
+__all__ = [
+    "SOURCES",
+    "Counts",
+    "Data",
+    "DataConfig",
+    "Share",
+    "open_data",
+    "open_lessons",
+    "swiss_roll",
+    "write_lesson",
+]

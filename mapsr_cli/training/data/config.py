@@ -16,6 +16,7 @@ class Draw(IntEnum):
     SHARDS = 1
     BLOCK = 2
     POINTS = 3
+    LESSON = 4
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """From a decoded image to a patch."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mapsr_cli.training.data.config import DataConfig
@@ -12,6 +14,7 @@ from mapsr_cli.training.data.decoding import Decoded, Pixels, UnreadableError, c
 Candidate = tuple[str, Callable[[], Decoded]]
 """An image's name, and how to decode it."""
 
+Value = TypeVar("Value", bound=np.generic)
 LUMA = (0.299, 0.587, 0.114)
 """BT.601's share of red, green and blue."""
 
@@ -39,7 +42,7 @@ def random_patch(image: Decoded, config: DataConfig, rng: np.random.Generator) -
     if needs_padding((rows, columns), patch):
         pixels = np.pad(pixels, [(0, 0), (0, patch[0] - rows), (0, patch[1] - columns)], mode="symmetric")
     pixels = _resized(pixels, patch) if wanted != patch else pixels
-    pixels = _turned(pixels, config.upright, rng) if config.augment else pixels
+    pixels = turned(pixels, config.upright, rng) if config.augment else pixels
     pixels = _faded(pixels, config.desaturate, rng) if config.desaturate else pixels
     pixels = _toned(pixels, config.gamma, rng) if config.gamma > 1 else pixels
     pixels = _steepened(pixels, config.contrast, rng) if config.contrast > 1 else pixels
@@ -59,8 +62,8 @@ def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     return np.stack([np.asarray(plane) for plane in planes])
 
 
-def _turned(pixels: Pixels, upright: bool, rng: np.random.Generator) -> Pixels:
-    """One of eight orientations (four if not square); if `upright`, one of two."""
+def turned(pixels: NDArray[Value], upright: bool, rng: np.random.Generator) -> NDArray[Value]:
+    """[C, H, W] in one of eight orientations (four if not square); if `upright`, one of two."""
     upside_down, mirrored, transposed = rng.random(3) < (0.5 * np.array([not upright, True, not upright]))
     if upside_down:
         pixels = pixels[:, ::-1]

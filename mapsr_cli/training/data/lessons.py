@@ -1,0 +1,60 @@
+"""Patches with a teacher's estimates of them, as files: what a distilled run learns from."""
+
+from collections.abc import Generator
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mapsr_cli.training.data.config import DataConfig, Draw, Share
+from mapsr_cli.training.data.counts import Ledger
+from mapsr_cli.training.data.patches import turned
+from mapsr_cli.training.data.stream import Data, Job
+
+
+def write_lesson(path: Path, y: Tensor, estimate: Tensor) -> None:
+    """Keep HR patches y, uint8 [N, C, H, W], and estimates of them in [0, 1], in float16; a temporary file first."""
+    hidden = path.with_suffix(".partial")
+    save_file({"y": y.contiguous(), "estimate": estimate.half().contiguous()}, hidden)
+    hidden.replace(path)
+
+
+class Lessons:
+    """Random patches out of a folder of lessons, in random orientations. A source (see `stream.Source`).
+
+    Batches are float32 [N, 2C, H, W] in [0, 1]: HR patches and, behind them, what the teacher makes of them.
+    """
+
+    def __init__(self, folder: Path, config: DataConfig, share: Share) -> None:
+        self._config, self._share = config, share
+        self._paths = sorted(folder.glob("*.safetensors"))
+        with safe_open(self._paths[0], "numpy") as first:
+            self._rows: int = first.get_slice("y").get_shape()[0]
+        self.ledger = Ledger()
+        self.ledger.saw(str(folder), len(self._paths) * self._rows)
+
+    def jobs(self, start: int) -> Generator[Job]:
+        """What makes batch `start`, `start` + 1, …: a function of the batch's number alone."""
+        for batch in count(start):
+            yield partial(self._batch, batch)
+
+    def _batch(self, batch: int) -> NDArray[np.float32]:
+        return np.stack([self._sample(number) for number in self._share.samples(batch)])
+
+    def _sample(self, number: int) -> NDArray[np.float32]:
+        rng = self._config.rng(Draw.LESSON, number)
+        path, row = self._paths[int(rng.integers(len(self._paths)))], int(rng.integers(self._rows))
+        with safe_open(path, "numpy") as lesson:
+            y, estimate = (lesson.get_slice(name)[row] for name in ("y", "estimate"))
+        both = np.concatenate([y.astype(np.float32) / 255, estimate.astype(np.float32)])
+        return turned(both, self._config.upright, rng) if self._config.augment else both
+
+
+def open_lessons(folder: Path, config: DataConfig, rank: int = 0, world: int = 1) -> Data:
+    """Batches for process `rank` of `world` from a folder of lessons."""
+    return Data(Lessons(folder, config, Share(config.batch, rank, world)), config.workers)

@@ -1,0 +1,130 @@
+"""The first stage of distillation: what a teacher makes of patches, kept for whoever asks for the same again.
+
+The teacher estimates each patch in eight orientations; the mean of its estimates, turned back, is better than any one
+(the self-ensemble of Lim et al., 2017), so that a network can learn from itself. What is learnt is then nearer to what
+can be known from x than y is, and varies less. A patch is estimated once and learnt from often.
+"""
+
+import hashlib
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from mapsr_cli.criteria.constraints import Affine
+from mapsr_cli.criteria.resolver import Estimator, lr_patches
+from mapsr_cli.errors import UsageError
+from mapsr_cli.training.data import DataConfig, open_data, write_lesson
+from mapsr_cli.training.loop import Interrupted, Status, Watch
+from mapsr_cli.training.recipe import Recipe, TeacherConfig
+from mapsr_cli.training.signals import stop_wishes
+from mapsr_cli.zoo import find_model, load_model
+
+Orientation = tuple[int, bool]
+"""Quarter turns, and whether mirrored after them."""
+
+
+def orientations(config: DataConfig) -> list[Orientation]:
+    """Those in which a network may meet an image: eight, two if upright, one without augmentation."""
+    if not config.augment:
+        return [(0, False)]
+    return [(turns, mirrored) for turns in ((0,) if config.upright else range(4)) for mirrored in (False, True)]
+
+
+def ensemble(estimator: Estimator, x: Tensor, views: list[Orientation]) -> Tensor:
+    """The mean of the estimates of x [N, C, h, w] in several orientations, turned back: [N, C, H, W]."""
+    return torch.stack([_back(estimator(_seen(x, view)), view) for view in views]).mean(dim=0)
+
+
+def _seen(x: Tensor, view: Orientation) -> Tensor:
+    turns, mirrored = view
+    turned = torch.rot90(x, turns, (-2, -1))
+    return (turned.flip(-1) if mirrored else turned).contiguous()
+
+
+def _back(y: Tensor, view: Orientation) -> Tensor:
+    turns, mirrored = view
+    return torch.rot90(y.flip(-1) if mirrored else y, -turns, (-2, -1))
+
+
+def lessons(recipe: Recipe, location: str, runs: Path, accelerator: Accelerator, watch: Watch) -> Path | None:
+    """The folder of what the recipe's teacher makes of its patches, in `runs`/lessons; None without a teacher.
+
+    The folder's name holds a digest of all that decides what is in it, so the next run with the same finds it, and one
+    that was stopped goes on. Raises Interrupted after a signal, UsageError for a teacher that does not fit.
+    """
+    wanted = recipe.sections.get("teacher")
+    if not isinstance(wanted, TeacherConfig) or wanted.weights is None:
+        return None
+    path = find_model(wanted.weights)
+    estimator = _teacher(path, recipe).to(accelerator.device)
+    shared = [asdict(recipe["kernel"]), asdict(recipe["data"]), wanted.patches, accelerator.num_processes]
+    identity = json.dumps([_digest(path), *shared, str(Path(location).absolute())], sort_keys=True)
+    folder = runs / "lessons" / f"{path.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    _teach(estimator, recipe, location, folder, accelerator, watch)
+    accelerator.wait_for_everyone()
+    return folder
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _teacher(path: Path, recipe: Recipe) -> Estimator:
+    model, kernel = load_model(path), recipe["kernel"].make()
+    if model.kernel != kernel:
+        raise UsageError(
+            f"{path.name} was trained for {model.kernel.describe()}, not for this run's {kernel.describe()}",
+            "teacher.weights takes a model for the same A",
+        )
+    if model.noise_dim:
+        raise UsageError(
+            f"{path.name} gives another estimate each time", "teacher.weights takes one without noise maps"
+        )
+    return Estimator(model.network.to(memory_format=torch.channels_last), Affine(kernel)).eval()  # type: ignore[call-overload]
+
+
+def _teach(
+    estimator: Estimator, recipe: Recipe, location: str, folder: Path, accelerator: Accelerator, watch: Watch
+) -> None:
+    """This process's share of the lessons, from the first that is missing."""
+    config, rank = recipe["data"], accelerator.process_index
+    paths = [folder / f"{k:06d}-{rank:03d}.safetensors" for k in range(-(-recipe["teacher"].patches // config.batch))]
+    first = next((k for k, path in enumerate(paths) if not path.exists()), len(paths))
+    if first == len(paths):
+        return
+    views, began = orientations(config), time.perf_counter()
+    data = open_data(location, config, rank, accelerator.num_processes)
+    try:
+        with stop_wishes() as wish, torch.no_grad():
+            for k, y in zip(range(first, len(paths)), data.batches(first), strict=False):
+                hr = y.to(accelerator.device).float() / 255
+                x = lr_patches(hr, estimator.constraint, recipe["kernel"].rounded)
+                with accelerator.autocast():
+                    write_lesson(paths[k], y, ensemble(estimator, x, views).cpu())
+                watch(_status(k + 1, len(paths), first, len(y), time.perf_counter() - began))
+                if wish.signal:
+                    raise Interrupted(wish.signal)
+    finally:
+        data.close()
+
+
+def _status(done: int, count: int, first: int, rows: int, seconds: float) -> Status:
+    pace = (done - first) / seconds
+    return Status(
+        step=done,
+        progress=done / count,
+        seconds=seconds,
+        left=(count - done) / pace,
+        images_per_second=rows * pace,
+        waiting=0.0,
+        rate=1.0,
+        skipped=0,
+        values={},
+    )

@@ -1,0 +1,146 @@
+"""A teacher's lessons: made once, turned the right way round, and learnt."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from mapsr_cli.criteria.constraints import Affine
+from mapsr_cli.criteria.resolver import Estimator
+from mapsr_cli.errors import UsageError
+from mapsr_cli.operators import make_kernel
+from mapsr_cli.training.data import DataConfig, open_lessons
+from mapsr_cli.training.distillation import ensemble, lessons, orientations
+from mapsr_cli.training.loop import Interrupted, Status
+from mapsr_cli.training.recipe import Recipe, make_recipe
+from mapsr_cli.training.settings import Settings
+from mapsr_cli.zoo import Card, load_model, save_model
+from tests.pictures import save, scene
+
+KERNEL = make_kernel("bicubic", 4)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        save(scene(40, 40 + 8 * number), folder / f"{number}.png")
+    return folder
+
+
+def recipe(weights: Path, **settings: dict[str, object]) -> Recipe:
+    base: Settings = {
+        "teacher": {"weights": str(weights), "patches": 10},
+        "data": {"batch": 4, "patch": (16, 16), "workers": 0},
+        "loop": {"steps": 2},
+    }
+    return make_recipe("affmae", "compact", {name: {**base.get(name, {}), **settings.get(name, {})} for name in base})
+
+
+def made(wanted: Recipe, photos: Path, seen: list[Status] | None = None) -> Path:
+    watch = (lambda status: None) if seen is None else seen.append
+    folder = lessons(wanted, str(photos), photos.parent, Accelerator(cpu=True), watch)
+    assert folder is not None
+    return folder
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in sorted(folder.iterdir())}
+
+
+def estimator(path: Path) -> Estimator:
+    return Estimator(load_model(path).network, Affine(KERNEL))
+
+
+@pytest.mark.parametrize(("settings", "count"), [({}, 8), ({"upright": True}, 2), ({"augment": False}, 1)])
+def test_orientations_are_those_of_the_patches(settings: dict[str, bool], count: int) -> None:
+    views = orientations(DataConfig(**settings))  # type: ignore[arg-type]
+    assert len(set(views)) == len(views) == count
+    assert views[0] == (0, False)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (3, 5)])
+def test_the_ensemble_turns_with_its_image(tiny_model: Path, size: tuple[int, int]) -> None:
+    """e(g x) = g e(x) for every g, which no network of its own accord obeys; and A e(x) = x."""
+    network, views = estimator(tiny_model), orientations(DataConfig())
+    x = torch.rand(2, 3, *size)
+
+    def estimate(x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return ensemble(network, x, views)
+
+    for turn in (lambda t: torch.rot90(t, 1, (-2, -1)), lambda t: t.flip(-1), lambda t: t.transpose(-2, -1)):
+        torch.testing.assert_close(estimate(turn(x)), turn(estimate(x)), atol=1e-5, rtol=0)
+        assert (network(turn(x)) - turn(network(x))).abs().max() > 1e-3
+    torch.testing.assert_close(network.constraint.down(estimate(x)), x, atol=1e-5, rtol=0)
+
+
+def test_lessons_fit_their_patches_in_any_orientation(tiny_model: Path, photos: Path) -> None:
+    """A estimate = x = A y for each; and the estimates are the teacher's, which no y is."""
+    wanted = recipe(tiny_model)
+    folder = made(wanted, photos)
+    data = open_lessons(folder, wanted["data"])
+    network, views = estimator(tiny_model), orientations(wanted["data"])
+    drawn = [batch for batch, _ in zip(data.batches(), range(4), strict=False)]
+    again = next(open_lessons(folder, wanted["data"]).batches(2))
+    data.close()
+    for batch in drawn:
+        assert (batch.shape, batch.dtype) == ((4, 6, 16, 16), torch.float32)
+        y, estimate = batch.chunk(2, dim=1)
+        x = network.constraint.down(y)
+        torch.testing.assert_close(network.constraint.down(estimate), x, atol=1e-3, rtol=0)
+        with torch.no_grad():
+            torch.testing.assert_close(ensemble(network, x, views), estimate, atol=1e-3, rtol=0)
+        assert (y - estimate).abs().max() > 0.02
+    assert torch.equal(again, drawn[2])
+    assert len({patch.numpy().tobytes() for batch in drawn for patch in batch}) > 8
+
+
+def test_they_are_made_once_and_a_stopped_stage_goes_on(tiny_model: Path, photos: Path) -> None:
+    wanted, seen = recipe(tiny_model), list[Status]()
+    with pytest.raises(Interrupted):
+        lessons(
+            wanted, str(photos), photos.parent, Accelerator(cpu=True), lambda _: os.kill(os.getpid(), signal.SIGINT)
+        )
+    (folder,) = (photos.parent / "lessons").iterdir()
+    first = times(folder)
+    assert len(first) == 1
+    assert made(wanted, photos, seen) == folder
+    whole = times(folder)
+    assert (len(whole), whole.keys() >= first.keys()) == (3, True)  # ten patches in batches of four
+    assert [(status.step, status.progress) for status in seen] == [(2, 2 / 3), (3, 1.0)]
+    assert made(wanted, photos) == folder
+    assert times(folder) == whole
+    assert made(recipe(tiny_model, data={"shrink": 2.0}), photos) != folder
+
+
+def test_teachers_that_do_not_fit(tiny_model: Path, stochastic_model: Path, tiny_card: Card, photos: Path) -> None:
+    with pytest.raises(UsageError, match="another estimate each time"):
+        made(recipe(stochastic_model), photos)
+    other = photos.parent / "other.safetensors"
+    save_model(other, load_model(tiny_model).network, replace(tiny_card, kernel=_described("lanczos3")))
+    with pytest.raises(UsageError, match="not for this run's bicubic"):
+        made(recipe(other), photos)
+
+
+def _described(name: str) -> dict[str, object]:
+    from mapsr_cli.zoo import describe_kernel
+
+    return describe_kernel(make_kernel(name, 4))
+
+
+@pytest.mark.parametrize("settings", [{"share": 0.0}, {"share": 1.5}, {"patches": 0}])
+def test_settings_that_make_no_sense(tiny_model: Path, settings: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="a teacher"):
+        recipe(tiny_model, teacher=settings)
+
+
+def test_only_pairs_can_be_taught() -> None:
+    with pytest.raises(UsageError, match="no settings 'teacher'"):
+        make_recipe("affgan", "compact", {"teacher": {"weights": "anything"}})

@@ -20,13 +20,13 @@ def publish(
 ) -> dict[str, Any]:
     """Write NAME.json and NAME.md (the blocks, the convention of all numbers, the pictures).
 
-    Gives what NAME.json holds: `told`, with budget, seed, convention and the `files` written.
+    Gives what NAME.json holds, `told` with budget, seed and convention, and besides the `files` written.
     """
     page, numbers = order.out / f"{name}.md", order.out / f"{name}.json"
     made = f"Budget `{order.budget}`, seed {order.seed}."
     shown = [f"![{path.stem}]({path.name})" for path in pictures]
     write_bytes(page, ("\n\n".join([*blocks, f"{made} {CONVENTION}", *shown]) + "\n").encode())
     common = {"budget": order.budget, "seed": order.seed, "convention": CONVENTION}
-    told = {**common, **told, "files": [str(path) for path in (page, numbers, *pictures)]}
-    write_bytes(numbers, (json.dumps(told, indent=2) + "\n").encode())
-    return told
+    kept = {**common, **told}
+    write_bytes(numbers, (json.dumps(kept, indent=2) + "\n").encode())
+    return {**kept, "files": [str(path) for path in (page, numbers, *pictures)]}

@@ -30,7 +30,8 @@ def check_files(told: dict[str, Any], out: Path) -> str:
             with Image.open(name) as image:
                 assert image.width > 400
         if name.endswith(".json"):
-            assert json.loads(Path(name).read_text()) == json.loads(json.dumps(told))
+            kept = {key: value for key, value in told.items() if key != "files"}  # paths are this machine's
+            assert json.loads(Path(name).read_text()) == json.loads(json.dumps(kept))
     (page,) = pages
     return page.read_text()
 

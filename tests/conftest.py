@@ -12,6 +12,7 @@ from mapsr_cli.networks import Compact, CompactConfig
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.zoo import Card, describe_kernel, save_model
 from tests.hub_server import TOKEN, Hub, serve
+from tests.pictures import save, scene
 
 torch.set_num_threads(1)  # tensors here are so small that a second thread costs more than it does
 settings.register_profile("same every time", derandomize=True, database=None, deadline=None)
@@ -58,6 +59,16 @@ def stochastic_model(tiny_card: Card, tmp_path_factory: pytest.TempPathFactory) 
     path = tmp_path_factory.mktemp("weights") / "tiny-z.safetensors"
     save_model(path, network, card)
     return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of three photographs to train on."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        save(scene(48, 40 + 8 * number), folder / f"{number}.png")
+    return folder
 
 
 @pytest.fixture

@@ -79,7 +79,8 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None, init: Path 
     judge = build(recipe["discriminator"]) if row.criterion.needs == "discriminator" else snapshots
     estimator = Estimator(generator, make_constraint(recipe))
     criterion = row.criterion(criterion_config(recipe), judge)
-    return SuperResolver(estimator, criterion, recipe["kernel"].rounded, recipe.taught)
+    taught = recipe.teacher.share if recipe.teacher is not None else 0.0
+    return SuperResolver(estimator, criterion, recipe["kernel"].rounded, taught)
 
 
 def _start_from(network: nn.Module, given: nn.Module, path: Path) -> None:

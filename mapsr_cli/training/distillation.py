@@ -5,8 +5,6 @@ The teacher estimates each patch in eight orientations; the mean of its estimate
 can be known from x than y is, and varies less. A patch is estimated once and learnt from often.
 """
 
-import hashlib
-import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -19,10 +17,12 @@ from mapsr_cli.criteria.constraints import Affine
 from mapsr_cli.criteria.resolver import Estimator, lr_patches
 from mapsr_cli.errors import UsageError
 from mapsr_cli.training.data import DataConfig, open_data, write_lesson
+from mapsr_cli.training.kept import kept_folder
 from mapsr_cli.training.loop import Interrupted, Status, Watch
-from mapsr_cli.training.recipe import Recipe, TeacherConfig
+from mapsr_cli.training.recipe import Recipe
 from mapsr_cli.training.signals import stop_wishes
 from mapsr_cli.zoo import find_model, load_model
+from mapsr_cli.zoo.manifest import sha256_of
 
 Orientation = tuple[int, bool]
 """Quarter turns, and whether mirrored after them."""
@@ -57,26 +57,22 @@ def lessons(recipe: Recipe, location: str, runs: Path, accelerator: Accelerator,
     The folder's name holds a digest of all that decides what is in it, so the next run with the same finds it, and one
     that was stopped goes on. Raises Interrupted after a signal, UsageError for a teacher that does not fit.
     """
-    wanted = recipe.sections.get("teacher")
-    if not isinstance(wanted, TeacherConfig) or wanted.weights is None:
+    if (teacher := recipe.teacher) is None:
         return None
-    path = find_model(wanted.weights)
+    assert teacher.weights is not None  # or it would be none
+    path = find_model(teacher.weights)
     estimator = _teacher(path, recipe).to(accelerator.device)
-    shared = [asdict(recipe["kernel"]), asdict(recipe["data"]), wanted.patches, accelerator.num_processes]
-    identity = json.dumps([_digest(path), *shared, str(Path(location).absolute())], sort_keys=True)
-    folder = runs / "lessons" / f"{path.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    settings = asdict(recipe["kernel"]), asdict(recipe["data"]), teacher.patches
+    place = accelerator.num_processes, str(Path(location).absolute())
+    folder = kept_folder(runs / "lessons", path.stem, sha256_of(path), *settings, *place)
     folder.mkdir(parents=True, exist_ok=True)
     _teach(estimator, recipe, location, folder, accelerator, watch)
     accelerator.wait_for_everyone()
     return folder
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _teacher(path: Path, recipe: Recipe) -> Estimator:
+    """Its network under the projection, whatever it was trained with: then A of an estimate is x, as of y."""
     model, kernel = load_model(path), recipe["kernel"].make()
     if model.kernel != kernel:
         raise UsageError(

@@ -1,7 +1,5 @@
 """The first stage of guided methods: a prior trained beforehand, kept for whoever asks for the same again."""
 
-import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from accelerate import Accelerator
 from mapsr_cli.criteria.methods import METHODS
 from mapsr_cli.criteria.snapshots import Snapshots, read_snapshots
 from mapsr_cli.training.assembly import SNAPSHOTS, make_learner, open_run, snapshot_keeper
+from mapsr_cli.training.kept import kept_folder
 from mapsr_cli.training.loop import Tasks, Watch, train
 from mapsr_cli.training.recipe import Recipe, make_recipe
 
@@ -42,8 +41,7 @@ def prior_snapshots(recipe: Recipe, location: str, runs: Path, accelerator: Acce
     if recipe["prior"].run is not None:
         return read_snapshots(Path(recipe["prior"].run) / SNAPSHOTS)
     own = prior_recipe(recipe)
-    identity = json.dumps([own.to_json(), str(Path(location).absolute())], sort_keys=True)
-    folder = runs / "priors" / f"{own.method}-{own.preset}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    folder = kept_folder(runs / "priors", f"{own.method}-{own.preset}", own.to_json(), str(Path(location).absolute()))
     if len(list((folder / SNAPSHOTS).glob("*.safetensors"))) < own.loop.snapshots:
         run, data = open_run(own, folder, location, make_learner(own), accelerator)
         try:

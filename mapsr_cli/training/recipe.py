@@ -102,10 +102,10 @@ class Recipe:
         return found
 
     @property
-    def taught(self) -> float:
-        """The teacher's share of what is learnt; 0 without one."""
-        teacher = self.sections.get("teacher")
-        return teacher.share if isinstance(teacher, TeacherConfig) and teacher.weights is not None else 0.0
+    def teacher(self) -> TeacherConfig | None:
+        """Whom the run learns from besides the images, if from anyone."""
+        found = self.sections.get("teacher")
+        return found if isinstance(found, TeacherConfig) and found.weights is not None else None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `make_recipe(method, preset, sections)` makes the same recipe of them."""

@@ -16,19 +16,9 @@ from mapsr_cli.training.checkpoint import load_state
 from mapsr_cli.training.journal import read_metrics
 from mapsr_cli.zoo import load_model, load_pinv
 from tests.cli.conftest import Mapsr
-from tests.pictures import save, scene
 
 SMALL = ["--set", "generator.channels=8", "--set", "generator.blocks=1", "--patch", "16", "--batch", "2"]
 SMALL += ["--device", "cpu", "--set", "data.workers=0"]
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number in range(3):
-        save(scene(48, 40 + 8 * number), folder / f"{number}.png")
-    return folder
 
 
 def test_a_model_is_trained_and_upscales(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:

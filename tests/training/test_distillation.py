@@ -19,19 +19,9 @@ from mapsr_cli.training.distillation import ensemble, lessons, orientations
 from mapsr_cli.training.loop import Interrupted, Status
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.settings import Settings
-from mapsr_cli.zoo import Card, load_model, save_model
-from tests.pictures import save, scene
+from mapsr_cli.zoo import Card, describe_kernel, load_model, save_model
 
 KERNEL = make_kernel("bicubic", 4)
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number in range(3):
-        save(scene(40, 40 + 8 * number), folder / f"{number}.png")
-    return folder
 
 
 def recipe(weights: Path, **settings: dict[str, object]) -> Recipe:
@@ -124,15 +114,11 @@ def test_teachers_that_do_not_fit(tiny_model: Path, stochastic_model: Path, tiny
     with pytest.raises(UsageError, match="another estimate each time"):
         made(recipe(stochastic_model), photos)
     other = photos.parent / "other.safetensors"
-    save_model(other, load_model(tiny_model).network, replace(tiny_card, kernel=_described("lanczos3")))
+    save_model(
+        other, load_model(tiny_model).network, replace(tiny_card, kernel=describe_kernel(make_kernel("lanczos3", 4)))
+    )
     with pytest.raises(UsageError, match="not for this run's bicubic"):
         made(recipe(other), photos)
-
-
-def _described(name: str) -> dict[str, object]:
-    from mapsr_cli.zoo import describe_kernel
-
-    return describe_kernel(make_kernel(name, 4))
 
 
 @pytest.mark.parametrize("settings", [{"share": 0.0}, {"share": 1.5}, {"patches": 0}])

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from mapsr_cli.training.data.decoding import (
     oriented_size,
 )
 from mapsr_cli.training.data.patches import Candidate, first_usable, needs_padding, random_patch, stacked, too_small
-from mapsr_cli.training.data.stream import Job
+from mapsr_cli.training.data.stream import Job, numbered
 
 EXPONENT = 0.75
 """An image is drawn with probability ∝ area^0.75: a larger one holds more that is new, but less than its area says."""
@@ -69,8 +68,7 @@ class Images:
 
     def jobs(self, start: int) -> Generator[Job]:
         """What makes batch `start`, `start` + 1, …: a function of the batch's number alone."""
-        for batch in count(start):
-            yield partial(self._batch, batch)
+        return numbered(self._batch, start)
 
     def _large_enough(self, paths: Sequence[Path]) -> tuple[list[Path], list[int]]:
         with ThreadPoolExecutor(max(self._config.workers, 1)) as pool:

@@ -1,8 +1,6 @@
 """Patches with a teacher's estimates of them, as files: what a distilled run learns from."""
 
 from collections.abc import Generator
-from functools import partial
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from torch import Tensor
 from mapsr_cli.training.data.config import DataConfig, Draw, Share
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.patches import turned
-from mapsr_cli.training.data.stream import Data, Job
+from mapsr_cli.training.data.stream import Data, Job, numbered
 
 
 def write_lesson(path: Path, y: Tensor, estimate: Tensor) -> None:
@@ -40,8 +38,7 @@ class Lessons:
 
     def jobs(self, start: int) -> Generator[Job]:
         """What makes batch `start`, `start` + 1, …: a function of the batch's number alone."""
-        for batch in count(start):
-            yield partial(self._batch, batch)
+        return numbered(self._batch, start)
 
     def _batch(self, batch: int) -> NDArray[np.float32]:
         return np.stack([self._sample(number) for number in self._share.samples(batch)])

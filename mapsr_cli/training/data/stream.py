@@ -8,6 +8,8 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import count
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -19,6 +21,12 @@ from mapsr_cli.training.data.counts import Counts, Ledger
 T = TypeVar("T")
 Job = Callable[[], NDArray[Any]]
 """Makes one batch [N, C, H, W]; jobs may run at the same time and in any order."""
+
+
+def numbered(make: Callable[[int], NDArray[Any]], start: int) -> Generator[Job]:
+    """Jobs for batch `start`, `start` + 1, …, each a function of the batch's number alone."""
+    for batch in count(start):
+        yield partial(make, batch)
 
 
 class Source(Protocol):

@@ -1,15 +1,13 @@
 """The paper's two-dimensional toy distribution (Section 5.1, Appendix D)."""
 
 from collections.abc import Generator
-from functools import partial
-from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mapsr_cli.training.data.config import DataConfig, Draw, Share
 from mapsr_cli.training.data.counts import Ledger
-from mapsr_cli.training.data.stream import Job
+from mapsr_cli.training.data.stream import Job, numbered
 
 NOISE = 0.2
 """Standard deviation of the distance from the roll."""
@@ -34,8 +32,7 @@ class SwissRoll:
 
     def jobs(self, start: int) -> Generator[Job]:
         """What makes batch `start`, `start` + 1, …: float32 [N, 1, 1, 2]."""
-        for batch in count(start):
-            yield partial(self._batch, batch)
+        return numbered(self._batch, start)
 
     def _batch(self, batch: int) -> NDArray[np.float32]:
         points = swiss_roll(self._config.rng(Draw.POINTS, batch), self._share.batch, self._noise)

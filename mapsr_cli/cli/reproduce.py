@@ -59,7 +59,7 @@ def reproduce(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Run an experiment of the paper; write numbers (JSON), a page (Markdown) and pictures.
+    """Run an experiment of the paper; write its numbers (JSON), its table (Markdown) and its pictures.
 
     Trainings of images are kept in OUT/runs: what was interrupted goes on, what is done is used as it is.
     """

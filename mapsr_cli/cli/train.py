@@ -32,7 +32,10 @@ def train(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any setting; repeatable.")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="swissroll, grass, faces, natural, compact.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="swissroll, grass, faces, faces-half, natural, natural-half, compact.  [default: compact]"),
+    ] = None,
     kernel: options.KernelName = None,
     sigma: options.Sigma = None,
     scale: options.Scale = None,

@@ -125,7 +125,7 @@ def _resumed(request: Request) -> "Plan":
         or len(length) < len(request.flags.get("loop", {}))
     ):
         raise UsageError(
-            "--resume takes its settings from the run itself", "only --steps and --minutes may be given again"
+            "--resume takes its settings from the run itself", "only --steps, --minutes and --data may be given again"
         )
     begun = Plan.read(folder)
     if begun.recipe.method != request.method:

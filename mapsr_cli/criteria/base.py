@@ -24,7 +24,7 @@ Judge = Literal["nothing", "discriminator", "denoiser", "density"]
 
 @dataclass(frozen=True)
 class Batch:
-    """HR patches y [N, C, H, W], and x = A y [N, C, h, w]."""
+    """HR patches y [N, C, H, W], and x = A y [N, C, h, w], which may be rounded as files are."""
 
     x: Tensor
     y: Tensor
@@ -55,7 +55,7 @@ class Stage(Protocol):
         """How much of the run is done, 0 … 1."""
 
     def draw(self) -> Tensor:
-        """The next HR patches [N, C, H, W], float32, on the device."""
+        """The next HR patches [N, C, H, W], float32, on the device; of lessons [N, 2C, H, W], estimates last."""
 
     def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
         """One optimiser step on `loss`, which draws its own data: it is called once per accumulated part.

@@ -13,7 +13,7 @@ _OPTIONAL = ("sigma", "seed", "sample")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Stored as text chunks in a PNG, and as one JSON description in a TIFF or WebP."""
+    """Stored as text chunks in a PNG, and as one JSON text in the EXIF data (ImageHistory) of all others but BMP."""
 
     model: str
     """Name of the model, with its version or hash."""

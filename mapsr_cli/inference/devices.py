@@ -35,7 +35,7 @@ def choose_device(name: str) -> str:
 
 
 def choose_dtype(precision: str, device: str) -> torch.dtype:
-    """`auto`: bf16 where convolutions in it are fast (CUDA from Ampere on, some CPUs), float32 elsewhere."""
+    """`auto`: bf16 where it is fast (CUDA from Ampere on, some CPUs), float16 on older CUDA, float32 elsewhere."""
     if precision != "auto":
         return DTYPES[precision]
     if device.startswith("cuda"):

@@ -24,11 +24,10 @@ from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.recipe import ConstraintConfig, Recipe, criterion_config
 from mapsr_cli.training.run import Run
 from mapsr_cli.zoo import Card, describe_kernel, load_model, load_pinv, save_model, save_pinv
+from mapsr_cli.zoo.manifest import PINV_SUFFIX
 from mapsr_cli.zoo.prior import PriorCard, load_prior, save_prior
 
 WEIGHTS = "weights.safetensors"
-PINV = ".pinv.safetensors"
-"""Suffix of an A⁺ by convolution, beside the model that was trained with it."""
 SNAPSHOTS = "snapshots"
 NOISE_AT_FIRST = 0.1
 """Weights of the noise in a network that starts from a deterministic one, as a share of fresh ones."""
@@ -165,7 +164,7 @@ def export(
         "data": Path(location).name,
         "steps": run.step,
         "minutes": round(run.seconds / 60, 1),
-        "settings": recipe.to_json(),
+        "settings": recipe.to_told(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     if recipe.method in PRIORS:
@@ -187,7 +186,7 @@ def export(
     save_model(path, result.generator, card)
     if isinstance(result.constraint, AffineConvolution):
         pinv = ConvPinv(result.constraint.kernels.detach())
-        save_pinv(path.with_suffix(PINV), pinv, kernel, __version__)
+        save_pinv(path.with_suffix(PINV_SUFFIX), pinv, kernel, __version__)
 
 
 def snapshot_keeper(recipe: Recipe, location: str, run: Run) -> Callable[[nn.Module, int, float], None]:

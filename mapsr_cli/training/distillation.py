@@ -62,7 +62,7 @@ def lessons(recipe: Recipe, location: str, runs: Path, accelerator: Accelerator,
     assert teacher.weights is not None  # or it would be none
     path = find_model(teacher.weights)
     estimator = _teacher(path, recipe).to(accelerator.device)
-    settings = asdict(recipe["kernel"]), asdict(recipe["data"]), teacher.patches
+    settings = asdict(recipe["kernel"]), recipe["data"].decisive(), teacher.patches
     place = accelerator.num_processes, str(Path(location).absolute())
     folder = kept_folder(runs / "lessons", path.stem, sha256_of(path), *settings, *place)
     folder.mkdir(parents=True, exist_ok=True)

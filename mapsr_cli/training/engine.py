@@ -62,7 +62,7 @@ class Engine:
         torch.manual_seed(_mixed(self.config.seed, step, self.accelerator.process_index))
 
     def draw(self) -> Tensor:
-        """The next HR patches [N, C, H, W] on the device: bytes as 0 … 1, floats as they are."""
+        """The next batch on the device, see `Stage`: bytes as 0 … 1, floats as they are."""
         began = time.perf_counter()
         patches = next(self._stream)
         self.waited += time.perf_counter() - began

@@ -6,8 +6,9 @@ from pathlib import Path
 from mapsr_cli.criteria.constraints import Affine, AffineConvolution, Constraint, Unconstrained
 from mapsr_cli.criteria.resolver import Estimator
 from mapsr_cli.errors import CheckpointError
-from mapsr_cli.training.assembly import PINV, SNAPSHOTS
+from mapsr_cli.training.assembly import SNAPSHOTS
 from mapsr_cli.zoo import Model, load_model, load_pinv
+from mapsr_cli.zoo.manifest import PINV_SUFFIX
 
 
 def read_estimator(path: Path) -> Estimator:
@@ -23,7 +24,7 @@ def moments(folder: Path) -> Iterator[tuple[int, Estimator]]:
 
     Raises CheckpointError where there is none.
     """
-    paths = sorted(p for p in (folder / SNAPSHOTS).glob("*.safetensors") if not p.name.endswith(PINV))
+    paths = sorted(p for p in (folder / SNAPSHOTS).glob("*.safetensors") if not p.name.endswith(PINV_SUFFIX))
     if not paths:
         raise CheckpointError(f"{folder}: no snapshots of a training", "--set loop.snapshots=20 keeps them")
     for path in paths:
@@ -33,7 +34,7 @@ def moments(folder: Path) -> Iterator[tuple[int, Estimator]]:
 
 def _estimator(model: Model, path: Path) -> Estimator:
     """Of the model that lies at `path`."""
-    return Estimator(model.network, _constraint(model, path.with_suffix(PINV))).eval().requires_grad_(False)
+    return Estimator(model.network, _constraint(model, path.with_suffix(PINV_SUFFIX))).eval().requires_grad_(False)
 
 
 def _constraint(model: Model, pinv: Path) -> Constraint:

@@ -41,7 +41,8 @@ def prior_snapshots(recipe: Recipe, location: str, runs: Path, accelerator: Acce
     if recipe["prior"].run is not None:
         return read_snapshots(Path(recipe["prior"].run) / SNAPSHOTS)
     own = prior_recipe(recipe)
-    folder = kept_folder(runs / "priors", f"{own.method}-{own.preset}", own.to_json(), str(Path(location).absolute()))
+    settings = {**own.to_json()["sections"], "data": own["data"].decisive()}
+    folder = kept_folder(runs / "priors", f"{own.method}-{own.preset}", settings, str(Path(location).absolute()))
     if len(list((folder / SNAPSHOTS).glob("*.safetensors"))) < own.loop.snapshots:
         run, data = open_run(own, folder, location, make_learner(own), accelerator)
         try:

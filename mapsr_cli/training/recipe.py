@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from mapsr_cli.criteria.base import CriterionConfig
@@ -80,6 +81,11 @@ class TeacherConfig:
             raise UsageError(f"a teacher of {self.patches} patches")
 
 
+PLACES = {"constraint": "pinv", "teacher": "weights", "prior": "run"}
+"""Settings, by section, that may be the path of a file or folder. (A measured kernel's path is its name: `verify` looks
+there for it.)"""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides what a run computes, but the data themselves."""
@@ -114,6 +120,14 @@ class Recipe:
             "preset": self.preset,
             "sections": {k: asdict(v) for k, v in self.sections.items()},
         }
+
+    def to_told(self) -> dict[str, Any]:
+        """As `to_json`, to be published: of files and folders only their own names, for others need not know where."""
+        told = self.to_json()
+        for section, field in PLACES.items():
+            if place := told["sections"].get(section, {}).get(field):
+                told["sections"][section][field] = Path(place).name
+        return told
 
 
 def make_recipe(method: str, preset: str, settings: Settings) -> Recipe:

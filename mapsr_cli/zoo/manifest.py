@@ -17,6 +17,8 @@ from mapsr_cli.zoo.names import RepoName, is_commit, parse_repo_name
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 SUFFIX = ".safetensors"
+PINV_SUFFIX = ".pinv.safetensors"
+"""Of an A⁺ by convolution, beside the model that was trained with it."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*\.safetensors", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

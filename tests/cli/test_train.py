@@ -14,7 +14,7 @@ import torch
 
 from mapsr_cli.training.checkpoint import load_state
 from mapsr_cli.training.journal import read_metrics
-from mapsr_cli.zoo import load_model, load_pinv
+from mapsr_cli.zoo import find_here, load_model, load_pinv
 from tests.cli.conftest import Mapsr
 
 SMALL = ["--set", "generator.channels=8", "--set", "generator.blocks=1", "--patch", "16", "--batch", "2"]
@@ -217,3 +217,4 @@ def test_snapshots_of_a_generator_bring_their_fitted_projection(mapsr: Mapsr, ph
     a, b = (load_pinv(path.with_suffix(".pinv.safetensors"))[0].kernels for path in (early, late))
     assert not torch.equal(a, b)
     assert torch.equal(b, load_pinv(run / "weights.pinv.safetensors")[0].kernels)
+    assert find_here(str(run)) == run / "weights.safetensors"  # the run's folder still names its model

@@ -1,4 +1,4 @@
-"""Starting from given weights: the same network, or the stochastic twin of a deterministic one."""
+"""Starting from given weights, the same network's or a deterministic twin's; and what is written."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from mapsr_cli.criteria.resolver import Estimator, SuperResolver
 from mapsr_cli.errors import UsageError
 from mapsr_cli.training.assembly import export, make_learner
 from mapsr_cli.training.recipe import Recipe, make_recipe
+from mapsr_cli.zoo import load_model
 from tests.training.learners import run
 
 
@@ -49,3 +50,19 @@ def test_a_stochastic_network_starts_from_a_deterministic_one(weights: Path) -> 
 def test_another_network_is_refused(weights: Path, generator: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="its network is not this run's"):
         make_learner(recipe(**generator), init=weights)
+
+
+def test_weights_do_not_tell_where_files_lie(tmp_path: Path) -> None:
+    """A header is published; the folders of whoever trained are not."""
+    places = {
+        "constraint": {"pinv": str(tmp_path / "b.safetensors")},
+        "teacher": {"weights": "/home/ada/a.safetensors"},
+    }
+    made = make_recipe("affmse", "grass", {"loop": {"steps": 1}, "data": {"patch": (16, 16)}, **places})
+    trained = run(tmp_path, made.loop, make_learner(made))
+    export(made, str(tmp_path / "photos"), trained.result, trained, {}, tmp_path / "weights.safetensors")
+    training = load_model(tmp_path / "weights.safetensors").card.training
+    sections = training["settings"]["sections"]
+    assert (sections["constraint"]["pinv"], sections["teacher"]["weights"]) == ("b.safetensors", "a.safetensors")
+    assert str(tmp_path.parent) not in str(training)
+    assert made["constraint"].pinv == str(tmp_path / "b.safetensors")

@@ -106,6 +106,7 @@ def test_they_are_made_once_and_a_stopped_stage_goes_on(tiny_model: Path, photos
     assert (len(whole), whole.keys() >= first.keys()) == (3, True)  # ten patches in batches of four
     assert [(status.step, status.progress) for status in seen] == [(2, 2 / 3), (3, 1.0)]
     assert made(wanted, photos) == folder
+    assert made(recipe(tiny_model, data={"workers": 2, "cache_mb": 1}), photos) == folder
     assert times(folder) == whole
     assert made(recipe(tiny_model, data={"shrink": 2.0}), photos) != folder
 

@@ -93,9 +93,7 @@ def check_same(wanted: Recipe, found: Recipe, folder: Path) -> None:
 
 
 def _flat(recipe: Recipe) -> dict[str, object]:
-    """Every setting by name; of a prior's run only the folder's own name, as it may have been moved."""
-    told = recipe.to_json()
+    """Every setting by name; of files and folders only their own names, as they may have been moved."""
+    told = recipe.to_told()
     flat = {f"{name}.{key}": value for name, section in told["sections"].items() for key, value in section.items()}
-    if run := flat.get("prior.run"):
-        flat["prior.run"] = Path(str(run)).name
     return {"method": told["method"], **flat}

@@ -77,7 +77,7 @@ def figure6(order: Order) -> dict[str, Any]:
     told = {**_asked(order), "map": {"h": floor}, "h": histories}
     _write(out / "fig6.json", json.dumps(told, indent=2) + "\n")
     path = fig6.draw(out, histories, length.gan, floor)
-    return {**told, "files": [str(path), str(path.with_suffix(".svg"))]}
+    return {**told, "files": [str(path), str(path.with_suffix(".svg")), str(out / "fig6.json")]}
 
 
 def _train_all(names: Iterable[str], test: Examination, order: Order, trials: int) -> dict[str, tuple[Row, Tensor]]:

@@ -1,8 +1,9 @@
 """What is asked for, and which part of it this process serves."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -78,6 +79,10 @@ class DataConfig:
             raise UsageError(f"contrast = {self.contrast}", "at least 1, which leaves levels as they are")
         if self.shuffle < 16:
             raise UsageError(f"shuffle = {self.shuffle}", "16 samples or more, or a few damaged ones could end the run")
+
+    def decisive(self) -> dict[str, Any]:
+        """The settings that decide batches, as plain values: all but those of how fast they are made."""
+        return {name: value for name, value in asdict(self).items() if name not in ("workers", "cache_mb")}
 
     def rng(self, draw: Draw, *place: int) -> np.random.Generator:
         """The generator for one purpose at one place (a sample, a pass), independent of all others."""

@@ -58,7 +58,7 @@ class Data:
     def batches(self, start: int = 0) -> Iterator[Tensor]:
         """This process's rows of global batch `start`, `start` + 1, …, without end.
 
-        Images: uint8 [batch / world, C, H, W] on the CPU, pinned where there is CUDA. Points: float32.
+        Images: uint8 [batch / world, C, H, W] on the CPU, pinned where there is CUDA. Points and lessons: float32.
         Raises ImageError where no image can be read.
         """
         stream = self._batches(start)

@@ -94,6 +94,8 @@ def train(
                 quiet=json,
             )
         )
+        if outcome is None:
+            return
         if json:
             document(outcome)
         else:

@@ -134,8 +134,11 @@ def _resumed(request: Request) -> "Plan":
     return replace(begun, recipe=replace(begun.recipe, sections=longer), location=request.location or begun.location)
 
 
-def session(request: Request) -> dict[str, Any]:
-    """Train to the end; what `--json` prints. A signal ends it with exit code 130 and a run that can be resumed."""
+def session(request: Request) -> dict[str, Any] | None:
+    """Train to the end; what `--json` prints, in the main process: None in others, which have nothing to say.
+
+    A signal ends it with exit code 130 and a run that can be resumed.
+    """
     need_extra("accelerate", "train")
     import torch
 
@@ -155,7 +158,7 @@ def session(request: Request) -> dict[str, Any]:
             run, data = open_plan(made, accelerator, watch, request.compiled)
         except Interrupted as stop:
             leave(accelerator)
-            _stopped("stopped and saved in the first stage; the same command goes on with it", stop)
+            _stopped("stopped and saved in the first stage; the same command goes on with it", main, stop)
         before = run.seconds
         journals: list[Journal] = [kind(made.folder, run.step) for kind in kinds] if main else []
         try:
@@ -163,7 +166,9 @@ def session(request: Request) -> dict[str, Any]:
             leave(accelerator)
         except Interrupted as stop:
             leave(accelerator)
-            _stopped(f"stopped and saved at step {run.step}; go on with: {_again(request, made.folder)}", stop)
+            _stopped(f"stopped and saved at step {run.step}; go on with: {_again(request, made.folder)}", main, stop)
+    if not main:
+        return None
     if skipped := data.report.corrupt + data.report.small:
         say(f"{skipped} of {data.report.found} images were left out: damaged, or too small for a patch")
     images = run.engine.images * accelerator.num_processes
@@ -191,8 +196,9 @@ def _again(request: Request, folder: Path) -> str:
     return shlex.join(words)
 
 
-def _stopped(line: str, stop: KeyboardInterrupt) -> NoReturn:
-    say(line)
+def _stopped(line: str, main: bool, stop: KeyboardInterrupt) -> NoReturn:
+    if main:
+        say(line)
     raise typer.Exit(130) from stop
 
 

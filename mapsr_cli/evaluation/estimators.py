@@ -148,7 +148,7 @@ def _choose_kernel(models: Sequence[Model], name: str | None, sigma: float | Non
     if name is None and len(own) > 1:
         theirs = ", ".join(f"{model.card.name}: {model.kernel.describe()}" for model in models)
         raise UsageError(f"models for different kernels ({theirs})", "--kernel chooses one for all")
-    if own and name is None and sigma is None and scale is None:
+    if own and name is None and sigma is None and scale in (None, *scales):
         return own.pop()
     default_name = models[0].kernel.name if own else FALLBACK_KERNEL
     default_scale = scales.pop() if scales else FALLBACK_SCALE

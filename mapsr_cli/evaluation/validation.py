@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.evaluation.metrics import psnr, psnr_y
 from mapsr_cli.evaluation.protocol import PEAK, pairs
 from mapsr_cli.networks import Density, bits_per_dim
 from mapsr_cli.operators import Kernel, downsampling, to_levels
+from mapsr_cli.operators.border import reflected
 
 TILES = 4
 """Rows of a sample grid."""
@@ -60,8 +60,10 @@ class Validation:
 
 def _centre(image: Tensor, height: int, width: int) -> Tensor:
     """[C, height, width] from the middle."""
-    missing = (max(width - image.shape[-1], 0), max(height - image.shape[-2], 0))
-    if any(missing):
-        image = functional.pad(image[None], (0, missing[0], 0, missing[1]), mode="reflect")[0]
-    top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
-    return image[:, top : top + height, left : left + width]
+    rows, columns = (_middle(n, m) for n, m in zip(image.shape[-2:], (height, width), strict=True))
+    return image[:, rows][:, :, columns]
+
+
+def _middle(n: int, wanted: int) -> Tensor:
+    """The middle `wanted` pixels of an axis of n; of a shorter one all, and behind them what A's border shows."""
+    return reflected(torch.arange(wanted) + max(n - wanted, 0) // 2, n)

@@ -37,10 +37,11 @@ class MaskedConvolution(nn.Module):
     def __init__(self, inputs: int, outputs: int, size: tuple[int, int], *, reads_itself: bool) -> None:
         super().__init__()
         above, left = size[0] // 2, size[1] // 2
+        # Before anything is written: who builds networks from other people's headers counts parameters.
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, above + 1, size[1]))
         mask = torch.ones(above + 1, size[1])
         mask[-1, left + reads_itself :] = 0
         self.register_buffer("mask", mask, persistent=False)
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, *mask.shape))
         self.bias = nn.Parameter(torch.zeros(outputs))
         read = max(inputs * (above * size[1] + left + reads_itself), 1)
         nn.init.normal_(self.weight, std=math.sqrt(2 / read))

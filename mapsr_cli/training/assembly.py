@@ -19,7 +19,7 @@ from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import architecture_of, build, noise_dim_of
 from mapsr_cli.operators import ConvPinv, Kernel, random_kernels, solve_pinv
-from mapsr_cli.training.data import Data, open_data, open_lessons
+from mapsr_cli.training.data import Data, open_data, open_lessons, orientations
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.recipe import ConstraintConfig, Recipe, criterion_config
 from mapsr_cli.training.run import Run
@@ -148,7 +148,10 @@ def open_run(
         raise UsageError(f"a batch of {recipe['data'].batch} cannot be split into {parts} parts")
     config = replace(recipe["data"], batch=recipe["data"].batch // parts)
     place = accelerator.process_index, accelerator.num_processes
-    data = open_data(location, config, *place) if lessons is None else open_lessons(lessons, config, *place)
+    if lessons is None:
+        data = open_data(location, config, *place)
+    else:
+        data = open_lessons(lessons, config, orientations(config, recipe["kernel"].make()), *place)
     engine.feed(data.batches(engine.drawn))
     return run, data
 

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from mapsr_cli.errors import UsageError
+
 
 @dataclass(frozen=True)
 class LoopConfig:
@@ -33,6 +35,14 @@ class LoopConfig:
     snapshots: int = 0
     """Copies of the averaged weights kept along the run, evenly spaced (what guided criteria follow)."""
 
+    def __post_init__(self) -> None:
+        """Refuse what would never end, or divide by nothing."""
+        for name, least in (("steps", 1), ("accumulate", 1), ("log_steps", 1), ("snapshots", 0)):
+            if (value := getattr(self, name)) is not None and value < least:
+                raise UsageError(f"loop.{name} = {value}", f"at least {least}")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise UsageError(f"a run of {self.minutes:g} minutes", "more than none, and not for ever")
+
     def warmup_factor(self, step: int) -> float:
         """Linear warm-up: what a steady player's peak learning rate is multiplied with."""
         return min(1.0, (step + 1) / max(self.warmup, 1))
@@ -44,6 +54,6 @@ class LoopConfig:
 
     def progress(self, step: int, seconds: float) -> float:
         """How much of the run is done, 0 … 1."""
-        by_steps = step / self.steps if self.steps else 0.0
-        by_time = seconds / (60 * self.minutes) if self.minutes else 0.0
+        by_steps = step / self.steps if self.steps is not None else 0.0
+        by_time = seconds / (60 * self.minutes) if self.minutes is not None else 0.0
         return min(max(by_steps, by_time), 1.0)

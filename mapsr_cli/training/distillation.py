@@ -1,8 +1,9 @@
 """The first stage of distillation: what a teacher makes of patches, kept for whoever asks for the same again.
 
-The teacher estimates each patch in eight orientations; the mean of its estimates, turned back, is better than any one
-(the self-ensemble of Lim et al., 2017), so that a network can learn from itself. What is learnt is then nearer to what
-can be known from x than y is, and varies less. A patch is estimated once and learnt from often.
+The teacher estimates each patch in all orientations that augmentation and A allow, mostly eight; the mean of its
+estimates, turned back, is better than any one (the self-ensemble of Lim et al., 2017), so that a network can learn from
+itself. What is learnt is then nearer to what can be known from x than y is, and varies less. A patch is estimated once
+and learnt from often.
 """
 
 import time
@@ -16,23 +17,13 @@ from torch import Tensor
 from mapsr_cli.criteria.constraints import Affine
 from mapsr_cli.criteria.resolver import Estimator, lr_patches
 from mapsr_cli.errors import UsageError
-from mapsr_cli.training.data import DataConfig, open_data, write_lesson
+from mapsr_cli.training.data import Orientation, open_data, orientations, write_lesson
 from mapsr_cli.training.kept import kept_folder
 from mapsr_cli.training.loop import Interrupted, Status, Watch
 from mapsr_cli.training.recipe import Recipe
 from mapsr_cli.training.signals import stop_wishes
 from mapsr_cli.zoo import find_model, load_model
 from mapsr_cli.zoo.manifest import sha256_of
-
-Orientation = tuple[int, bool]
-"""Quarter turns, and whether mirrored after them."""
-
-
-def orientations(config: DataConfig) -> list[Orientation]:
-    """Those in which a network may meet an image: eight, two if upright, one without augmentation."""
-    if not config.augment:
-        return [(0, False)]
-    return [(turns, mirrored) for turns in ((0,) if config.upright else range(4)) for mirrored in (False, True)]
 
 
 def ensemble(estimator: Estimator, x: Tensor, views: list[Orientation]) -> Tensor:
@@ -95,11 +86,13 @@ def _teach(
     first = next((k for k, path in enumerate(paths) if not path.exists()), len(paths))
     if first == len(paths):
         return
-    views, began = orientations(config), time.perf_counter()
+    views, began = orientations(config, estimator.constraint.kernel), time.perf_counter()
     data = open_data(location, config, rank, accelerator.num_processes)
     try:
         with stop_wishes() as wish, torch.no_grad():
             for k, y in zip(range(first, len(paths)), data.batches(first), strict=False):
+                if y.is_floating_point():
+                    raise UsageError("a teacher is for images, not for points", "leave teacher.weights out")
                 hr = y.to(accelerator.device).float() / 255
                 x = lr_patches(hr, estimator.constraint, recipe["kernel"].rounded)
                 with accelerator.autocast():

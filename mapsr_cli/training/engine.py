@@ -83,7 +83,7 @@ class Engine:
                 self.accelerator.backward(value / parts)
             reports.append(report)
             total += value.detach() / parts
-        if self._finite(player, total):
+        if self._finite(player, total) or self.accelerator.scaler is not None:  # which leaves out what overflowed
             player.optimiser.step()
         player.optimiser.zero_grad(set_to_none=True)
         return self._mean(reports)
@@ -102,8 +102,10 @@ class Engine:
     def _finite(self, player: Player, loss: Tensor) -> bool:
         """Whether loss and gradients are finite, in every process; gives up after ten losses in a row."""
         good = loss.isfinite()
-        if self.accelerator.scaler is None:  # float16's scaler expects overflows, and leaves those steps out itself
-            good = good & self._gradient_norm(player.network).isfinite()
+        self.accelerator.unscale_gradients(player.optimiser)
+        norm = self._gradient_norm(player.network)
+        if self.accelerator.scaler is None:  # float16's expects gradients to overflow, until it has found its scale
+            good = good & norm.isfinite()
         if self.accelerator.reduce(good.float(), "mean").item() == 1.0:
             self._lost[player] = 0
             return True

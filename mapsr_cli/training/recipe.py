@@ -62,6 +62,10 @@ class PriorConfig:
     snapshots: int = 8
     """Copies kept along it, poor to good."""
 
+    def __post_init__(self) -> None:
+        if min(self.steps, self.snapshots) < 1:
+            raise UsageError(f"a prior of {self.steps} steps and {self.snapshots} snapshots", "at least 1 of each")
+
 
 @dataclass(frozen=True)
 class TeacherConfig:
@@ -135,13 +139,20 @@ def make_recipe(method: str, preset: str, settings: Settings) -> Recipe:
     if preset not in PRESETS:
         raise UsageError(f"unknown preset '{preset}'", f"known: {', '.join(PRESETS)}")
     base = _sections(method, PRESETS[preset])
-    given = merge(DEFAULTS.get(preset, {}).get(method, {}), settings)
+    given = _without_the_presets_sigma(merge(DEFAULTS.get(preset, {}).get(method, {}), settings))
     if odd := sorted(given.keys() - base.keys()):
         raise UsageError(f"{method} has no settings '{odd[0]}'", f"it has: {', '.join(base)}")
     sections = {name: apply(config, given.get(name, {}), name) for name, config in base.items()}
     if "generator" in sections:
         sections["generator"] = _of_scale(sections["generator"], sections["kernel"].scale)
     return Recipe(method, preset, sections)
+
+
+def _without_the_presets_sigma(given: Settings) -> Settings:
+    """Of another kernel than the preset's: its σ would be refused by those that have none."""
+    kernel = given.get("kernel", {})
+    other = "name" in kernel and "sigma" not in kernel
+    return {**given, "kernel": {**kernel, "sigma": None}} if other else given
 
 
 def _sections(method: str, preset: Preset) -> dict[str, Any]:

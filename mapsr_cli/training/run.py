@@ -98,6 +98,6 @@ class Run:
         self.learner.load_state(state["learner"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.engine.drawn, self.engine.skipped = state["drawn"], state["skipped"]
-        if self.engine.accelerator.scaler is not None:
+        if self.engine.accelerator.scaler is not None and state["scaler"]:  # none, where it began in another precision
             self.engine.accelerator.scaler.load_state_dict(state["scaler"])
         return True

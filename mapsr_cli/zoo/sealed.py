@@ -134,9 +134,9 @@ def _fill(network: nn.Module, container: Container, file: BufferedReader, sealed
         for piece in _pieces(file, entry.end - entry.start):
             sealed.update(piece)
             values = torch.frombuffer(piece, dtype=DTYPES[entry.dtype])
-            if not bool(values.isfinite().all()):
+            part = flat[done : done + len(values)].copy_(values)
+            if not bool(part.isfinite().all()):  # as copied: float64 holds numbers that float32 does not
                 raise CheckpointError(f"{path}: '{name}' holds something other than finite numbers")
-            flat[done : done + len(values)].copy_(values)
             done += len(values)
         if done != math.prod(entry.shape):
             raise CheckpointError(f"{path}: cut short while it was read")

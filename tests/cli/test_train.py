@@ -67,6 +67,7 @@ def test_a_run_goes_on_where_it_stopped(mapsr: Mapsr, photos: Path, tmp_path: Pa
         (["affmse", "--device", "cuda"], "no device"),
         (["affmse", "--log", "paper"], "unknown log"),
         (["affmse", "--init", "nothing"], "no model"),
+        (["affmse", "--minutes", "0"], "more than none"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(

@@ -155,3 +155,11 @@ def test_a_stochastic_checkpoint_is_sampled(stochastic_model: Path) -> None:
 def test_a_deterministic_one_is_not(tiny_model: Path) -> None:
     _, made = make_estimators([str(tiny_model)], Settings())
     assert not isinstance(made[str(tiny_model)], SamplingEstimator)
+
+
+def test_the_models_own_scale_leaves_it_its_own_a(tiny_model: Path, tiny_card: Card, tmp_path: Path) -> None:
+    """A σ that is not the default is not forgotten."""
+    kernel = make_kernel("gaussian9", 4, 1.2)
+    path = tmp_path / "narrow.safetensors"
+    save_model(path, load_model(tiny_model).network, replace(tiny_card, name="narrow", kernel=describe_kernel(kernel)))
+    assert make_estimators([str(path)], Settings(), scale=4)[0] == kernel

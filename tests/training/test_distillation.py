@@ -13,13 +13,14 @@ from torch import Tensor
 from mapsr_cli.criteria.constraints import Affine
 from mapsr_cli.criteria.resolver import Estimator
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators import make_kernel
-from mapsr_cli.training.data import DataConfig, open_lessons
-from mapsr_cli.training.distillation import ensemble, lessons, orientations
+from mapsr_cli.operators import Kernel, make_kernel
+from mapsr_cli.training.data import DataConfig, open_lessons, orientations
+from mapsr_cli.training.distillation import ensemble, lessons
 from mapsr_cli.training.loop import Interrupted, Status
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.settings import Settings
 from mapsr_cli.zoo import Card, describe_kernel, load_model, save_model
+from tests.psfs import comet_kernel
 
 KERNEL = make_kernel("bicubic", 4)
 
@@ -44,21 +45,14 @@ def times(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in sorted(folder.iterdir())}
 
 
-def estimator(path: Path) -> Estimator:
-    return Estimator(load_model(path).network, Affine(KERNEL))
-
-
-@pytest.mark.parametrize(("settings", "count"), [({}, 8), ({"upright": True}, 2), ({"augment": False}, 1)])
-def test_orientations_are_those_of_the_patches(settings: dict[str, bool], count: int) -> None:
-    views = orientations(DataConfig(**settings))  # type: ignore[arg-type]
-    assert len(set(views)) == len(views) == count
-    assert views[0] == (0, False)
+def estimator(path: Path, kernel: Kernel = KERNEL) -> Estimator:
+    return Estimator(load_model(path).network, Affine(kernel))
 
 
 @pytest.mark.parametrize("size", [(4, 4), (3, 5)])
 def test_the_ensemble_turns_with_its_image(tiny_model: Path, size: tuple[int, int]) -> None:
     """e(g x) = g e(x) for every g, which no network of its own accord obeys; and A e(x) = x."""
-    network, views = estimator(tiny_model), orientations(DataConfig())
+    network, views = estimator(tiny_model), orientations(DataConfig(), KERNEL)
     x = torch.rand(2, 3, *size)
 
     def estimate(x: Tensor) -> Tensor:
@@ -71,14 +65,23 @@ def test_the_ensemble_turns_with_its_image(tiny_model: Path, size: tuple[int, in
     torch.testing.assert_close(network.constraint.down(estimate(x)), x, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("kernel", [make_kernel("gaussian9", 4), make_kernel("box", 4), comet_kernel(4)])
+def test_an_ensemble_agrees_with_its_image_whatever_a_is(tiny_model: Path, kernel: Kernel) -> None:
+    """An A that lies off centre is another in a mirror: an estimate made there is not one of x."""
+    network, x = estimator(tiny_model, kernel), torch.rand(2, 3, 6, 6)
+    with torch.no_grad():
+        estimate = ensemble(network, x, orientations(DataConfig(), kernel))
+    torch.testing.assert_close(network.constraint.down(estimate), x, atol=1e-5, rtol=0)
+
+
 def test_lessons_fit_their_patches_in_any_orientation(tiny_model: Path, photos: Path) -> None:
     """A estimate = x = A y for each; and the estimates are the teacher's, which no y is."""
     wanted = recipe(tiny_model)
     folder = made(wanted, photos)
-    data = open_lessons(folder, wanted["data"])
-    network, views = estimator(tiny_model), orientations(wanted["data"])
+    network, views = estimator(tiny_model), orientations(wanted["data"], KERNEL)
+    data = open_lessons(folder, wanted["data"], views)
     drawn = [batch for batch, _ in zip(data.batches(), range(4), strict=False)]
-    again = next(open_lessons(folder, wanted["data"]).batches(2))
+    again = next(open_lessons(folder, wanted["data"], views).batches(2))
     data.close()
     for batch in drawn:
         assert (batch.shape, batch.dtype) == ((4, 6, 16, 16), torch.float32)
@@ -131,3 +134,8 @@ def test_settings_that_make_no_sense(tiny_model: Path, settings: dict[str, objec
 def test_only_pairs_can_be_taught() -> None:
     with pytest.raises(UsageError, match="no settings 'teacher'"):
         make_recipe("affgan", "compact", {"teacher": {"weights": "anything"}})
+
+
+def test_points_cannot_be_taught(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not for points"):
+        lessons(recipe(tiny_model), "swissroll:", tmp_path, Accelerator(cpu=True), lambda status: None)

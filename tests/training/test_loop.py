@@ -16,7 +16,7 @@ from mapsr_cli.training.engine import HOPELESS, DivergenceError
 from mapsr_cli.training.journal import CsvJournal, read_metrics
 from mapsr_cli.training.loop import Interrupted, Status, Tasks, train
 from mapsr_cli.training.run import CHECKPOINT, Run
-from tests.training.learners import Fit, run, stream
+from tests.training.learners import Fit, engine, run, stream
 
 TEN = LoopConfig(steps=10, warmup=2, log_steps=5)
 
@@ -136,9 +136,51 @@ def test_a_steady_player_keeps_its_rate_after_the_warm_up(tmp_path: Path, steady
         assert learner.player.optimiser.param_groups[0]["lr"] == pytest.approx(rate)
 
 
+def test_gradients_are_clipped_under_a_scaler_and_overflows_left_out(tmp_path: Path) -> None:
+    """As with float16, whose gradients are multiplied before they are clipped."""
+    learner = Fit()
+    learner.player.optimiser = torch.optim.SGD(learner.player.bare.parameters(), 1.0)
+    learner.poison = {1, 2}
+    config = LoopConfig(steps=10, warmup=0, clip=1e-3)
+    lent = engine(config)
+    lent.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    lent.accelerator.native_amp, lent.accelerator.state._mixed_precision = True, "fp16"
+    made = Run(tmp_path, learner, lent, config)
+    lent.feed(stream())
+    moved = []
+    for _ in range(4):
+        before = torch.cat([p.detach().flatten() for p in learner.player.bare.parameters()])
+        made.advance()
+        moved.append(
+            (torch.cat([p.detach().flatten() for p in learner.player.bare.parameters()]) - before).norm().item()
+        )
+    assert moved == pytest.approx([1e-3, 0, 0, 1e-3], rel=1e-3)
+    assert lent.skipped == 2
+    assert lent.accelerator.scaler.get_scale() == 256
+
+
+def test_a_run_may_go_on_in_float16(tmp_path: Path) -> None:
+    """It has no scaler's state to take over."""
+    train(run(tmp_path, TEN), Tasks())
+    lent = engine(TEN)
+    lent.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    made = Run(tmp_path, Fit(), lent, TEN)
+    assert made.resume()
+    assert made.step == 10
+
+
 def test_a_run_needs_a_length(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs a length"):
         run(tmp_path, LoopConfig())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"steps": 0}, {"steps": -1}, {"minutes": 0.0}, {"minutes": float("inf")}, {"log_steps": 0}, {"accumulate": 0}],
+)
+def test_lengths_without_an_end_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        LoopConfig(**wrong)  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Two processes (gloo) learn what one learns from the same global batch."""
 
+import json
 import os
 import subprocess
 import sys
@@ -30,3 +31,15 @@ def test_the_loss_curves_agree(tmp_path: Path) -> None:
     assert len(alone) == len(together) == 20
     assert max(abs(a - b) for a, b in zip(alone, together, strict=True)) < 1e-4 * max(alone)
     assert alone[-1] < alone[0]
+
+
+@pytest.mark.slow
+def test_one_process_speaks_for_all(photos: Path, tmp_path: Path) -> None:
+    """`--json` is one document, and what is told is told once."""
+    asked = ["train", "affmse", "--data", str(photos), "--out", str(tmp_path / "run"), "--steps", "2", "--json"]
+    small = ["--set", "generator.channels=8", "--set", "generator.blocks=1", "--patch", "16", "--batch", "2"]
+    command = [sys.executable, *LAUNCH, "-m", "mapsr_cli", *asked, *small, "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["steps"] == 2

@@ -265,6 +265,14 @@ def test_numbers_that_are_not_finite(tiny_model: Path, tmp_path: Path, value: fl
     assert "finite" in str(refused(tmp_path / "bad.safetensors"))
 
 
+def test_numbers_that_are_not_finite_in_float32(tiny_model: Path, tmp_path: Path) -> None:
+    """float64 holds 1e300, and the network does not."""
+    model = load_model(tiny_model)
+    model.network.double().tail.bias.data[0] = 1e300  # type: ignore[union-attr, operator]
+    save_model(tmp_path / "bad.safetensors", model.network, model.card, torch.float64)
+    assert "finite" in str(refused(tmp_path / "bad.safetensors"))
+
+
 def test_any_changed_bit_of_the_tensors_is_noticed(tiny_model: Path, tmp_path: Path) -> None:
     data = tiny_model.read_bytes()
     for at in (len(data) - 1, len(data) - 2000):

@@ -105,3 +105,12 @@ def test_no_snapshots(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         load_snapshots(tmp_path)
     assert "train denoiser" in caught.value.hint
+
+
+def test_a_header_cannot_ask_for_a_large_mask(tmp_path: Path) -> None:
+    """40 GB of ones, which are no parameter, for a file of a few kilobytes."""
+    path = tmp_path / "d.safetensors"
+    config = asdict(DENSITY) | {"kernels": [[99_999, 99_999]]}
+    save_prior(path, Density(DENSITY), PriorCard("density", config, 0.0))
+    with pytest.raises(CheckpointError, match="larger than the file"):
+        load_prior(path)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from mapsr_cli.criteria.methods import METHODS, PRIORS
@@ -46,20 +47,20 @@ def table1(order: Order) -> dict[str, Any]:
     told = {**_asked(order), "map": {"h": entropy, "median": median}}
     told["rows"] = {name: trained[name][0].to_json(entropy) for name in ROWS}
     told["paper"] = {name: {"h": h, "consistency_mse": mse} for name, (h, mse) in PAPER.items()}
-    save_file({name: curve for name, (_, curve) in trained.items()}, out / CURVES)
+    _keep({name: curve for name, (_, curve) in trained.items()}, order)
     _write(out / "table1.json", json.dumps(told, indent=2) + "\n")
     _write(out / "table1.md", table_page(told))
     return {**told, "files": [str(out / "table1.md"), str(out / "table1.json")]}
 
 
 def figure1(order: Order) -> dict[str, Any]:
-    """Draw fig1.png and fig1.svg; curves of a table1 in the same folder are used, others trained."""
+    """Draw fig1.png and fig1.svg; curves of a like table1 in the same folder are used, others trained."""
     out = order.out
     test = Examination.make(1)
-    kept = load_file(out / CURVES) if (out / CURVES).exists() else {}
+    kept = _kept(order)
     trained = _train_all([name for name in SHOWN if name not in kept], test, order, 1)
     curves = {**kept, **{name: curve for name, (_, curve) in trained.items()}}
-    save_file(curves, out / CURVES)
+    _keep(curves, order)
     at = fig1.score_places()
     field = denoiser_score(at, BUDGETS[order.budget].denoiser, order.seed, partial(order.watch, "denoiser"))
     paths = fig1.draw(out, test.density, {name: curves[name] for name in SHOWN}, field)
@@ -108,6 +109,24 @@ def _train(
         torch.manual_seed(0)
         trained[name] = row, estimates(estimator, fig1.CURVE, trials)[0].contiguous().numpy()
     return trained
+
+
+def _keep(curves: dict[str, Tensor], order: Order) -> None:
+    """For a fig1 of the same budget and seed."""
+    save_file(curves, order.out / CURVES, _alike(order))
+
+
+def _kept(order: Order) -> dict[str, Tensor]:
+    """Curves by row that a like experiment has left; none of another budget or seed, which are other trainings."""
+    path = order.out / CURVES
+    if not path.exists():
+        return {}
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()} if file.metadata() == _alike(order) else {}  # noqa: SIM118
+
+
+def _alike(order: Order) -> dict[str, str]:
+    return {"budget": order.budget, "seed": str(order.seed)}
 
 
 def _asked(order: Order) -> dict[str, Any]:

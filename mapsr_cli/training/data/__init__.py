@@ -7,6 +7,7 @@ one would have had. Images come as uint8 levels, which the loop divides by 255; 
 from mapsr_cli.training.data.config import DataConfig, Share
 from mapsr_cli.training.data.counts import Counts
 from mapsr_cli.training.data.lessons import open_lessons, write_lesson
+from mapsr_cli.training.data.orientation import Orientation, orientations
 from mapsr_cli.training.data.sources import SOURCES, open_data
 from mapsr_cli.training.data.stream import Data
 from mapsr_cli.training.data.swissroll import swiss_roll
@@ -16,9 +17,11 @@ __all__ = [
     "Counts",
     "Data",
     "DataConfig",
+    "Orientation",
     "Share",
     "open_data",
     "open_lessons",
+    "orientations",
     "swiss_roll",
     "write_lesson",
 ]

@@ -1,6 +1,6 @@
 """Patches with a teacher's estimates of them, as files: what a distilled run learns from."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mapsr_cli.training.data.config import DataConfig, Draw, Share
 from mapsr_cli.training.data.counts import Ledger
-from mapsr_cli.training.data.patches import turned
+from mapsr_cli.training.data.orientation import Orientation, seen
 from mapsr_cli.training.data.stream import Data, Job, numbered
 
 
@@ -23,13 +23,15 @@ def write_lesson(path: Path, y: Tensor, estimate: Tensor) -> None:
 
 
 class Lessons:
-    """Random patches out of a folder of lessons, in random orientations. A source (see `stream.Source`).
+    """Random patches out of a folder of lessons, in any of some orientations. A source (see `stream.Source`).
 
     Batches are float32 [N, 2C, H, W] in [0, 1]: HR patches and, behind them, what the teacher makes of them.
     """
 
-    def __init__(self, folder: Path, config: DataConfig, share: Share) -> None:
+    def __init__(self, folder: Path, config: DataConfig, share: Share, views: Sequence[Orientation]) -> None:
         self._config, self._share = config, share
+        square = config.patch[0] == config.patch[1]
+        self._views = [view for view in views if square or view[0] % 2 == 0]
         self._paths = sorted(folder.glob("*.safetensors"))
         with safe_open(self._paths[0], "numpy") as first:
             self._rows: int = first.get_slice("y").get_shape()[0]
@@ -49,9 +51,9 @@ class Lessons:
         with safe_open(path, "numpy") as lesson:
             y, estimate = (lesson.get_slice(name)[row] for name in ("y", "estimate"))
         both = np.concatenate([y.astype(np.float32) / 255, estimate.astype(np.float32)])
-        return turned(both, self._config.upright, rng) if self._config.augment else both
+        return seen(both, self._views[int(rng.integers(len(self._views)))])
 
 
-def open_lessons(folder: Path, config: DataConfig, rank: int = 0, world: int = 1) -> Data:
-    """Batches for process `rank` of `world` from a folder of lessons."""
-    return Data(Lessons(folder, config, Share(config.batch, rank, world)), config.workers)
+def open_lessons(folder: Path, config: DataConfig, views: Sequence[Orientation], rank: int = 0, world: int = 1) -> Data:
+    """Batches for process `rank` of `world` from a folder of lessons, in orientations `views` (the first: as it is)."""
+    return Data(Lessons(folder, config, Share(config.batch, rank, world), views), config.workers)

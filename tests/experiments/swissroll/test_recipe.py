@@ -1,8 +1,13 @@
-"""Every row of Table 1 trains, at the size of a test."""
+"""Every row of Table 1 trains, at the size of a test; and curves are kept for those alone who would train the same."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from mapsr_cli.experiments.order import Order
+from mapsr_cli.experiments.swissroll.recipe import _keep, _kept
 from mapsr_cli.experiments.swissroll.table1 import BUDGETS, ROWS, Budget, Examination, run_row, settings_of
 from mapsr_cli.experiments.swissroll.trials import recipe_of, rolls
 from mapsr_cli.experiments.swissroll.truth import KernelDensity
@@ -60,3 +65,12 @@ def test_trials_see_different_points() -> None:
     points = next(rolls(4, 3, 0))
     assert points.shape == (4, 3, 1, 2)
     assert len(torch.unique(points.reshape(-1, 2), dim=0)) == 12
+
+
+def test_curves_of_another_training_are_not_taken_for_these(tmp_path: Path) -> None:
+    order = Order(tmp_path, None, "cpu", 1, 0, lambda name, status: None)
+    assert _kept(order) == {}
+    curve = torch.rand(5, 2)
+    _keep({"mse": curve}, order)
+    assert torch.equal(_kept(replace(order, trials=10))["mse"], curve)
+    assert _kept(replace(order, budget="smoke")) == _kept(replace(order, seed=1)) == {}

@@ -13,7 +13,7 @@ from torch import Tensor
 from mapsr_cli.errors import UsageError
 from mapsr_cli.imaging.memory import PictureLike, picture_from, picture_like
 from mapsr_cli.inference.comparison import difference, tally
-from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory
+from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory, within_memory
 from mapsr_cli.inference.noise import Noise
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.inference.tiles import run_tiled
@@ -172,14 +172,20 @@ class Upscaler:
         held = tally(difference(made.levels, lr, self.kernel, peak), peak)
         return Upscaled(**vars(made), consistency=held.consistency)
 
-    @torch.inference_mode()
     def upscale(
         self, lr: Tensor, peak: int = 255, progress: Progress = _silent, exact: bool = False, sample: int = 1
     ) -> Unchecked:
         """LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) → levels that nobody has checked yet.
 
         `exact` ones (an alpha channel, in which the original has no noise) are kept whatever the settings' strength.
+        Raises MapsrError where memory does not suffice.
         """
+        height, width = (self.kernel.scale * n for n in lr.shape[-2:])
+        work = partial(self._upscale, lr, peak, progress, exact, sample)
+        return within_memory(work, f"upscaling to {width}×{height} pixels", self.settings.device)
+
+    @torch.inference_mode()
+    def _upscale(self, lr: Tensor, peak: int, progress: Progress, exact: bool, sample: int) -> Unchecked:
         began = time.perf_counter()
         strength = 1.0 if exact else self.settings.strength
         trusted = lr if strength == 1 else torch.stack([soften(plane, self.kernel, strength) for plane in lr])

@@ -135,6 +135,8 @@ def test_pipes(mapsr: Mapsr, photo: Path, tmp_path: Path, tiny_model: Path) -> N
         (["--format", "gif"], 2, "gif"),
         (["--json", "-o", "-"], 2, "standard"),
         (["-o", "out.gif"], 2, "gif"),
+        (["--format", "a/b.png"], 2, "--format"),
+        (["--suffix", "/x"], 2, "--suffix"),
     ],
 )
 def test_wrong_usage(mapsr: Mapsr, photo: Path, tiny_model: Path, words: list[str], code: int, says: str) -> None:
@@ -142,6 +144,18 @@ def test_wrong_usage(mapsr: Mapsr, photo: Path, tiny_model: Path, words: list[st
     assert done.code == code
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_inputs_are_not_replaced(mapsr: Mapsr, photo: Path, tiny_model: Path) -> None:
+    words = ("-m", tiny_model, "--overwrite")
+    earlier = save(LR, photo.with_name("photo_x4.png"))
+    before = photo.read_bytes()
+    assert mapsr("upscale", photo, "-o", photo, *words).code == 2
+    assert mapsr("upscale", photo.parent / "*.png", *words).code == 2
+    assert (photo.read_bytes(), earlier.read_bytes()) == (before, before)
+    rerun = mapsr("upscale", photo.parent / "*.png", "-m", tiny_model, "--skip-existing", "--json")
+    assert [Path(made["input"]) for made in rerun.json["results"]] == [earlier]
+    assert mapsr("upscale", photo.parent, *words).code == 0
 
 
 def test_unknown_models(mapsr: Mapsr, photo: Path) -> None:

@@ -17,7 +17,16 @@ from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory
 from mapsr_cli.inference.noise import Noise
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.inference.tiles import run_tiled
-from mapsr_cli.operators import Consistency, Downsampling, Kernel, downsampling, make_strips, mend, soften
+from mapsr_cli.operators import (
+    Consistency,
+    Downsampling,
+    Kernel,
+    check_strength,
+    downsampling,
+    make_strips,
+    mend,
+    soften,
+)
 from mapsr_cli.zoo import Model, find_model, load_model
 
 ConsistencyLevel = Literal["bits", "float", "none"]
@@ -31,7 +40,7 @@ class Settings:
 
     consistency: ConsistencyLevel = "bits"
     """`bits`: the saved levels, through A and rounded, give the input back; `float`: projected, then only clipped and
-    rounded; `none`: the network's estimate as it is."""
+    rounded; `none`: the network's estimate as it is, of a network for which that is a picture."""
     tile: int | None = None
     """LR pixels a side of a tile; None chooses by free memory; 0 is the whole image at once."""
     device: str = "cpu"
@@ -85,17 +94,28 @@ class Upscaler:
         model = load_model(find_model(model)) if isinstance(model, str) else model
         self.model, self.settings = model, settings or Settings()
         self.kernel = kernel or model.kernel
-        if self.kernel.scale != model.kernel.scale:
-            raise UsageError(f"the model is ×{model.kernel.scale}, the kernel ×{self.kernel.scale}")
-        if not 0 <= self.settings.strength <= 1:
-            raise UsageError(f"strength must be from 0 to 1, not {self.settings.strength:g}")
-        if self.settings.strength < 1 and self.settings.consistency == "none":
-            raise UsageError(
-                "without a projection there is none to soften", "give either --strength, or consistency none"
-            )
+        self._check()
         self.network = copy.deepcopy(model.network).to(self.settings.device, self.settings.dtype)
         self.network.to(memory_format=model.memory_format)  # type: ignore[call-overload]
         self._per_pixel: float | None = None
+
+    def _check(self) -> None:
+        """Raise UsageError where model, kernel and settings do not go together."""
+        model, settings = self.model, self.settings
+        if not model.takes_pictures:
+            raise UsageError(f"{model.card.name} takes no photographs (three colours, any size)", "mapsr models list")
+        if self.kernel.scale != model.kernel.scale:
+            raise UsageError(f"the model is ×{model.kernel.scale}, the kernel ×{self.kernel.scale}")
+        check_strength(settings.strength, self.kernel)
+        if settings.strength < 1 and settings.consistency == "none":
+            raise UsageError(
+                "without a projection there is none to soften", "give either --strength, or consistency none"
+            )
+        if settings.consistency == "none" and model.needs_projection:
+            raise UsageError(
+                f"what the network of {model.card.name} gives is no picture without its projection",
+                "--consistency float",
+            )
 
     def operator(self, height: int, width: int, peak: int = 255) -> Downsampling:
         """A for an LR image of height × width: in float32, which tells levels of 8 bits apart, or else in float64."""

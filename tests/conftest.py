@@ -1,8 +1,11 @@
 """A tiny checkpoint that all rooms can use, a Hub on loopback, and a quiet processor."""
 
+import errno
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -68,6 +71,25 @@ def photos(tmp_path: Path) -> Path:
     folder.mkdir()
     for number in range(3):
         save(scene(48, 40 + 8 * number), folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which nothing may be looked up, not even by root."""
+    folder, stat = tmp_path / "locked", os.stat
+    folder.mkdir()
+
+    def guarded(path: int | str | bytes | Path, **options: Any) -> os.stat_result:
+        if not isinstance(path, int):
+            at = Path(os.fsdecode(path))
+            follow = options.get("follow_symlinks", True)
+            real = Path(os.path.realpath(at if follow else at.parent), "" if follow else at.name)
+            if folder in real.parents:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", guarded)
     return folder
 
 

@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from mapsr_cli.cli.paths import PIPE, Job, page_path, source_name
-from mapsr_cli.cli.report import FileProgress, complain, fetching, printable, progress_bar, result, say
+from mapsr_cli.cli.report import FileProgress, complain, drop_output, fetching, printable, progress_bar, result, say
 from mapsr_cli.errors import DiskFullError, ImageError, MapsrError, UsageError
 from mapsr_cli.evaluation.before_after import Compared, before_after, facts_of, kept
-from mapsr_cli.imaging import check_target, find_kernel, make_folder, output_format, read_frames, write_bytes
+from mapsr_cli.imaging import (
+    check_target,
+    find_kernel,
+    make_folder,
+    output_format,
+    read_frames,
+    write_bytes,
+    write_error,
+)
 from mapsr_cli.imaging.seen import as_image
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
@@ -61,6 +69,18 @@ def _tile(text: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--tile takes auto, off or a number of pixels, not '{text}'")
     return int(text)
+
+
+def _pipe(data: bytes) -> None:
+    """To stdout, all of it now. Raises as `write_bytes` does; BrokenPipeError where whoever reads has had enough."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        drop_output()
+        raise write_error("standard output", error) from error
 
 
 @dataclass
@@ -157,7 +177,7 @@ class Batch:
         """Encode and write; None where another run was faster and that is well."""
         encoded = encode_made(made, self.upscaler, self._output_of(job))
         if job.target == PIPE:
-            sys.stdout.buffer.write(encoded.data)
+            _pipe(encoded.data)
             return encoded
         try:
             if page := self._page_path(job):  # first: a file that is there has its page

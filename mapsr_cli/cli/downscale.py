@@ -23,6 +23,7 @@ def downscale(
 ) -> None:
     """Apply A: downscale HR by the kernel (bicubic) and scale (4), round, and save."""
     with failures(debug):
+        from mapsr_cli.cli.paths import Job, refuse_replacing
         from mapsr_cli.imaging import (
             FORMATS,
             MAX_PIXELS,
@@ -37,6 +38,8 @@ def downscale(
         a = find_kernel(kernel or "bicubic", 4 if scale is None else scale, sigma)
         holds = FORMATS[output_format(output.name)].holds
         check_target(output, overwrite)
+        if overwrite:
+            refuse_replacing([Job(hr, output)])
         picture = read_picture(hr, holds, max_pixels or MAX_PIXELS)
         for note in picture.notes:
             say(f"note: {hr}: {note}")

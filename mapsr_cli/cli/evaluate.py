@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, escape, failures, progress_bar, result, say, table
+from mapsr_cli.cli.report import document, failures, progress_bar, result, say, table
 
 if TYPE_CHECKING:
     from mapsr_cli.evaluation.scores import Evaluation
-    from mapsr_cli.evaluation.table import Cell
 
 COMPLAINTS = 10
 """Failures told in words."""
@@ -98,12 +97,8 @@ def _print(found: "Evaluation") -> None:
 
     for group, rows in found.by_set():
         titles, cells = tabulate(rows)
-        table(escape(group), titles, [[_marked(cell) for cell in row] for row in cells])
+        table(group, titles, [[(cell.text, cell.best) for cell in row] for row in cells])
     result(found.protocol.describe(found.kernel))
-
-
-def _marked(cell: "Cell") -> str:
-    return f"[bold]{escape(cell.text)}[/]" if cell.best else escape(cell.text)
 
 
 def _complain(found: "Evaluation") -> None:

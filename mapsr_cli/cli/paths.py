@@ -32,6 +32,12 @@ class Job:
         """This one `count` times: photo_x4.png becomes photo_x4_1.png, photo_x4_2.png, …"""
         return [Job(self.source, beside(self.target, f"_{n}"), n) for n in range(1, count + 1)]
 
+    def targets(self, samples: int | None) -> list[Path]:
+        """All pictures that come of it: one, or so many samples with their sheet and map."""
+        if samples is None:
+            return [self.target]
+        return [*(one.target for one in self.samples(samples)), sheet_path(self.target), map_path(self.target)]
+
 
 def beside(target: Path, ending: str, extension: str | None = None) -> Path:
     """photo_x4.png → photo_x4<ending>.png, or with another extension."""
@@ -69,31 +75,42 @@ class Source:
 def refuse_nowhere(*paths: Path | None) -> None:
     """Raise UsageError for a file in a folder that does not exist: better before the work than after it."""
     for path in paths:
-        if path is not None and not path.parent.is_dir():
+        if path is not None and not _is_folder(path.parent):
             raise UsageError(f"{path}: there is no folder {path.parent}")
+
+
+def check_naming(suffix: str | None, file_format: str | None) -> None:
+    """Raise UsageError for what cannot end a file's name: it would lead into other folders."""
+    if suffix is not None and (os.sep in suffix or (os.altsep or os.sep) in suffix):
+        raise UsageError(f"--suffix is part of a name, not a path: '{suffix}'", "-o FOLDER says where to")
+    if file_format is not None:
+        output_format(file_format)
+        if "." in file_format:
+            raise UsageError(f"--format takes a suffix alone, such as png, not '{file_format}'")
 
 
 def find_sources(inputs: list[Path], recursive: bool, suffix: str) -> list[Source]:
     """The files that inputs name: files, folders, glob patterns that the shell left alone, and lists (.txt, .lst).
 
     A list names one input per line, relative to itself; `#` starts a remark. In folders, files whose stem ends with
-    `suffix` are an earlier run's. A file named twice counts once. Raises UsageError where a folder or a pattern gives
-    no image, ImageError for a list that cannot be read.
+    `suffix` are an earlier run's. A file named twice counts once, as it was named first. Raises UsageError where a
+    folder or a pattern gives no image, ImageError for a list that cannot be read.
     """
-    found: dict[Source, None] = {}
+    found: dict[Path, Source] = {}
     for given in inputs:
         for named in _expanded(given):
-            found |= dict.fromkeys(_in_folder(named, recursive, suffix) if _is_folder(named) else [Source(named)])
-    return list(found)
+            for source in _in_folder(named, recursive, suffix) if _is_folder(named) else [Source(named)]:
+                found.setdefault(source.path, source)
+    return list(found.values())
 
 
 def _expanded(given: Path) -> Iterator[Path]:
     text = str(given)
     if given == PIPE or os.path.lexists(given):
-        yield from (_listed(given) if given.suffix.lower() in LISTS and given.is_file() else [given])
+        yield from (_listed(given) if given.suffix.lower() in LISTS and _is_file(given) else [given])
     elif glob.has_magic(text):
         matches = map(Path, sorted(glob.glob(text, recursive=True)))  # noqa: PTH207 (Path.glob wants relative patterns)
-        files = [path for path in matches if not path.is_dir()]
+        files = [path for path in matches if not _is_folder(path)]
         if not files:
             raise UsageError(f"no file matches {text}")
         yield from files
@@ -112,7 +129,11 @@ def _listed(listing: Path) -> Iterator[Path]:
 
 
 def _is_folder(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112 (False, not an error, for names that cannot be)
+    return os.path.isdir(path)  # noqa: PTH112 (False, not an error, for names that cannot be or may not be looked up)
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 (the same)
 
 
 def _in_folder(folder: Path, recursive: bool, suffix: str) -> Iterator[Source]:
@@ -149,6 +170,25 @@ def plan(sources: list[Source], output: Path | None, folder: bool, suffix: str, 
         if extension is None and job.target != PIPE:
             output_format(job.target.name)  # better refused now than after the work
     return jobs
+
+
+def refuse_replacing(jobs: list[Job], samples: int | None = None) -> None:
+    """Raise UsageError where a picture, or one of the `samples` of it, would take the place of any job's input."""
+    inputs = {_identity(job.source): job.source for job in jobs}
+    for job in jobs:
+        for target in job.targets(samples):
+            if (there := _identity(target)) and (replaced := inputs.get(there)):
+                what = "its own input" if replaced == job.source else f"{replaced}, another input"
+                raise UsageError(f"{target} would replace {what}", "choose another -o, or leave that input out")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The same for all names of a file, links included; None for what is not there, and for a pipe."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return None if path == PIPE else (found.st_dev, found.st_ino)
 
 
 def is_folder(output: Path, inputs: list[Path], sources: list[Source]) -> bool:

@@ -32,7 +32,7 @@ def push(
     with failures(debug):
         from mapsr_cli.errors import UsageError
         from mapsr_cli.inference import Upscaler
-        from mapsr_cli.inference.samples import example_picture, sample_picture, takes_pictures
+        from mapsr_cli.inference.samples import example_picture, sample_picture
         from mapsr_cli.zoo import find_here, load_model
         from mapsr_cli.zoo.hub import publish
         from mapsr_cli.zoo.model_card import licence_of, repository_files
@@ -43,7 +43,7 @@ def push(
         checkpoint = find_here(source)
         model = load_model(checkpoint)  # what does not load is not published
         terms = licence_of(model.card, license_id)
-        pictures = (sample or [example_picture()]) if takes_pictures(model) else []
+        pictures = (sample or [example_picture()]) if model.takes_pictures else []
         samples = dict(sample_picture(Upscaler(model), path) for path in pictures)
         files = repository_files(checkpoint, repo, terms, samples)
         if dry_run:

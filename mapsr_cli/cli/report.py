@@ -26,12 +26,13 @@ def stderr() -> "Console":
     """Where remarks go. Rich takes a tenth of a second to import: commands that need none of it do without."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    # No markup: whatever is said may hold the name of a file, and no escaping of [ and \ survives Rich in every case.
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def say(line: str) -> None:
     """A remark, on stderr."""
-    stderr().print(printable(line), markup=False)
+    stderr().print(printable(line))
 
 
 def result(line: str) -> None:
@@ -44,19 +45,19 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
 
 
-def table(title: str, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table for people, on stdout; cells are Rich markup, the first column is text, the others are numbers."""
+def table(title: str, titles: Sequence[str], rows: Sequence[Sequence[tuple[str, bool]]]) -> None:
+    """A table for people, on stdout; cells may be bold, the first column is text, the others are numbers."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    drawn = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
-    )
+    heading = Text(one_line(title), "bold")
+    drawn = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for index, name in enumerate(titles):
         drawn.add_column(name, justify="right" if index else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*(Text(one_line(text), "bold" if bold else "") for text, bold in row))
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(drawn)
 
 
@@ -67,14 +68,16 @@ def document(content: dict[str, Any]) -> None:
 
 def complain(error: MapsrError) -> None:
     """One line that says what is wrong, one that says what to do."""
-    stderr().print(f"[bold red]error:[/] {escape(str(error))}")
+    from rich.text import Text
+
+    stderr().print(Text.assemble(("error:", "bold red"), " ", one_line(str(error))))
     if error.hint:
-        stderr().print(f"  {escape(error.hint)}")
+        stderr().print(f"  {one_line(error.hint)}")
 
 
-def escape(text: str) -> str:
-    """Text as it is, on one line, for Rich's markup."""
-    return printable(" ".join(text.split())).replace("[", r"\[")
+def one_line(text: str) -> str:
+    """Text on one line, as any terminal takes it."""
+    return printable(" ".join(text.split()))
 
 
 @contextmanager
@@ -90,8 +93,13 @@ def failures(debug: bool) -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
     except BrokenPipeError as error:  # whoever reads our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         raise typer.Exit(1) from error
+
+
+def drop_output() -> None:
+    """What stdout still holds back goes nowhere: Python would try once more as it ends, and say so."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -103,7 +111,7 @@ def progress_bar() -> Iterator[FileProgress]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
@@ -112,7 +120,7 @@ def progress_bar() -> Iterator[FileProgress]:
         task = progress.add_task("", total=None)
 
         def update(name: str, stage: str, done: int, total: int) -> None:
-            progress.update(task, description=f"{escape(name)}  {stage}", completed=done, total=total)
+            progress.update(task, description=f"{one_line(name)}  {stage}", completed=done, total=total)
 
         yield update
 

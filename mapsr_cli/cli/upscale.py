@@ -47,7 +47,10 @@ def upscale(
     sigma: options.Sigma = None,
     consistency: Annotated[
         Consistency,
-        typer.Option(help="bits: the saved file gives the input back; float: projected only; none: the network alone."),
+        typer.Option(
+            help="bits: the saved file gives the input back; float: projected only; none: the network alone, where "
+            "that is a picture."
+        ),
     ] = Consistency.bits,
     strength: Annotated[
         float,
@@ -105,8 +108,7 @@ def upscale(
         if output == paths.PIPE and (samples or compare):
             what = "--samples writes several files" if samples else "--compare writes a page beside the output"
             raise UsageError(f"{what}: not through a pipe", "-o FILE or -o FOLDER")
-        if file_format is not None:
-            output_format(file_format)
+        paths.check_naming(suffix, file_format)
         upscaler = make_upscaler(
             model, backbone, kernel, sigma, consistency.value, tile, device, precision.value, strength, seed or 0
         )
@@ -115,7 +117,10 @@ def upscale(
         suffix = suffix or f"_x{upscaler.kernel.scale}"
         sources = paths.find_sources(inputs, recursive, suffix)
         folder = output is not None and paths.is_folder(output, inputs, sources)
-        jobs = paths.Share.from_environment().of(paths.plan(sources, output, folder, suffix, file_format))
+        jobs = paths.plan(sources, output, folder, suffix, file_format)
+        if overwrite:
+            paths.refuse_replacing(jobs, samples)
+        jobs = paths.Share.from_environment().of(jobs)
         made = Output(output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate)
         make_batch = partial(SampledBatch, count=samples) if samples else Batch
         batch = make_batch(upscaler, made, file_format, overwrite, skip_existing, compare, debug, quiet=json)

@@ -8,7 +8,7 @@ from mapsr_cli.imaging.provenance import Provenance
 from mapsr_cli.imaging.psf import find_kernel, read_psf
 from mapsr_cli.imaging.reading import MAX_PIXELS, read_frames, read_picture, read_provenance
 from mapsr_cli.imaging.tags import Tags
-from mapsr_cli.imaging.writing import check_target, make_folder, write_bytes, write_picture
+from mapsr_cli.imaging.writing import check_target, make_folder, write_bytes, write_error, write_picture
 
 __all__ = [
     "FORMATS",
@@ -32,5 +32,6 @@ __all__ = [
     "read_psf",
     "spread",
     "write_bytes",
+    "write_error",
     "write_picture",
 ]

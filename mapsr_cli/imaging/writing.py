@@ -24,7 +24,7 @@ def check_target(path: Path, overwrite: bool) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ImageError(f"cannot write {path}: {reason}") from error
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 (False, not an error, if locked)
         raise ImageError(f"{path} is not a plain file: it is left alone", "choose another name")
     if not overwrite:
         raise ImageError(f"{path} exists", "--overwrite replaces it")
@@ -53,10 +53,15 @@ def write_bytes(path: Path, data: bytes, overwrite: bool = True) -> None:
     except FileExistsError:
         raise
     except OSError as error:
-        message = f"cannot write {path}: {error.strerror or error}"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(message, "free some space; then --skip-existing goes on from here") from error
-        raise ImageError(message) from error
+        raise write_error(str(path), error) from error
+
+
+def write_error(where: str, error: OSError) -> ImageError:
+    """What to say of a write that failed: DiskFullError where there was no room."""
+    message = f"cannot write {where}: {error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(message, "free some space; then --skip-existing goes on from here")
+    return ImageError(message)
 
 
 def _write_nameless(path: Path, data: bytes, overwrite: bool) -> bool:

@@ -85,6 +85,11 @@ class Backbone(Model):
         return MOST if self.measured is None else self.measured
 
     @property
+    def takes_pictures(self) -> bool:
+        """Yes: others are refused when they are read."""
+        return True
+
+    @property
     def period(self) -> int:
         """LR pixels by whose multiples tiles may start."""
         return self.multiple

@@ -1,10 +1,17 @@
 """How much memory there is, what a network takes, and what to do when there was too little."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from traceback import clear_frames
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from mapsr_cli.errors import MapsrError
+
+Done = TypeVar("Done")
 
 LIVE = 4.5
 """Largest activations that are alive at once, as a multiple of the largest one: measured 4.1 on Compact."""
@@ -16,6 +23,8 @@ MOST_TILE_ELSEWHERE = 1024
 """LR pixels a side; beyond them the halo costs little."""
 FALLBACK = 4 << 30
 """Bytes taken to be free where the system does not say."""
+MORE = "--device cpu may have more; or close other programs, or cut the picture"
+"""What to do where there was too little."""
 _PROBE = 32
 _LIMITS = (
     ("memory.max", "memory.current"),
@@ -94,3 +103,15 @@ def release(device: str) -> None:
         torch.cuda.empty_cache()
     elif device == "mps":
         torch.mps.empty_cache()
+
+
+def within_memory(work: Callable[[], Done], doing: str, device: str = "cpu") -> Done:
+    """work(), or MapsrError, "out of memory `doing`", where memory does not suffice; what it had made is given back."""
+    try:
+        return work()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        clear_frames(error.__traceback__)  # or the exception would hold on to what there is no room for
+        release(device)
+        raise MapsrError(f"out of memory {doing}", MORE) from error

@@ -3,9 +3,12 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from traceback import clear_frames
 from typing import TypeVar
 
 from mapsr_cli.errors import MapsrError
+from mapsr_cli.inference.memory import within_memory
 
 Job = TypeVar("Job")
 Read = TypeVar("Read")
@@ -24,20 +27,22 @@ def overlapped(
 ) -> Iterator[tuple[Job, Stored | MapsrError]]:
     """Read, work and store every job; yields each, in order, with what came of it.
 
-    `read` and `store` run in a thread each, `work` in the caller's. A MapsrError ends only its own job; anything else
-    ends them all. Jobs are taken from `jobs` one ahead.
+    `read` and `store` run in a thread each, `work` in the caller's. A MapsrError ends only its own job, and so does
+    a lack of memory, which becomes one; anything else ends them all. Jobs are taken from `jobs` one ahead.
     """
     upcoming = iter(jobs)
     behind: deque[tuple[Job, Future[Stored]]] = deque()
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "store") as storer:
 
         def next_reading() -> tuple[Job, Future[Read]] | None:
-            return next(((job, reader.submit(read, job)) for job in upcoming), None)
+            return next(((job, reader.submit(within_memory, partial(read, job), "reading")) for job in upcoming), None)
 
         def hand_on(job: Job, reading: "Future[Read]") -> "Future[Stored]":
             try:
-                return storer.submit(store, job, work(job, reading.result()))
+                worked = within_memory(partial(work, job, reading.result()), "upscaling")
+                return storer.submit(within_memory, partial(store, job, worked), "storing")
             except MapsrError as error:
+                clear_frames(error.__traceback__)  # the next job needs the room
                 failed: Future[Stored] = Future()
                 failed.set_exception(error)
                 return failed

@@ -7,8 +7,6 @@ import torch
 
 from mapsr_cli.imaging import Holds, Picture, encode, read_picture
 from mapsr_cli.inference.upscaler import Upscaler
-from mapsr_cli.networks import MlpGenerator
-from mapsr_cli.zoo import Model
 
 LARGEST = 96
 """LR pixels a side: a model card is looked at, not studied."""
@@ -21,11 +19,6 @@ def example_picture() -> Path:
     package = Path(__file__).parents[1]
     installed = package / "examples" / _EXAMPLE
     return installed if installed.is_file() else package.parent / "examples" / _EXAMPLE
-
-
-def takes_pictures(model: Model) -> bool:
-    """Whether a model takes photographs of any size: not the toy."""
-    return getattr(model.network.config, "colours", 0) == 3 and not isinstance(model.network, MlpGenerator)
 
 
 def sample_picture(upscaler: Upscaler, path: Path) -> tuple[str, bytes]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mapsr_cli.errors import MapsrError
-from mapsr_cli.inference.memory import LEAST_TILE, is_out_of_memory, release
+from mapsr_cli.inference.memory import LEAST_TILE, MORE, is_out_of_memory, release
 
 Put = Callable[[slice, slice, Tensor], None]
 """Takes HR rows, HR columns and what belongs there [N, C, rows, cols]."""
@@ -113,7 +113,5 @@ def _attempt(network: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Tens
 
 def _halved(size: int) -> int:
     if size <= LEAST_TILE:
-        raise MapsrError(
-            f"out of memory even in tiles of {size} pixels", "--device cpu may have more, or close other programs"
-        )
+        raise MapsrError(f"out of memory even in tiles of {size} pixels", MORE)
     return max(size // 2, LEAST_TILE)

@@ -13,11 +13,20 @@ from torch import Tensor
 from mapsr_cli.errors import UsageError
 from mapsr_cli.imaging.memory import PictureLike, picture_from, picture_like
 from mapsr_cli.inference.comparison import difference, tally
-from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory
+from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory, within_memory
 from mapsr_cli.inference.noise import Noise
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.inference.tiles import run_tiled
-from mapsr_cli.operators import Consistency, Downsampling, Kernel, downsampling, make_strips, mend, soften
+from mapsr_cli.operators import (
+    Consistency,
+    Downsampling,
+    Kernel,
+    check_strength,
+    downsampling,
+    make_strips,
+    mend,
+    soften,
+)
 from mapsr_cli.zoo import Model, find_model, load_model
 
 ConsistencyLevel = Literal["bits", "float", "none"]
@@ -31,7 +40,7 @@ class Settings:
 
     consistency: ConsistencyLevel = "bits"
     """`bits`: the saved levels, through A and rounded, give the input back; `float`: projected, then only clipped and
-    rounded; `none`: the network's estimate as it is."""
+    rounded; `none`: the network's estimate as it is, of a network for which that is a picture."""
     tile: int | None = None
     """LR pixels a side of a tile; None chooses by free memory; 0 is the whole image at once."""
     device: str = "cpu"
@@ -85,17 +94,28 @@ class Upscaler:
         model = load_model(find_model(model)) if isinstance(model, str) else model
         self.model, self.settings = model, settings or Settings()
         self.kernel = kernel or model.kernel
-        if self.kernel.scale != model.kernel.scale:
-            raise UsageError(f"the model is ×{model.kernel.scale}, the kernel ×{self.kernel.scale}")
-        if not 0 <= self.settings.strength <= 1:
-            raise UsageError(f"strength must be from 0 to 1, not {self.settings.strength:g}")
-        if self.settings.strength < 1 and self.settings.consistency == "none":
-            raise UsageError(
-                "without a projection there is none to soften", "give either --strength, or consistency none"
-            )
+        self._check()
         self.network = copy.deepcopy(model.network).to(self.settings.device, self.settings.dtype)
         self.network.to(memory_format=model.memory_format)  # type: ignore[call-overload]
         self._per_pixel: float | None = None
+
+    def _check(self) -> None:
+        """Raise UsageError where model, kernel and settings do not go together."""
+        model, settings = self.model, self.settings
+        if not model.takes_pictures:
+            raise UsageError(f"{model.card.name} takes no photographs (three colours, any size)", "mapsr models list")
+        if self.kernel.scale != model.kernel.scale:
+            raise UsageError(f"the model is ×{model.kernel.scale}, the kernel ×{self.kernel.scale}")
+        check_strength(settings.strength, self.kernel)
+        if settings.strength < 1 and settings.consistency == "none":
+            raise UsageError(
+                "without a projection there is none to soften", "give either --strength, or consistency none"
+            )
+        if settings.consistency == "none" and model.needs_projection:
+            raise UsageError(
+                f"what the network of {model.card.name} gives is no picture without its projection",
+                "--consistency float",
+            )
 
     def operator(self, height: int, width: int, peak: int = 255) -> Downsampling:
         """A for an LR image of height × width: in float32, which tells levels of 8 bits apart, or else in float64."""
@@ -172,14 +192,20 @@ class Upscaler:
         held = tally(difference(made.levels, lr, self.kernel, peak), peak)
         return Upscaled(**vars(made), consistency=held.consistency)
 
-    @torch.inference_mode()
     def upscale(
         self, lr: Tensor, peak: int = 255, progress: Progress = _silent, exact: bool = False, sample: int = 1
     ) -> Unchecked:
         """LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) → levels that nobody has checked yet.
 
         `exact` ones (an alpha channel, in which the original has no noise) are kept whatever the settings' strength.
+        Raises MapsrError where memory does not suffice.
         """
+        height, width = (self.kernel.scale * n for n in lr.shape[-2:])
+        work = partial(self._upscale, lr, peak, progress, exact, sample)
+        return within_memory(work, f"upscaling to {width}×{height} pixels", self.settings.device)
+
+    @torch.inference_mode()
+    def _upscale(self, lr: Tensor, peak: int, progress: Progress, exact: bool, sample: int) -> Unchecked:
         began = time.perf_counter()
         strength = 1.0 if exact else self.settings.strength
         trusted = lr if strength == 1 else torch.stack([soften(plane, self.kernel, strength) for plane in lr])

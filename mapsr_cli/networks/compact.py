@@ -1,6 +1,7 @@
 """The zoo's generator: a residual network in LR space, plain 3×3 convolutions, no normalisation."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,9 @@ class Compact(nn.Module):
 
     The last layer starts at zero, so an untrained network estimates A⁺x.
     """
+
+    detail: ClassVar[bool] = True
+    """Whether f, trained under Π, adds to A⁺x. Otherwise A f, which Π replaces, has been left to chance."""
 
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -36,6 +37,9 @@ class PaperGenerator(nn.Module):
     added before the last ReLU, with maps of zeros where the width grows (no parameters), the image itself being the
     first group's input; a group that is not complete has no skip. x − 0.5 enters, so that zero padding is grey.
     """
+
+    detail: ClassVar[bool] = False
+    """As in `Compact`."""
 
     def __init__(self, config: PaperGeneratorConfig) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ trials cost little more than one.
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, cat, nn
@@ -43,6 +44,9 @@ class MlpGeneratorConfig:
 
 class MlpGenerator(nn.Module):
     """f(x): LR [N, colours, h, w] → [N, colours, H, W], at one size."""
+
+    detail: ClassVar[bool] = False
+    """As in `Compact`."""
 
     def __init__(self, config: MlpGeneratorConfig) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
 from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
 from mapsr_cli.operators.roundtrip import Consistency, RoundTrip, consistency, mend, round_trip
-from mapsr_cli.operators.softening import soften
+from mapsr_cli.operators.softening import check_strength, soften
 from mapsr_cli.operators.strips import Strips, make_strips
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "RoundTrip",
     "SeparableKernel",
     "Strips",
+    "check_strength",
     "condition_number",
     "consistency",
     "downsampling",

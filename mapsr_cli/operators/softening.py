@@ -25,19 +25,23 @@ LEAST = 1e-3
 """Strengths below differ by less than a thousandth from a ridge without bound."""
 
 
+def check_strength(strength: float, kernel: Kernel) -> None:
+    """Raise UsageError for a strength outside 0 … 1, and below 1 for a kernel that is not separable."""
+    if not 0 <= strength <= 1:
+        raise UsageError(f"strength must be from 0 to 1, not {strength:g}")
+    if strength < 1 and not isinstance(kernel, SeparableKernel):
+        raise UsageError(f"{kernel.describe()} is not separable: its inverse takes no ridge", "leave out --strength")
+
+
 def soften(x: Tensor, kernel: Kernel, strength: float) -> Tensor:
     """x̃ = A A⁺_ρ x for LR images x [..., h, w], any unit; float64.
 
     `strength` = λ/(λ + ρ) in 0 … 1 is the share of a flat residual that the ridge takes off along an axis; 1 is x
-    itself, 0 plain interpolation's A m. Flat areas keep their level at any strength. Raises UsageError outside 0 … 1,
-    and for a kernel that is not separable.
+    itself, 0 plain interpolation's A m. Flat areas keep their level at any strength. Raises as `check_strength` does.
     """
-    if not 0 <= strength <= 1:
-        raise UsageError(f"strength must be from 0 to 1, not {strength:g}")
-    if not isinstance(kernel, SeparableKernel):
-        raise UsageError(f"{kernel.describe()} is not separable: its inverse takes no ridge", "leave out --strength")
+    check_strength(strength, kernel)
     x = x.double()
-    if strength == 1:
+    if strength == 1 or not isinstance(kernel, SeparableKernel):  # others take no strength but 1
         return x
     strength = max(strength, LEAST)
     ridge = (1 - strength) / strength / kernel.scale

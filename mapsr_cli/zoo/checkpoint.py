@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mapsr_cli.errors import CheckpointError, MapsrError, UsageError
-from mapsr_cli.networks import AnyGeneratorConfig, build, noise_dim_of, read_config
+from mapsr_cli.networks import AnyGeneratorConfig, MlpGenerator, build, noise_dim_of, read_config
 from mapsr_cli.operators import Kernel
 from mapsr_cli.zoo.card import Card, describe_kernel, parse_card, restore_kernel
 from mapsr_cli.zoo.sealed import restore, write_checkpoint
@@ -35,6 +35,16 @@ class Model:
     def reach(self) -> int:
         """LR pixels on each side that an output pixel depends on."""
         return int(self.network.reach)  # type: ignore[arg-type]
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether it takes photographs of any size: not the toy."""
+        return getattr(self.network.config, "colours", 0) == 3 and not isinstance(self.network, MlpGenerator)
+
+    @property
+    def needs_projection(self) -> bool:
+        """Whether f is no picture without Π, under which it was trained."""
+        return self.card.constraint == "affine" and not self.network.detail
 
     @property
     def noise_dim(self) -> int:

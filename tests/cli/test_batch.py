@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from mapsr_cli.cli.batch import _pipe
 from mapsr_cli.errors import DiskFullError
 from mapsr_cli.imaging import read_picture, write_bytes
+from mapsr_cli.operators import Levels
 from tests.cli.conftest import Mapsr
 from tests.pictures import save, scene
 
@@ -80,6 +83,32 @@ def test_a_full_disk_ends_the_batch(
     assert "Traceback" not in done.stderr
 
 
+def test_a_full_disk_behind_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(DiskFullError, match="standard output: No space"):
+            _pipe(b"data")
+    # Closing it had nothing left to write, or that would have failed as well.
+
+
+def test_memory_that_does_not_suffice_ends_no_batch(
+    mapsr: Mapsr, photos: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cramped(size: tuple[int, int, int], *given: Any) -> Levels:
+        if size[-1] > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return empty(size, *given)
+
+    empty = Levels.empty
+    monkeypatch.setattr(Levels, "empty", cramped)
+    save(scene(9, 11), photos / "b.png")
+    done = mapsr("upscale", photos, "-o", tmp_path / "out", "-m", tiny_model)
+    assert done.code == 1
+    assert written(tmp_path / "out") == ["a_x4.png", "c_x4.png"]
+    assert "error: out of memory upscaling to 44×36 pixels\n" in done.stderr
+    assert "--device cpu" in done.stderr
+
+
 def test_folders_that_cannot_be_written_into(
     mapsr: Mapsr, photos: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +138,7 @@ def test_a_file_that_vanishes(mapsr: Mapsr, photos: Path, tiny_model: Path, monk
         "ünïcödé — 名前 🐈.png",
         "new\nline.png",
         "[bold]x.png",
+        "x\\[B].png",
         "..png",
         "a" * 247 + ".png",
     ],

@@ -24,5 +24,9 @@ def test_is_a(mapsr: Mapsr, tmp_path: Path, kernel: str, scale: int, size: tuple
 def test_keeps_what_exists(mapsr: Mapsr, tmp_path: Path) -> None:
     source = save(scene(8, 8), tmp_path / "hr.png")
     assert mapsr("downscale", source, "-o", source).code == 1
+    before = source.read_bytes()
+    refused = mapsr("downscale", source, "-o", source, "--overwrite")
+    assert (refused.code, source.read_bytes()) == (2, before)
+    assert "its own input" in refused.stderr
     assert mapsr("downscale", source, "-o", tmp_path / "lr.gif").code == 2
     assert mapsr("downscale", tmp_path / "none.png", "-o", tmp_path / "lr.png").code == 1

@@ -37,6 +37,13 @@ def test_down_up_and_verified(mapsr: Mapsr, tmp_path: Path, tiny_model: Path, ps
     assert mapsr("verify", lr, up, "--kernel", "bicubic").code == 1
 
 
+def test_a_softer_projection_is_refused_once(mapsr: Mapsr, tmp_path: Path, tiny_model: Path, psf: str) -> None:
+    words = ("--kernel", psf, "--strength", 0.5)
+    done = mapsr("upscale", tmp_path / "none.png", "also-none.png", "-m", tiny_model, *words)
+    assert done.code == 2
+    assert done.stderr.count("is not separable") == 1
+
+
 def test_a_kernel_that_is_gone_is_told(mapsr: Mapsr, tmp_path: Path, tiny_model: Path, psf: str) -> None:
     lr, up = save(lr_of(HR, find_kernel(psf, 4)), tmp_path / "lr.png"), tmp_path / "up.png"
     words = ("--kernel", psf, "--consistency", "float")

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from mapsr_cli.cli.paths import Job, Share, Source, find_sources, is_folder, plan
+from mapsr_cli.cli.paths import (
+    PIPE,
+    Job,
+    Share,
+    Source,
+    check_naming,
+    find_sources,
+    is_folder,
+    plan,
+    refuse_nowhere,
+    refuse_replacing,
+)
 from mapsr_cli.errors import ImageError, UsageError
 
 
@@ -67,6 +78,20 @@ def test_lists(tree: Path) -> None:
         found(tree, tree / "bad.lst")
 
 
+def test_a_file_named_twice_counts_once_as_it_was_named_first(tree: Path) -> None:
+    assert found(tree, tree, tree / "a.png") == ["a.png", "b.JPG"]
+    deep = find_sources([tree, tree / "deep", PIPE, PIPE], True, "_x4")
+    assert [source.path for source in deep[2:]] == [tree / "deep" / "c.webp", tree / "deep" / "deeper" / "d.avif", PIPE]
+    assert [source.root for source in deep] == [tree] * 4 + [None]
+
+
+def test_behind_locked_doors(tree: Path, locked: Path) -> None:
+    (tree / "list.txt").symlink_to(locked / "list.txt")
+    assert found(tree, tree / "list.txt") == ["list.txt"]
+    with pytest.raises(UsageError, match="no folder"):
+        refuse_nowhere(locked / "deeper" / "out.png")
+
+
 def test_what_is_not_there_is_left_to_whoever_reads_it(tree: Path) -> None:
     assert found(tree, tree / "none.png", tree / ("y" * 300)) == ["none.png", "y" * 300]
 
@@ -90,6 +115,39 @@ def test_targets() -> None:
         jobs([a, b], Path("big.webp"))
     with pytest.raises(UsageError, match="gif"):
         jobs([a], Path("big.gif"))
+
+
+def test_inputs_are_not_replaced(tree: Path) -> None:
+    a, b, made = (Job(tree / name, tree / f"{Path(name).stem}_x4.png") for name in ("a.png", "b.JPG", "a_x4.png"))
+    refuse_replacing([a, b, Job(PIPE, PIPE)])
+    with pytest.raises(UsageError, match=r"a_x4\.png would replace .*a_x4\.png, another input"):
+        refuse_replacing([a, b, made])
+    with pytest.raises(UsageError, match="its own input"):
+        refuse_replacing([Job(tree / "a.png", tree / "deep" / ".." / "a.png")])
+    (tree / "link.png").symlink_to(tree / "a.png")
+    for source, target in ((tree / "link.png", tree / "a.png"), (tree / "a.png", tree / "link.png")):
+        with pytest.raises(UsageError, match="replace"):
+            refuse_replacing([Job(source, target)])
+
+
+@pytest.mark.parametrize("name", ["b_x4_2.png", "b_x4_samples.png", "b_x4_spread.png"])
+def test_nor_by_samples_and_what_shows_them(tree: Path, name: str) -> None:
+    (tree / name).touch()
+    jobs = plan([Source(tree / "b.JPG"), Source(tree / name)], None, False, "_x4", None)
+    refuse_replacing(jobs)
+    with pytest.raises(UsageError, match="another input"):
+        refuse_replacing(jobs, samples=2)
+
+
+def test_what_cannot_end_a_name() -> None:
+    check_naming(None, None)
+    check_naming("-big", "JPG")
+    for suffix in ("/x", "/../../x", "a/"):
+        with pytest.raises(UsageError, match="--suffix"):
+            check_naming(suffix, None)
+    for text in ("a/b.png", "b.png", "gif", "a/png"):
+        with pytest.raises(UsageError, match=r"--format|cannot write"):
+            check_naming(None, text)
 
 
 def test_when_output_is_a_folder(tree: Path) -> None:

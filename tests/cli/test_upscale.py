@@ -1,6 +1,7 @@
 import base64
 import os
 import re
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from PIL import Image
 
 from mapsr_cli.errors import MapsrError
 from mapsr_cli.imaging import read_picture, read_provenance
+from mapsr_cli.networks import MlpGenerator, MlpGeneratorConfig, PaperGenerator, PaperGeneratorConfig
 from mapsr_cli.operators import make_kernel
-from mapsr_cli.zoo import bundled_models
+from mapsr_cli.zoo import Card, bundled_models, describe_kernel, save_model
 from tests.bits import same_levels
 from tests.cli.conftest import Mapsr
 from tests.pictures import lr_of, save, scene
@@ -135,6 +137,8 @@ def test_pipes(mapsr: Mapsr, photo: Path, tmp_path: Path, tiny_model: Path) -> N
         (["--format", "gif"], 2, "gif"),
         (["--json", "-o", "-"], 2, "standard"),
         (["-o", "out.gif"], 2, "gif"),
+        (["--format", "a/b.png"], 2, "--format"),
+        (["--suffix", "/x"], 2, "--suffix"),
     ],
 )
 def test_wrong_usage(mapsr: Mapsr, photo: Path, tiny_model: Path, words: list[str], code: int, says: str) -> None:
@@ -142,6 +146,34 @@ def test_wrong_usage(mapsr: Mapsr, photo: Path, tiny_model: Path, words: list[st
     assert done.code == code
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_inputs_are_not_replaced(mapsr: Mapsr, photo: Path, tiny_model: Path) -> None:
+    words = ("-m", tiny_model, "--overwrite")
+    earlier = save(LR, photo.with_name("photo_x4.png"))
+    before = photo.read_bytes()
+    assert mapsr("upscale", photo, "-o", photo, *words).code == 2
+    assert mapsr("upscale", photo.parent / "*.png", *words).code == 2
+    assert (photo.read_bytes(), earlier.read_bytes()) == (before, before)
+    rerun = mapsr("upscale", photo.parent / "*.png", "-m", tiny_model, "--skip-existing", "--json")
+    assert [Path(made["input"]) for made in rerun.json["results"]] == [earlier]
+    assert mapsr("upscale", photo.parent, *words).code == 0
+
+
+def test_what_a_model_cannot_do_is_wrong_usage(mapsr: Mapsr, photo: Path, tmp_path: Path, tiny_card: Card) -> None:
+    def saved(network: torch.nn.Module, architecture: str, kernel: str, scale: int) -> Path:
+        described = describe_kernel(make_kernel(kernel, scale))
+        card = replace(tiny_card, architecture=architecture, config=asdict(network.config), kernel=described)  # type: ignore[call-overload]
+        save_model(path := tmp_path / f"{architecture}.safetensors", network, card)
+        return path
+
+    roll = saved(MlpGenerator(MlpGeneratorConfig()), "mlp", "box", 2)
+    paper = saved(PaperGenerator(PaperGeneratorConfig(widths=(8,))), "paper", "bicubic", 4)
+    refused = mapsr("upscale", photo, "-m", roll)
+    assert (refused.code, "takes no photographs" in refused.stderr) == (2, True)
+    refused = mapsr("upscale", photo, "-m", paper, "--consistency", "none")
+    assert (refused.code, "--consistency float" in refused.stderr) == (2, True)
+    assert mapsr("upscale", photo, "-m", paper, "--consistency", "float").code == 0
 
 
 def test_unknown_models(mapsr: Mapsr, photo: Path) -> None:

@@ -39,6 +39,13 @@ def test_map(mapsr: Mapsr, files: tuple[Path, Path], tmp_path: Path) -> None:
     assert read_picture(tmp_path / "map.png").levels.max() > 0
 
 
+def test_a_map_that_cannot_be_drawn(mapsr: Mapsr, files: tuple[Path, Path], locked: Path) -> None:
+    done = mapsr("verify", *files, "--map", locked / "map.png")
+    assert done.code == 1
+    assert "Permission denied" in done.stderr
+    assert "one of the two" in mapsr("verify", *files, "--map", files[0].parent / "locked" / ".." / "lr.png").stderr
+
+
 def test_a_wrong_pair(mapsr: Mapsr, files: tuple[Path, Path]) -> None:
     done = mapsr("verify", files[1], files[0])
     assert done.code == 1

@@ -130,6 +130,14 @@ def test_a_link_to_nowhere_exists(tmp_path: Path) -> None:
         check_target(tmp_path / "a.png", overwrite=False)
 
 
+def test_a_link_into_a_locked_folder_exists(tmp_path: Path, locked: Path) -> None:
+    (tmp_path / "a.png").symlink_to(locked / "a.png")
+    with pytest.raises(ImageError, match="exists"):
+        check_target(tmp_path / "a.png", overwrite=False)
+    with pytest.raises(ImageError, match="cannot write"):
+        check_target(locked / "a.png", overwrite=False)
+
+
 @pytest.mark.parametrize("name", ["x" * 256, "nul\0byte"])
 def test_names_that_cannot_be(tmp_path: Path, name: str) -> None:
     with pytest.raises(ImageError):

@@ -11,7 +11,7 @@ import mapsr_cli
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging import read_picture
 from mapsr_cli.inference import Estimator, Upscaler
-from mapsr_cli.inference.samples import LARGEST, example_picture, sample_picture, takes_pictures
+from mapsr_cli.inference.samples import LARGEST, example_picture, sample_picture
 from mapsr_cli.networks import MlpGenerator, MlpGeneratorConfig, PaperGenerator, PaperGeneratorConfig
 from mapsr_cli.operators import consistency, downsampling, make_kernel
 from mapsr_cli.zoo import Model, load_model
@@ -112,9 +112,9 @@ def test_sample_pictures(tiny_model: Path, tmp_path: Path) -> None:
     assert name == "samples/a-b.png"
     (tmp_path / "made.png").write_bytes(data)
     assert read_picture(tmp_path / "made.png").levels.shape == (3, 80, 2 * 120 + 8)
-    assert takes_pictures(upscaler.model)
+    assert upscaler.model.takes_pictures
     network = MlpGenerator(MlpGeneratorConfig(colours=3))
-    assert not takes_pictures(Model(upscaler.model.card, network, make_kernel("box", 2)))
+    assert not Model(upscaler.model.card, network, make_kernel("box", 2)).takes_pictures
     assert min(read_picture(example_picture()).levels.shape[1:]) > LARGEST
 
 

@@ -2,11 +2,13 @@
 
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
+import torch
 
-from mapsr_cli.errors import ImageError
+from mapsr_cli.errors import ImageError, MapsrError
 from mapsr_cli.inference.overlap import overlapped
 
 
@@ -31,6 +33,38 @@ def test_a_failure_ends_its_own_job_alone(step: str) -> None:
         overlapped(range(5), lambda j: fail("read", j), lambda j, x: fail("work", j), lambda j, y: fail("store", j))
     )
     assert [isinstance(done[job], ImageError) for job in range(5)] == [True, False, False, True, False]
+
+
+@pytest.mark.parametrize(("step", "doing"), [("read", "reading"), ("work", "upscaling"), ("store", "storing")])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("can't allocate memory"), torch.OutOfMemoryError("CUDA")]
+)
+def test_so_does_a_lack_of_memory(step: str, doing: str, error: Exception) -> None:
+    def fail(name: str, job: int) -> int:
+        if name == step and job == 1:
+            raise error
+        return job
+
+    done = dict(
+        overlapped(range(3), lambda j: fail("read", j), lambda j, x: fail("work", j), lambda j, y: fail("store", j))
+    )
+    assert (done[0], done[2]) == (0, 2)
+    assert str(done[1]) == f"out of memory {doing}"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), MapsrError("out of memory even in tiles")])
+def test_what_a_failed_job_had_made_is_gone_before_the_next(error: Exception) -> None:
+    made = []
+
+    def work(job: int, read: int) -> int:
+        if job == 0:
+            large = torch.empty(1)
+            made.append(weakref.ref(large))
+            raise error
+        assert made[0]() is None
+        return job
+
+    assert len(list(overlapped(range(2), identity, work, lambda j, y: y))) == 2
 
 
 @pytest.mark.parametrize("step", ["read", "work", "store"])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mapsr_cli.errors import MapsrError
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.comparison import downscaled
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
@@ -102,6 +103,16 @@ def test_out_of_memory_is_noted(tiny_model: Path, monkeypatch: pytest.MonkeyPatc
     assert found.notes == ("out of memory in tiles of 768 pixels: took 48",)
     assert same_levels(found.levels, expected.levels)
     assert expected.notes == ()
+
+
+@pytest.mark.parametrize("step", ["project", "mend"])
+def test_out_of_memory_after_the_network(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    def cramped(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(f"mapsr_cli.inference.upscaler.{step}", cramped)
+    with pytest.raises(MapsrError, match="upscaling to 80×72 pixels"):
+        Upscaler(load_model(tiny_model)).upscale(scene(18, 20).byte())
 
 
 def test_tiles_by_free_memory(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,10 @@ def read_frames(
             loop = int(image.info.get("loop", 0))
         if len({picture.size for picture in pictures}) > 1:
             raise ImageError("frames of different sizes", "split it into single files first")
+        if len({picture.peak for picture in pictures}) > 1:
+            raise ImageError("frames of 8 and of 16 bits", "split it into single files first")
+        if holds and not holds.mixed:
+            pictures = _of_one_kind(pictures)
     except ImageError as error:
         raise ImageError(f"{name}: {error}", error.hint) from error
     except Image.DecompressionBombError as error:  # twice our limit, in formats that allocate as they open
@@ -102,6 +106,12 @@ def _picture(found: Decoded, digest: str, tags: Tags) -> Picture:
     if found.inks_became_rgb:
         tags = Tags(None, tags.exif)
     return Picture(_planes(found.colour), found.peak, digest, alpha, tags, found.notes)
+
+
+def _of_one_kind(pictures: list[Picture]) -> list[Picture]:
+    """All RGB where one is, all with alpha where one has any."""
+    colours, alpha = max(len(picture.levels) for picture in pictures), any(p.alpha is not None for p in pictures)
+    return [picture.as_kind(colours, alpha) for picture in pictures]
 
 
 def _planes(samples: Samples) -> Tensor:

@@ -219,5 +219,20 @@ def test_same_as() -> None:
     alpha = levels[:1]
     assert Picture(levels).same_as(Picture(levels.clone()))
     assert not Picture(levels).same_as(Picture(levels ^ 1))
+    assert not Picture(levels).same_as(Picture(levels.to(torch.uint16), 65535))
     assert not Picture(levels).same_as(Picture(levels, alpha=alpha))
     assert not Picture(levels, alpha=alpha).same_as(Picture(levels, alpha=alpha ^ 1))
+
+
+def test_kinds_change_only_where_nothing_is_lost() -> None:
+    levels = scene(4, 4).byte()
+    for peak, dtype in ((255, torch.uint8), (65535, torch.uint16)):
+        grey, clear = levels[:1].to(dtype), levels[1:2].to(dtype)
+        opaque = torch.full_like(grey, peak)
+        rgb = Picture(grey, peak).as_kind(3, True)
+        assert torch.equal(rgb.levels, grey.expand(3, -1, -1))
+        assert rgb.alpha is not None
+        assert torch.equal(rgb.alpha, opaque)
+        assert Picture(grey, peak, alpha=opaque).as_kind(1, False).alpha is None
+        assert Picture(grey, peak, alpha=clear).as_kind(1, False).alpha is clear
+    assert len(Picture(levels).as_kind(1, False).levels) == 3

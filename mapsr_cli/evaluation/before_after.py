@@ -18,7 +18,7 @@ from mapsr_cli import __version__
 from mapsr_cli.evaluation.comparison import View, page, slider
 from mapsr_cli.imaging import Picture
 from mapsr_cli.imaging.crops import block_means, busiest
-from mapsr_cli.imaging.seen import Box, as_image, enlarged, levels_of, over_checks
+from mapsr_cli.imaging.seen import Box, as_image, enlarged, levels_of, over_checks, part_of
 from mapsr_cli.imaging.tags import Tags
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.operators import Consistency
@@ -49,7 +49,7 @@ class Part:
 
     def of(self, image: Image.Image) -> Tensor:
         """Of an upscaled picture: levels [C, h, w]."""
-        return levels_of(over_checks(image.crop(self.box).reduce(self.times)))
+        return levels_of(over_checks(part_of(image, self.box).reduce(self.times)))
 
     def enlarged(self, image: Image.Image, scale: int) -> Tensor:
         """Of an original, enlarged."""

@@ -20,6 +20,8 @@ Samples = NDArray[Any]
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANES = 0x102, 0x106, 0x11C
 _OPPOSITE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N")
+_KEY_TIMES = {"L;2": 85, "L;4": 17}
+"""Raw modes of grey that Pillow stretches to 8 bits, all but the level that is to be transparent."""
 _AS_RGB = ("RGBX", "YCbCr", "HSV", "LAB")
 
 
@@ -103,6 +105,9 @@ class _Reader:
         raw = {_raw_mode(tile) for tile in image.tile}
         if any(";12" in mode for mode in raw):
             raise ImageError("12 bits a sample are not supported", "convert it to 16 bits first")
+        if image.format == "PNG" and getattr(image, "n_frames", 1) > 1 and any(";16" in mode for mode in raw):
+            # Pillow lays frames over one another in 8 bits.
+            raise ImageError("animations of 16 bits are not supported", "convert it to 8 bits first")
         if self._deep_planes():
             raise ImageError("separate planes of 16 bits are not supported", "save it with interleaved samples first")
         if image.mode in _DEEP_GREY:
@@ -112,14 +117,16 @@ class _Reader:
         if image.mode in ("I", "F"):
             raise ImageError("32-bit samples are not supported", "convert it to 16 bits first")
         image.load()
+        if image.mode in ("1", "L") and "transparency" in image.info:
+            return self._grey_with_key(max((_KEY_TIMES.get(mode, 1) for mode in raw), default=1))
         return self._inks() if image.mode == "CMYK" else self._shallow_colour()
 
     def _shallow_colour(self) -> Decoded:
         image: Image.Image = self.image
         if image.mode in ("PA", "La", "RGBa") or (image.mode == "P" and "transparency" in image.info):
             image = image.convert("LA" if image.mode == "La" else "RGBA")
-        elif image.mode in ("1", "L", "RGB") and "transparency" in image.info:
-            image = image.convert("RGBA" if image.mode == "RGB" else "LA")
+        elif image.mode == "RGB" and "transparency" in image.info:
+            image = image.convert("RGBA")
         elif image.mode == "1":
             image = image.convert("L")
         elif image.mode in ("P", *_AS_RGB):
@@ -131,6 +138,12 @@ class _Reader:
         if image.mode in ("LA", "RGBA"):
             return Decoded(samples[..., :-1], samples[..., -1], 255)
         return Decoded(samples, None, 255)
+
+    def _grey_with_key(self, times: int) -> Decoded:
+        """One level is transparent; `times` it is what samples of that level have become."""
+        samples = np.array(self.image.convert("L"))
+        alpha = np.where(samples == times * self.image.info["transparency"], 0, 255).astype(np.uint8)
+        return Decoded(samples[..., None], alpha, 255)
 
     def _inks(self) -> Decoded:
         image, profile = self.image, self.image.info.get("icc_profile")

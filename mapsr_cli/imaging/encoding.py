@@ -2,7 +2,6 @@
 
 import io
 import zlib
-from dataclasses import replace
 
 import PIL
 from PIL import Image
@@ -53,7 +52,7 @@ def encode_frames(frames: Frames, file_format: str, quality: int | None, provena
 
 def _page(picture: Picture) -> Picture:
     if picture.peak > 255 and picture.alpha is not None:  # grey, Pillow (hence `verify`) could not read again
-        return replace(picture, levels=picture.levels.expand(3, -1, -1))
+        return picture.as_kind(3, alpha=True)
     return picture
 
 

@@ -18,6 +18,8 @@ class Holds:
     """16 bits a sample."""
     inks: bool = False
     """CMYK."""
+    mixed: bool = True
+    """Frames of several kinds: grey and RGB, with alpha and without."""
     where: str = "the output"
     """What it is that cannot hold the rest, for messages."""
 
@@ -38,9 +40,11 @@ class Format:
 
 
 FORMATS = {
-    "PNG": Format((".png", ".apng"), Holds(where="PNG"), frames=True, lossless=True, quality=False),
+    "PNG": Format((".png", ".apng"), Holds(mixed=False, where="PNG"), frames=True, lossless=True, quality=False),
     "TIFF": Format((".tif", ".tiff"), Holds(inks=True, where="TIFF"), frames=True, lossless=True, quality=False),
-    "WEBP": Format((".webp",), Holds(grey=False, deep=False, where="WebP"), frames=True, lossless=True, quality=True),
+    "WEBP": Format(
+        (".webp",), Holds(grey=False, deep=False, mixed=False, where="WebP"), frames=True, lossless=True, quality=True
+    ),
     "BMP": Format((".bmp",), Holds(alpha=False, deep=False, where="BMP"), frames=False, lossless=True, quality=False),
     "JPEG": Format(
         (".jpg", ".jpeg", ".jfif"),
@@ -49,7 +53,9 @@ FORMATS = {
         lossless=False,
         quality=True,
     ),
-    "AVIF": Format((".avif",), Holds(grey=False, deep=False, where="AVIF"), frames=True, lossless=False, quality=True),
+    "AVIF": Format(
+        (".avif",), Holds(grey=False, deep=False, mixed=False, where="AVIF"), frames=True, lossless=False, quality=True
+    ),
 }
 READABLE = (*FORMATS, "GIF")
 SUFFIXES = (*(suffix for known in FORMATS.values() for suffix in known.suffixes), ".gif")

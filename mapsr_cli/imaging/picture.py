@@ -1,6 +1,6 @@
 """A decoded picture: whole levels, and what came with them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,25 @@ class Picture:
 
     def same_as(self, other: "Picture") -> bool:
         """Whether every sample is the same."""
-        if (self.alpha is None) != (other.alpha is None) or not torch.equal(self.levels, other.levels):
+        if (self.peak, self.alpha is None) != (other.peak, other.alpha is None):
+            return False  # `equal` raises for two depths
+        if not torch.equal(self.levels, other.levels):
             return False
         return self.alpha is None or other.alpha is None or torch.equal(self.alpha, other.alpha)
+
+    def as_kind(self, colours: int, alpha: bool) -> "Picture":
+        """With so many colour samples, and alpha or none, as far as that changes nothing that is seen.
+
+        Grey becomes RGB, opaque alpha comes or goes; what cannot be had so stays as it is.
+        """
+        levels, opaque = self.levels, self.alpha
+        if (len(levels), colours) == (1, 3):
+            levels = levels.expand(3, -1, -1)
+        if alpha and opaque is None:
+            opaque = torch.full_like(levels[:1], self.peak)
+        elif not alpha and opaque is not None and int(opaque.int().min()) == self.peak:
+            opaque = None
+        return replace(self, levels=levels, alpha=opaque)
 
 
 def interleaved(picture: Picture, rows: slice = slice(None)) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
@@ -26,8 +26,12 @@ from mapsr_cli.imaging.tags import HISTORY, Tags, read_tags
 MAX_PIXELS = 89_478_485
 """Larger pictures are refused unless asked for: a few bytes of file can claim any size (Pillow's own limit)."""
 _BOMB = "refused as a possible decompression bomb"
+_PNG_CHUNK = 1 << 26
+"""Bytes that a PNG's colour profile may have when unpacked: Pillow's own limit is 1 MiB, and printers' have more."""
+_MOST_PLAYS = 65535
+"""WebP counts in 16 bits."""
 _ONE_AT_A_TIME = threading.Lock()
-"""Pillow's limit and Python's warnings are global: whoever changes them for a while does so alone."""
+"""Pillow's limits and Python's warnings are global: whoever changes them for a while does so alone."""
 
 
 def read_picture(source: Path | bytes, holds: Holds | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -67,9 +71,13 @@ def read_frames(
                 tags = tags or read_tags(image)  # only now: a PNG may have its EXIF after its pixels
                 pictures.append(_picture(decoded, digest, tags))
                 durations.append(int(image.info.get("duration", 0)))
-            loop = int(image.info.get("loop", 0))
+            loop = _plays(image)
         if len({picture.size for picture in pictures}) > 1:
             raise ImageError("frames of different sizes", "split it into single files first")
+        if len({picture.peak for picture in pictures}) > 1:
+            raise ImageError("frames of 8 and of 16 bits", "split it into single files first")
+        if holds and not holds.mixed:
+            pictures = _of_one_kind(pictures)
     except ImageError as error:
         raise ImageError(f"{name}: {error}", error.hint) from error
     except Image.DecompressionBombError as error:  # twice our limit, in formats that allocate as they open
@@ -104,20 +112,34 @@ def _picture(found: Decoded, digest: str, tags: Tags) -> Picture:
     return Picture(_planes(found.colour), found.peak, digest, alpha, tags, found.notes)
 
 
+def _of_one_kind(pictures: list[Picture]) -> list[Picture]:
+    """All RGB where one is, all with alpha where one has any."""
+    colours, alpha = max(len(picture.levels) for picture in pictures), any(p.alpha is not None for p in pictures)
+    return [picture.as_kind(colours, alpha) for picture in pictures]
+
+
+def _plays(image: Image.Image) -> int:
+    """How often an animation plays; 0 is for ever. A GIF counts what follows the first time, and may leave that out."""
+    loop = int(image.info.get("loop", 0))
+    repeated = image.format == "GIF" and (loop > 0 or "loop" not in image.info)
+    return min(loop + 1, _MOST_PLAYS) if repeated else loop
+
+
 def _planes(samples: Samples) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(samples.transpose(2, 0, 1)))
 
 
 @contextmanager
 def _quiet_pillow(max_pixels: int | None) -> Iterator[None]:
-    """No warnings about damaged metadata, and no limit but ours (Pillow raises an error at twice what it is told)."""
+    """No warnings about damaged metadata, and no limits but ours (of pixels, Pillow's error comes at twice as many)."""
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        pixels, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        chunk, PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_CHUNK, _PNG_CHUNK
         try:
             yield
         finally:
-            Image.MAX_IMAGE_PIXELS = limit
+            Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = pixels, chunk
 
 
 def _readable() -> list[str]:
@@ -136,6 +158,9 @@ def _bytes_of(source: Path | bytes) -> tuple[str, bytes]:
         return str(source), source.read_bytes()
     except OSError as error:
         raise ImageError(f"{source}: {error.strerror or error}") from error
+    except MemoryError as error:
+        what = f"{source.stat().st_size:,} bytes are more than memory can hold"
+        raise ImageError(f"{source}: {what}", "cut the picture into parts first") from error
     except ValueError as error:  # a name with a null byte in it
         raise ImageError(f"{source!r}: {error}") from error
 

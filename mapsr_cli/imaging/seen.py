@@ -32,6 +32,12 @@ def enlarged(image: Image.Image, scale: int, box: Box | None = None) -> Image.Im
     return image.resize((right - left, bottom - top), Image.Resampling.BICUBIC, part)
 
 
+def part_of(image: Image.Image, box: Box) -> Image.Image:
+    """Pixels as they are. `Image.crop` would hold our own pictures against the limit for what is read meanwhile."""
+    left, top, right, bottom = box
+    return image.resize((right - left, bottom - top), Image.Resampling.NEAREST, box)
+
+
 def over_checks(image: Image.Image) -> Image.Image:
     """Without alpha: L or RGB, over a chequered ground where there was any."""
     if image.mode not in ("LA", "RGBA"):

@@ -100,8 +100,11 @@ def compare(hr: Picture, lr: Picture, kernel: Kernel) -> tuple[Tally, Tensor]:
     """What HR's stored samples, through A, make of LR's: the tally, and the differences [S, h, w] in levels.
 
     S counts colour samples, then alpha. The colour of fully transparent LR pixels is not counted (and its difference
-    is 0): nobody sees it, and keeping it would tint what shows. Raises ImageError where the two differ in kind.
+    is 0): nobody sees it, and keeping it would tint what shows. LR counts as HR stores it: grey as three equal samples,
+    alpha that is opaque throughout only where HR has any (codecs drop it, or add it). Raises ImageError where the two
+    differ in kind otherwise.
     """
+    lr = lr.as_kind(len(hr.levels), hr.alpha is not None)
     if (hr.peak, len(hr.levels), hr.alpha is None) != (lr.peak, len(lr.levels), lr.alpha is None):
         raise ImageError("they differ in channels or depth: is one grey and the other not?")
     off = difference(hr.levels, lr.levels, kernel, lr.peak)

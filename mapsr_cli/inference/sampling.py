@@ -14,7 +14,7 @@ from mapsr_cli.imaging.contact_sheet import cell_size, draw_sheet
 from mapsr_cli.imaging.crops import block_means, busiest
 from mapsr_cli.imaging.deviation import Spread
 from mapsr_cli.imaging.plate import Caption
-from mapsr_cli.imaging.seen import as_image, enlarged, levels_of, over_checks
+from mapsr_cli.imaging.seen import as_image, enlarged, levels_of, over_checks, part_of
 from mapsr_cli.imaging.spread_map import draw_spread
 
 
@@ -66,7 +66,7 @@ class Samples:
         cells = [(f"input, bicubic ×{self.scale}", over_checks(enlarged(as_image(self.first), self.scale, box)))]
 
         def cut(image: Image.Image) -> Image.Image:
-            return over_checks(image.crop(box))
+            return over_checks(part_of(image, box))
 
         # By `map`, which lets go of an image before it asks for the next: they are large.
         cells += [(f"sample {n}", part) for n, part in enumerate(map(cut, self.images()), 1)]

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.imaging import (
     MAX_PIXELS,
+    Frames,
     Holds,
     Picture,
     Provenance,
@@ -82,7 +84,7 @@ def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels:
     stored = read_provenance(hr_path)
     kernel, notes = choice.kernel_for(stored)
     hr = read_frames(hr_path, Holds(inks=True), kernel.scale**2 * max_pixels)
-    lr = read_frames(lr_path, _as_stored(hr.pictures[0], hr_path), max_pixels)
+    lr = read_frames(lr_path, _holds_of(hr, hr_path), max_pixels)
     if len(lr.distinct) != len(hr.distinct):
         raise ImageError(f"{lr_path} has {len(lr.distinct)} different frames, {hr_path} has {len(hr.distinct)}")
     held, off = Tally(), None
@@ -93,16 +95,31 @@ def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels:
         except ImageError as error:
             raise ImageError(f"{lr_path} and {hr_path}: {error}") from error
         held += counted
-        off = difference if off is None else torch.where(difference.abs() > off.abs(), difference, off)
+        off = difference if off is None else _larger(off, difference)
     first = lr.pictures[0]
     if stored is not None and stored.input_sha256 != first.sha256:
         notes += (f"{lr_path} is not the very file that {hr_path} was made from (another SHA-256)",)
     return Verification(kernel, held.consistency, torch.empty(0) if off is None else off, first, notes)
 
 
-def _as_stored(hr: Picture, path: Path) -> Holds:
-    colours = len(hr.levels)
-    return Holds(grey=colours == 1, alpha=hr.alpha is not None, deep=hr.peak > 255, inks=colours == 4, where=str(path))
+def _holds_of(hr: Frames, path: Path) -> Holds:
+    kinds = {(len(picture.levels), picture.alpha is not None) for picture in hr.pictures}
+    colours = {count for count, _ in kinds}
+    return Holds(
+        grey=1 in colours,
+        alpha=any(alpha for _, alpha in kinds),
+        deep=hr.pictures[0].peak > 255,
+        inks=4 in colours,
+        mixed=len(kinds) > 1,
+        where=str(path),
+    )
+
+
+def _larger(a: Tensor, b: Tensor) -> Tensor:
+    """Of two differences, each sample's larger one; pages of a stack may have different numbers of samples."""
+    most = max(len(a), len(b))
+    a, b = (pad(off, (0, 0, 0, 0, 0, most - len(off))) for off in (a, b))
+    return torch.where(b.abs() > a.abs(), b, a)
 
 
 def _check_sizes(lr_path: Path, lr_size: tuple[int, int], hr_path: Path, hr_size: tuple[int, int], scale: int) -> None:

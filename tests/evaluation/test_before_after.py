@@ -82,6 +82,12 @@ def test_parts_of_before_and_after_lie_on_each_other() -> None:
     assert part.of(large).shape == (3, 24, 32)
 
 
+def test_pillows_limit_is_not_for_our_own_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    image = as_image(Picture(scene(20, 30).byte()))
+    assert Part((2, 4, 26, 18), times=2).of(image).shape == (3, 7, 12)
+
+
 def test_the_profile_comes_along() -> None:
     icc = bytes(16) + b"RGB " + bytes(108)
     html = before_after("a", "b", Compared(Picture(SMALL.levels, tags=Tags(icc)), 4, ["x"], compared().images), [])

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
-from mapsr_cli.imaging import FORMATS, Holds, Picture, encode, read_picture
+from mapsr_cli.imaging import FORMATS, Holds, Picture, encode, read_frames, read_picture
 from tests.pictures import scene
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
@@ -36,6 +36,11 @@ def deep(channels: int, height: int = 7, width: int = 9) -> Tensor:
     return torch.randint(0, 65536, (channels, height, width), generator=generator).to(torch.uint16)
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """Of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def raw_png(samples: Tensor, colour_type: int, interlaced: bool = False, extra: bytes = b"") -> bytes:
     """16 bits a sample, unfiltered: what libpng would write, without any of our own code."""
     height, width = samples.shape[1:]
@@ -43,9 +48,6 @@ def raw_png(samples: Tensor, colour_type: int, interlaced: bool = False, extra: 
     passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
     parts = [pixels[top::down, left::right] for top, left, down, right in passes] if interlaced else [pixels]
     rows = b"".join(b"\0" + row.tobytes() for part in parts for row in part if part.size)
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, interlaced)
     body = chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
@@ -87,6 +89,19 @@ def test_a_transparent_colour_or_palette_entry() -> None:
         assert alpha[0].tolist() == np.where(GREY == 20, 0, 255).tolist()
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_level_of_any_depth(bits: int) -> None:
+    """Pillow stretches samples to 8 bits, but not the level that is to be transparent."""
+    levels = np.arange(16, dtype=np.uint8).reshape(2, 8) & (2**bits - 1)
+    rows = np.packbits(np.unpackbits(levels[..., None], axis=2)[..., -bits:].reshape(2, -1), axis=1)
+    body = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 2, bits, 0, 0, 0, 0)) + chunk(b"tRNS", b"\0\1")
+    body += chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))) + chunk(b"IEND", b"")
+    picture = read_picture(b"\x89PNG\r\n\x1a\n" + body)
+    assert picture.levels[0].tolist() == (levels * (255 // (2**bits - 1))).tolist()
+    assert picture.alpha is not None
+    assert picture.alpha[0].tolist() == np.where(levels == 1, 0, 255).tolist()
+
+
 def test_opaque_alpha_is_dropped_where_there_is_no_room_for_it() -> None:
     image = Image.fromarray(GREY).convert("RGBA")
     assert read_picture(saved(image)).alpha is not None
@@ -106,13 +121,26 @@ def test_all_sixteen_bits_of_a_png(channels: int, interlaced: bool) -> None:
     assert torch.equal(torch.cat(found).int(), samples.int())
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_animations_of_sixteen_bits_are_refused(channels: int) -> None:
+    """Pillow composes high bytes alone, and not those of grey with alpha."""
+    shown = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 9, 7, 0, 0, 1, 10, 0, 0))
+
+    def of_frames(count: int) -> bytes:
+        extra = chunk(b"acTL", struct.pack(">II", count, 0)) + shown
+        return raw_png(deep(channels), {1: 0, 2: 4, 3: 2, 4: 6}[channels], extra=extra)
+
+    assert torch.equal(read_picture(of_frames(1)).levels[0].int(), deep(channels)[0].int())
+    with pytest.raises(ImageError, match="animations of 16 bits"):
+        read_frames(of_frames(2))
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_transparent_colour_of_sixteen_bits(channels: int) -> None:
     samples = deep(channels)
     clear = samples[:, 3, 4].tolist()
-    content = struct.pack(f">{channels}H", *clear)
-    extra = struct.pack(">I", len(content)) + b"tRNS" + content + struct.pack(">I", zlib.crc32(b"tRNS" + content))
-    picture = read_picture(raw_png(samples, 0 if channels == 1 else 2, extra=extra))
+    key = chunk(b"tRNS", struct.pack(f">{channels}H", *clear))
+    picture = read_picture(raw_png(samples, 0 if channels == 1 else 2, extra=key))
     assert picture.alpha is not None
     assert (picture.alpha == 0).nonzero().tolist() == [[0, 3, 4]]
     assert torch.equal(picture.levels.int(), samples.int())
@@ -219,5 +247,20 @@ def test_same_as() -> None:
     alpha = levels[:1]
     assert Picture(levels).same_as(Picture(levels.clone()))
     assert not Picture(levels).same_as(Picture(levels ^ 1))
+    assert not Picture(levels).same_as(Picture(levels.to(torch.uint16), 65535))
     assert not Picture(levels).same_as(Picture(levels, alpha=alpha))
     assert not Picture(levels, alpha=alpha).same_as(Picture(levels, alpha=alpha ^ 1))
+
+
+def test_kinds_change_only_where_nothing_is_lost() -> None:
+    levels = scene(4, 4).byte()
+    for peak, dtype in ((255, torch.uint8), (65535, torch.uint16)):
+        grey, clear = levels[:1].to(dtype), levels[1:2].to(dtype)
+        opaque = torch.full_like(grey, peak)
+        rgb = Picture(grey, peak).as_kind(3, True)
+        assert torch.equal(rgb.levels, grey.expand(3, -1, -1))
+        assert rgb.alpha is not None
+        assert torch.equal(rgb.alpha, opaque)
+        assert Picture(grey, peak, alpha=opaque).as_kind(1, False).alpha is None
+        assert Picture(grey, peak, alpha=clear).as_kind(1, False).alpha is clear
+    assert len(Picture(levels).as_kind(1, False).levels) == 3

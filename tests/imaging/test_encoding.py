@@ -9,7 +9,17 @@ from PIL import Image
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
-from mapsr_cli.imaging import FORMATS, Frames, Holds, Picture, encode, encode_frames, read_frames, read_picture
+from mapsr_cli.imaging import (
+    FORMATS,
+    Frames,
+    Holds,
+    Picture,
+    Tags,
+    encode,
+    encode_frames,
+    read_frames,
+    read_picture,
+)
 from mapsr_cli.imaging.png import png_bytes
 from tests.pictures import scene
 
@@ -85,6 +95,13 @@ def test_animations(file_format: str, alpha: bool) -> None:
     for found, expected in zip(read.distinct, frames.distinct, strict=True):
         assert torch.equal(samples(found), samples(expected))
     assert sum(read.durations) == sum(frames.durations)
+
+
+@pytest.mark.parametrize("peak", [255, 65535])
+def test_profiles_larger_than_pillow_likes(peak: int) -> None:
+    icc = bytes(16) + b"RGB " + bytes(2 << 20)
+    picture = Picture(textured(3, peak), peak, tags=Tags(icc))
+    assert read_picture(encode(picture, "PNG", None, None)).tags.icc == icc
 
 
 def test_pages_of_sixteen_bits() -> None:

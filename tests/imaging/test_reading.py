@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import torch
 from PIL import Image
 
 from mapsr_cli.errors import ImageError
-from mapsr_cli.imaging import read_frames, read_picture
+from mapsr_cli.imaging import FORMATS, Holds, encode_frames, read_frames, read_picture
+from mapsr_cli.imaging.picture import interleaved
 from tests.pictures import HAS_AVIF, save, scene
 
 
@@ -85,6 +87,16 @@ def test_pillows_own_limit_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest
     assert Image.MAX_IMAGE_PIXELS == 10
 
 
+def test_a_file_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(path: Path) -> bytes:
+        raise MemoryError
+
+    (tmp_path / "a.tif").write_bytes(bytes(1234))
+    monkeypatch.setattr(Path, "read_bytes", too_much)
+    with pytest.raises(ImageError, match=r"a\.tif: 1,234 bytes"):
+        read_picture(tmp_path / "a.tif")
+
+
 def test_devices_are_refused() -> None:
     with pytest.raises(ImageError, match="device"):
         read_picture(Path("/dev/zero"))
@@ -97,7 +109,7 @@ def test_a_phone_s_picture_with_a_preview_is_one_picture(tmp_path: Path) -> None
     assert read_picture(tmp_path / "a.jpg").size == (8, 6)
 
 
-@pytest.mark.parametrize(("suffix", "loops"), [("png", 3), ("webp", 3), ("tif", 0), ("gif", 3)])
+@pytest.mark.parametrize(("suffix", "loops"), [("png", 3), ("webp", 3), ("tif", 0), ("gif", 2)])
 def test_frames(tmp_path: Path, suffix: str, loops: int) -> None:
     images = [Image.new("RGB", (6, 5), (50 * i, 0, 255)) for i in range(3)]
     options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
@@ -106,8 +118,43 @@ def test_frames(tmp_path: Path, suffix: str, loops: int) -> None:
     frames = read_frames(path)
     assert [tuple(p.levels[:, 0, 0].tolist()) for p in frames.pictures] == [(0, 0, 255), (50, 0, 255), (100, 0, 255)]
     assert frames.durations == (() if suffix == "tif" else (40, 50, 60))
-    assert frames.loop == loops
+    assert frames.loop == (loops + 1 if suffix == "gif" else loops)  # a GIF counts what follows the first time
     assert len(frames.distinct) == 3
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP"])
+def test_a_gif_that_plays_once_does_so_in_other_formats(tmp_path: Path, file_format: str) -> None:
+    images = [Image.new("RGB", (6, 5), (50 * i, 0, 255)) for i in range(2)]
+    for loop, plays in ((None, 1), (0, 0), (1, 2), (65535, 65535)):
+        images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], loop=loop)
+        frames = read_frames(tmp_path / "a.gif")
+        assert frames.loop == plays
+        with Image.open(io.BytesIO(encode_frames(frames, file_format, None, None))) as written:
+            assert written.info["loop"] == plays  # for both, how often it plays; 0 is for ever
+
+
+def test_pages_of_different_depths_are_refused_where_both_are_kept(tmp_path: Path) -> None:
+    pages = [Image.new("L", (4, 4)), Image.fromarray(np.zeros((4, 4), np.uint16))]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ImageError, match="8 and of 16 bits"):
+        read_frames(tmp_path / "a.tif")
+    assert len(read_frames(tmp_path / "a.tif", Holds(deep=False)).pictures) == 2
+
+
+@pytest.mark.parametrize(
+    ("kinds", "kind"), [("L LA", "LA"), ("LA RGB", "RGBA"), ("L RGB", "RGB"), ("RGB RGBA", "RGBA")]
+)
+def test_pages_of_several_kinds(kinds: str, kind: str) -> None:
+    """Are kept so where the output has pages, and of one kind where it has frames."""
+    clear = Image.new("RGBA", (4, 4), (90, 90, 90, 7))
+    pages = [clear.convert(mode) for mode in kinds.split()]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    kept = read_frames(buffer.getvalue(), FORMATS["TIFF"].holds).pictures
+    assert [picture.samples for picture in kept] == [len(mode) for mode in kinds.split()]
+    alike = read_frames(buffer.getvalue(), FORMATS["PNG"].holds).pictures
+    for picture, page in zip(alike, pages, strict=True):
+        assert np.array_equal(interleaved(picture), np.array(page.convert(kind)).reshape(4, 4, -1))
 
 
 def test_pages_of_different_sizes_are_refused(tmp_path: Path) -> None:

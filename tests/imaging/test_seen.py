@@ -5,12 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from mapsr_cli.evaluation.estimators import interpolate
 from mapsr_cli.imaging import Picture
 from mapsr_cli.imaging.contact_sheet import cell_size, draw_sheet
 from mapsr_cli.imaging.crops import BLOCK, block_means, busiest
-from mapsr_cli.imaging.seen import as_image, enlarged, levels_of, over_checks
+from mapsr_cli.imaging.seen import as_image, enlarged, levels_of, over_checks, part_of
 from tests.pictures import scene
 
 LEVELS = scene(20, 30).byte()
@@ -52,6 +53,17 @@ def test_a_part_enlarged_is_a_part_of_the_enlarged() -> None:
     image = as_image(Picture(LEVELS))
     part = levels_of(enlarged(image, 4, (17, 6, 90, 61))).int()
     assert (part - levels_of(enlarged(image, 4)).int()[:, 6:61, 17:90]).abs().max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_part_is_cut_whatever_pillows_limit(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is another thread's while that reads."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    alpha = LEVELS[1:2] if channels in (2, 4) else None
+    image = as_image(Picture(LEVELS[: channels - (alpha is not None)], alpha=alpha))
+    for box in ((7, 3, 29, 16), (0, 0, 30, 20), (0, 5, 30, 20)):
+        expected = np.array(image)[box[1] : box[3], box[0] : box[2]]
+        assert np.array_equal(np.array(part_of(image, box)), expected)
 
 
 @given(height=st.integers(1, 70), width=st.integers(1, 70), block=st.integers(1, 20))

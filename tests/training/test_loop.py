@@ -141,7 +141,7 @@ def test_gradients_are_clipped_under_a_scaler_and_overflows_left_out(tmp_path: P
     learner = Fit()
     learner.player.optimiser = torch.optim.SGD(learner.player.bare.parameters(), 1.0)
     learner.poison = {1, 2}
-    config = LoopConfig(steps=10, warmup=0, clip=1e-3)
+    config = LoopConfig(steps=10, warmup=0, final_rate=1.0, clip=1e-3)
     lent = engine(config)
     lent.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     lent.accelerator.native_amp, lent.accelerator.state._mixed_precision = True, "fp16"

@@ -107,10 +107,10 @@ def test_no_snapshots(tmp_path: Path) -> None:
     assert "train denoiser" in caught.value.hint
 
 
-def test_a_header_cannot_ask_for_a_large_mask(tmp_path: Path) -> None:
-    """40 GB of ones, which are no parameter, for a file of a few kilobytes."""
+def test_a_header_cannot_ask_for_a_large_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its ones are no parameter, so they must not be written before anybody counts: a file may ask for gigabytes."""
     path = tmp_path / "d.safetensors"
-    config = asdict(DENSITY) | {"kernels": [[99_999, 99_999]]}
-    save_prior(path, Density(DENSITY), PriorCard("density", config, 0.0))
+    save_prior(path, Density(DENSITY), PriorCard("density", asdict(DENSITY) | {"kernels": [[9_999, 9_999]]}, 0.0))
+    monkeypatch.setattr(torch, "ones", lambda *size: pytest.fail(f"wrote {size}"))
     with pytest.raises(CheckpointError, match="larger than the file"):
         load_prior(path)

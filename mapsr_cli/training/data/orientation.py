@@ -1,5 +1,7 @@
 """The orientations in which a patch may be met: by the augmentation that is asked for, and by what A allows."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +10,7 @@ from mapsr_cli.training.data.config import DataConfig
 
 Orientation = tuple[int, bool]
 """Quarter turns, and whether mirrored after them."""
+Value = TypeVar("Value", bound=np.generic)
 
 
 def orientations(config: DataConfig, kernel: Kernel) -> list[Orientation]:
@@ -21,7 +24,7 @@ def orientations(config: DataConfig, kernel: Kernel) -> list[Orientation]:
     return [(k, flip) for k in turns for flip in mirrored if _same(kernel, (k, flip))]
 
 
-def seen(pixels: NDArray[np.generic], orientation: Orientation) -> NDArray[np.generic]:
+def seen(pixels: NDArray[Value], orientation: Orientation) -> NDArray[Value]:
     """[…, H, W] turned and mirrored."""
     turns, mirrored = orientation
     turned = np.rot90(pixels, turns, (-2, -1))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from mapsr_cli.operators import Kernel, downsampling, make_kernel
 from mapsr_cli.training.data import DataConfig, orientations
@@ -32,8 +33,8 @@ def test_a_is_the_same_in_them_and_in_no_others(kernel: Kernel, count: int) -> N
     y = np.random.default_rng(0).random((3, 8 * kernel.scale, 8 * kernel.scale))
     op = downsampling(kernel, (y.shape[1], y.shape[2]), torch.float64)
 
-    def down(y: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-        found: np.ndarray = op.down(torch.from_numpy(y.copy())).numpy()  # type: ignore[type-arg]
+    def down(y: NDArray[np.float64]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = op.down(torch.from_numpy(y.copy())).numpy()
         return found
 
     views = orientations(DataConfig(), kernel)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mapsr_cli.cli.report import printable
 from mapsr_cli.errors import ImageError, UsageError
-from mapsr_cli.imaging import output_format
+from mapsr_cli.imaging import identity, output_format
 from mapsr_cli.imaging.formats import SUFFIXES
 
 PIPE = Path("-")
@@ -81,7 +81,7 @@ def refuse_nowhere(*paths: Path | None) -> None:
 
 def check_naming(suffix: str | None, file_format: str | None) -> None:
     """Raise UsageError for what cannot end a file's name: it would lead into other folders."""
-    if suffix is not None and (os.sep in suffix or (os.altsep or os.sep) in suffix):
+    if suffix is not None and any(separator in suffix for separator in (os.sep, os.altsep) if separator):
         raise UsageError(f"--suffix is part of a name, not a path: '{suffix}'", "-o FOLDER says where to")
     if file_format is not None:
         output_format(file_format)
@@ -183,12 +183,7 @@ def refuse_replacing(jobs: list[Job], samples: int | None = None) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """The same for all names of a file, links included; None for what is not there, and for a pipe."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return None if path == PIPE else (found.st_dev, found.st_ino)
+    return None if path == PIPE else identity(path)
 
 
 def is_folder(output: Path, inputs: list[Path], sources: list[Source]) -> bool:

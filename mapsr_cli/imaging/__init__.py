@@ -8,7 +8,7 @@ from mapsr_cli.imaging.provenance import Provenance
 from mapsr_cli.imaging.psf import find_kernel, read_psf
 from mapsr_cli.imaging.reading import MAX_PIXELS, read_frames, read_picture, read_provenance
 from mapsr_cli.imaging.tags import Tags
-from mapsr_cli.imaging.writing import check_target, make_folder, write_bytes, write_error, write_picture
+from mapsr_cli.imaging.writing import check_target, identity, make_folder, write_bytes, write_error, write_picture
 
 __all__ = [
     "FORMATS",
@@ -23,6 +23,7 @@ __all__ = [
     "encode",
     "encode_frames",
     "find_kernel",
+    "identity",
     "is_lossless",
     "make_folder",
     "output_format",

@@ -56,6 +56,15 @@ def write_bytes(path: Path, data: bytes, overwrite: bool = True) -> None:
         raise write_error(str(path), error) from error
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """The same for all names of a file, links included; None for what is not there, or behind a locked door."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
 def write_error(where: str, error: OSError) -> ImageError:
     """What to say of a write that failed: DiskFullError where there was no room."""
     message = f"cannot write {where}: {error.strerror or error}"

@@ -17,6 +17,7 @@ from mapsr_cli.imaging import (
     Provenance,
     check_target,
     find_kernel,
+    identity,
     read_frames,
     read_provenance,
     write_bytes,
@@ -132,16 +133,9 @@ def _check_sizes(lr_path: Path, lr_size: tuple[int, int], hr_path: Path, hr_size
         )
 
 
-def _is_same(path: Path, other: Path) -> bool:
-    try:
-        return path.samefile(other)
-    except (OSError, ValueError):  # not there, or behind a locked door: whoever writes will say so
-        return False
-
-
 def difference_picture(checked: Verification, lr: Path, hr: Path, path: Path) -> None:
     """Draw where it does not hold into a PNG. Raises ImageError where that would replace LR or HR."""
-    if any(_is_same(path, other) for other in (lr, hr)):
+    if (there := identity(path)) and there in (identity(lr), identity(hr)):
         raise ImageError(f"{path} is one of the two files compared", "give the map another name")
     check_target(path, overwrite=True)
     kernel, held, wrong = checked.kernel, checked.consistency, int((checked.difference != 0).sum())

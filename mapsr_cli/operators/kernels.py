@@ -50,12 +50,16 @@ class Kernel(ABC):
         """For people."""
 
     @property
+    def overhang(self) -> int:
+        """HR pixels that the weights reach beyond their LR pixel's own block, on the side where it is most."""
+        weights, first = self.plane()
+        most: int = max(max(-at, at + size - self.scale, 0) for at, size in zip(first, weights.shape, strict=True))
+        return most
+
+    @property
     def border_reach(self) -> int:
         """LR pixels at each end of an axis whose rows of A, or columns, feel the border."""
-        weights, first = self.plane()
-        beyond = [max(-at, at + size - self.scale, 0) for at, size in zip(first, weights.shape, strict=True)]
-        reach: int = max(beyond) // self.scale + 2
-        return reach
+        return self.overhang // self.scale + 2
 
 
 @dataclass(frozen=True)

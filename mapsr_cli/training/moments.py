@@ -8,7 +8,7 @@ from mapsr_cli.criteria.resolver import Estimator
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.training.assembly import SNAPSHOTS
 from mapsr_cli.zoo import Model, load_model, load_pinv
-from mapsr_cli.zoo.manifest import PINV_SUFFIX
+from mapsr_cli.zoo.manifest import PINV_SUFFIX, model_files
 
 
 def read_estimator(path: Path) -> Estimator:
@@ -24,7 +24,7 @@ def moments(folder: Path) -> Iterator[tuple[int, Estimator]]:
 
     Raises CheckpointError where there is none.
     """
-    paths = sorted(p for p in (folder / SNAPSHOTS).glob("*.safetensors") if not p.name.endswith(PINV_SUFFIX))
+    paths = model_files(folder / SNAPSHOTS)
     if not paths:
         raise CheckpointError(f"{folder}: no snapshots of a training", "--set loop.snapshots=20 keeps them")
     for path in paths:

@@ -5,7 +5,7 @@ from pathlib import Path
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.zoo.cache import MODEL_FILE, cached_models, discard, find_cached, is_sound, says_mapsr
 from mapsr_cli.zoo.hub import Progress, fetch, silent
-from mapsr_cli.zoo.manifest import PINV_SUFFIX, SUFFIX, read_manifest, sha256_of, weights_folder
+from mapsr_cli.zoo.manifest import SUFFIX, model_files, read_manifest, sha256_of, weights_folder
 from mapsr_cli.zoo.names import RepoName, parse_repo_name
 
 DEFAULT_MODEL = "natural-x4-affmse"
@@ -73,8 +73,7 @@ def _checkpoint_in(folder: Path) -> Path:
     """`model.safetensors`, as on the Hub, else the one mapsr checkpoint that a folder (of a run) holds."""
     if (folder / MODEL_FILE).is_file():
         return folder / MODEL_FILE
-    models = (path for path in sorted(folder.glob(f"*{SUFFIX}")) if not path.name.endswith(PINV_SUFFIX))
-    found = [path for path in models if says_mapsr(path)]
+    found = [path for path in model_files(folder) if says_mapsr(path)]
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise CheckpointError(f"{folder} does not hold one mapsr checkpoint ({names})", "name the file")

@@ -91,6 +91,11 @@ def read_card(path: Path) -> Card:
     return parse_card(header, path)
 
 
+def model_files(folder: Path) -> list[Path]:
+    """A folder's checkpoints by name, without the A⁺ that lie beside some."""
+    return [path for path in sorted(folder.glob(f"*{SUFFIX}")) if not path.name.endswith(PINV_SUFFIX)]
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file."""
     with opened(path) as file:

@@ -25,6 +25,10 @@ def weights(finished: Run) -> list[torch.Tensor]:
     return [*finished.learner.player.bare.parameters(), *finished.result.parameters()]  # type: ignore[attr-defined]
 
 
+def flat(learner: Fit) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in learner.player.bare.parameters()])
+
+
 def test_it_learns(tmp_path: Path) -> None:
     statuses: list[Status] = []
     train(run(tmp_path, LoopConfig(steps=300, warmup=2, log_steps=20)), Tasks(watch=statuses.append))
@@ -117,9 +121,9 @@ def test_gradients_are_clipped(tmp_path: Path) -> None:
     learner = Fit()
     learner.player.optimiser = torch.optim.SGD(learner.player.bare.parameters(), 1.0)
     trained = run(tmp_path, LoopConfig(steps=10, warmup=0, clip=1e-3), learner)
-    before = torch.cat([p.detach().flatten() for p in learner.player.bare.parameters()])
+    before = flat(learner)
     trained.advance()
-    after = torch.cat([p.detach().flatten() for p in learner.player.bare.parameters()])
+    after = flat(learner)
     assert (after - before).norm().item() == pytest.approx(1e-3, rel=1e-3)
 
 
@@ -149,11 +153,9 @@ def test_gradients_are_clipped_under_a_scaler_and_overflows_left_out(tmp_path: P
     lent.feed(stream())
     moved = []
     for _ in range(4):
-        before = torch.cat([p.detach().flatten() for p in learner.player.bare.parameters()])
+        before = flat(learner)
         made.advance()
-        moved.append(
-            (torch.cat([p.detach().flatten() for p in learner.player.bare.parameters()]) - before).norm().item()
-        )
+        moved.append((flat(learner) - before).norm().item())
     assert moved == pytest.approx([1e-3, 0, 0, 1e-3], rel=1e-3)
     assert lent.skipped == 2
     assert lent.accelerator.scaler.get_scale() == 256

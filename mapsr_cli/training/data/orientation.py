@@ -33,9 +33,7 @@ def seen(pixels: NDArray[Value], orientation: Orientation) -> NDArray[Value]:
 
 def _same(kernel: Kernel, orientation: Orientation) -> bool:
     """Whether the kernel's weights, around the middle of an LR pixel's block, look the same so."""
-    weights, first = kernel.plane()
-    beyond = [max(-at, at + size - kernel.scale, 0) for at, size in zip(first, weights.shape, strict=True)]
-    around = max(beyond)
+    (weights, first), around = kernel.plane(), kernel.overhang
     plane = np.zeros((kernel.scale + 2 * around,) * 2)
     (top, left), (rows, columns) = (around + at for at in first), weights.shape
     plane[top : top + rows, left : left + columns] = weights

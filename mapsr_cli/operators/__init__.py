@@ -3,6 +3,7 @@
 from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
 from mapsr_cli.operators.downsampling import downsampling
+from mapsr_cli.operators.evidence import Evidence, LevelCube, Point
 from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
 from mapsr_cli.operators.kernels import KERNEL_NAMES, Kernel, SeparableKernel, make_kernel
 from mapsr_cli.operators.levels import Levels, to_levels
@@ -17,10 +18,13 @@ __all__ = [
     "Consistency",
     "ConvPinv",
     "Downsampling",
+    "Evidence",
     "FitConfig",
     "Kernel",
+    "LevelCube",
     "Levels",
     "PinvReport",
+    "Point",
     "Psf",
     "RoundTrip",
     "SeparableKernel",

@@ -11,7 +11,6 @@ from typing import Any
 from mapsr_cli.cli.paths import PIPE, Job, page_path, source_name
 from mapsr_cli.cli.report import FileProgress, complain, drop_output, fetching, printable, progress_bar, result, say
 from mapsr_cli.errors import DiskFullError, ImageError, MapsrError, UsageError
-from mapsr_cli.evaluation.before_after import Compared, before_after, facts_of, kept
 from mapsr_cli.imaging import (
     check_target,
     find_kernel,
@@ -21,13 +20,14 @@ from mapsr_cli.imaging import (
     write_bytes,
     write_error,
 )
-from mapsr_cli.imaging.seen import as_image
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.devices import choose_device, choose_dtype
 from mapsr_cli.inference.files import Encoded, Loaded, Made, Output, encode_made, load_file, make
 from mapsr_cli.inference.overlap import overlapped
 from mapsr_cli.inference.upscaler import ConsistencyLevel
+from mapsr_cli.views.before_after import Compared, before_after, facts_of, kept
+from mapsr_cli.views.screen import as_image
 from mapsr_cli.zoo import DEFAULT_MODEL, Model, find_model, load_model
 
 

@@ -49,9 +49,9 @@ def fit_pinv(
     """Find the A⁺ of a kernel (gaussian9 at scale 4) as a convolution and a pixel shuffle, and say how good it is."""
     with failures(debug):
         from mapsr_cli import __version__
-        from mapsr_cli.evaluation.kernel_figure import draw_kernels
         from mapsr_cli.imaging import find_kernel, write_picture
         from mapsr_cli.operators import condition_number, examine
+        from mapsr_cli.views.kernel_figure import draw_kernels
         from mapsr_cli.zoo import save_pinv
 
         _check_targets(output, picture)

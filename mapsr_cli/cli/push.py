@@ -32,7 +32,7 @@ def push(
     with failures(debug):
         from mapsr_cli.errors import UsageError
         from mapsr_cli.inference import Upscaler
-        from mapsr_cli.inference.samples import example_picture, sample_picture
+        from mapsr_cli.views.card_picture import example_picture, sample_picture
         from mapsr_cli.zoo import find_here, load_model
         from mapsr_cli.zoo.hub import publish
         from mapsr_cli.zoo.model_card import licence_of, repository_files

@@ -10,12 +10,12 @@ from mapsr_cli.cli.batch import Batch
 from mapsr_cli.cli.paths import Job, map_path, page_path, sheet_path, source_name
 from mapsr_cli.cli.report import FileProgress, printable, progress_bar, result
 from mapsr_cli.errors import MapsrError, UsageError
-from mapsr_cli.evaluation.before_after import Compared, before_after, facts_of, kept
 from mapsr_cli.imaging import write_bytes
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.files import Loaded
-from mapsr_cli.inference.sampling import Samples
 from mapsr_cli.operators import Consistency
+from mapsr_cli.views.before_after import Compared, before_after, facts_of, kept
+from mapsr_cli.views.sample_sheets import Samples
 
 
 def check_stochastic(upscaler: Upscaler) -> None:

@@ -26,7 +26,8 @@ def verify(
     """Does HR, downscaled by A, give LR? Exit code 0 only where it does, bit for bit."""
     with failures(debug):
         from mapsr_cli.imaging import MAX_PIXELS
-        from mapsr_cli.inference.verification import KernelChoice, difference_picture, verify_files
+        from mapsr_cli.inference.verification import KernelChoice, verify_files
+        from mapsr_cli.views.difference_map import difference_picture
         from mapsr_cli.zoo import find_model
 
         choice = KernelChoice(model, kernel, sigma, scale)

@@ -7,11 +7,11 @@ from html import escape
 from pathlib import Path
 
 from mapsr_cli import __version__
-from mapsr_cli.evaluation.comparison import View, page, slider
 from mapsr_cli.evaluation.estimators import Estimate
 from mapsr_cli.evaluation.protocol import Pair
 from mapsr_cli.evaluation.scores import Evaluation, Score
 from mapsr_cli.evaluation.table import LEGEND, Cell, tabulate
+from mapsr_cli.views.slider import View, page, slider
 
 PICTURES = 24
 """Sliders in a report, about: with four models, 16 MB."""

@@ -1,6 +1,5 @@
 """Does an upscaled file, downscaled by A, give its original?"""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +14,10 @@ from mapsr_cli.imaging import (
     Holds,
     Picture,
     Provenance,
-    check_target,
     find_kernel,
-    identity,
     read_frames,
     read_provenance,
-    write_bytes,
 )
-from mapsr_cli.imaging.difference_map import draw_difference
-from mapsr_cli.imaging.plate import Caption
 from mapsr_cli.inference.comparison import Tally, compare
 from mapsr_cli.operators import Consistency, Kernel
 from mapsr_cli.operators.axis import lr_length
@@ -131,21 +125,3 @@ def _check_sizes(lr_path: Path, lr_size: tuple[int, int], hr_path: Path, hr_size
             f"but {lr_path} is {lr_size[0]}×{lr_size[1]}",
             "is this the right pair, and the right --scale?",
         )
-
-
-def difference_picture(checked: Verification, lr: Path, hr: Path, path: Path) -> None:
-    """Draw where it does not hold into a PNG. Raises ImageError where that would replace LR or HR."""
-    if (there := identity(path)) and there in (identity(lr), identity(hr)):
-        raise ImageError(f"{path} is one of the two files compared", "give the map another name")
-    check_target(path, overwrite=True)
-    kernel, held, wrong = checked.kernel, checked.consistency, int((checked.difference != 0).sum())
-    plural = "s" if held.worst_levels > 1 else ""
-    off = f"{wrong:,} of {checked.difference.numel():,} samples differ, by {held.worst_levels} level{plural} at worst"
-    caption = Caption(
-        title=f"{hr.name}, downscaled by {kernel.name} x{kernel.scale}, against {lr.name}",
-        verdict="every sample agrees" if held.holds else off,
-        axes=f"axes: pixels of {lr.name}",
-    )
-    buffer = io.BytesIO()
-    draw_difference(checked.difference, checked.original, caption).save(buffer, "PNG")
-    write_bytes(path, buffer.getvalue())

@@ -19,7 +19,7 @@ from mapsr_cli.training.loop import Tasks, Watch, train
 from mapsr_cli.training.priors import prior_snapshots
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.run import CHECKPOINT, Run
-from mapsr_cli.training.samples import write_samples
+from mapsr_cli.views.training_grid import write_samples
 
 RECIPE = "recipe.json"
 

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from mapsr_cli.imaging import Picture, read_picture, read_provenance, write_picture
-from mapsr_cli.imaging.deviation import Spread
 from mapsr_cli.operators import make_kernel
+from mapsr_cli.views.deviation import Spread
 from tests.cli.conftest import Mapsr
 from tests.pictures import lr_of, save, scene
 

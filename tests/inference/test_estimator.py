@@ -9,13 +9,11 @@ from PIL import Image
 
 import mapsr_cli
 from mapsr_cli.errors import ImageError
-from mapsr_cli.imaging import read_picture
 from mapsr_cli.inference import Estimator, Upscaler
-from mapsr_cli.inference.samples import LARGEST, example_picture, sample_picture
-from mapsr_cli.networks import MlpGenerator, MlpGeneratorConfig, PaperGenerator, PaperGeneratorConfig
+from mapsr_cli.networks import PaperGenerator, PaperGeneratorConfig
 from mapsr_cli.operators import consistency, downsampling, make_kernel
 from mapsr_cli.zoo import Model, load_model
-from tests.pictures import lr_of, save, scene
+from tests.pictures import lr_of, scene
 
 
 def test_a_module_from_images_to_images(tiny_model: Path) -> None:
@@ -104,18 +102,6 @@ def test_what_is_no_picture(tiny_model: Path) -> None:
             upscale(array)
     with pytest.raises(ImageError, match="CMYK"):
         upscale(Image.new("CMYK", (4, 4)))
-
-
-def test_sample_pictures(tiny_model: Path, tmp_path: Path) -> None:
-    upscaler = Upscaler(load_model(tiny_model))
-    name, data = sample_picture(upscaler, save(scene(20, 30), tmp_path / "a b ö.png"))
-    assert name == "samples/a-b.png"
-    (tmp_path / "made.png").write_bytes(data)
-    assert read_picture(tmp_path / "made.png").levels.shape == (3, 80, 2 * 120 + 8)
-    assert upscaler.model.takes_pictures
-    network = MlpGenerator(MlpGeneratorConfig(colours=3))
-    assert not Model(upscaler.model.card, network, make_kernel("box", 2)).takes_pictures
-    assert min(read_picture(example_picture()).levels.shape[1:]) > LARGEST
 
 
 def test_the_package_names_what_it_has() -> None:

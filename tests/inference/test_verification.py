@@ -4,8 +4,9 @@ import pytest
 
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.imaging import Provenance, read_picture, read_provenance, write_picture
-from mapsr_cli.inference.verification import KernelChoice, difference_picture, verify_files
+from mapsr_cli.inference.verification import KernelChoice, verify_files
 from mapsr_cli.operators import Kernel, make_kernel
+from mapsr_cli.views.difference_map import difference_picture
 from tests.pictures import lr_of, save, scene
 
 BICUBIC = make_kernel("bicubic", 4)

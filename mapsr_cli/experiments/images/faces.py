@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mapsr_cli.criteria.constraints import AffineConvolution
-from mapsr_cli.evaluation.kernel_figure import impulse_response
 from mapsr_cli.experiments.images.bench import Bench
 from mapsr_cli.experiments.images.figures import STYLE, Line, draw_kernel, draw_lines, picture_grid
 from mapsr_cli.experiments.images.page import effort, publish
@@ -21,6 +20,7 @@ from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.output import LABELS, power, save, table
 from mapsr_cli.operators import ConvPinv
 from mapsr_cli.training.settings import Settings, merge
+from mapsr_cli.views.kernel_figure import impulse_response
 
 TRAIN, VALID, TEST = "faces64/train.tar", "faces64/valid.tar", "faces64/test.tar"
 WATCHED = 100

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mapsr_cli.evaluation.kernel_figure import LEFT, PANEL, TOP, draw_kernels, impulse_response
 from mapsr_cli.operators import ConvPinv, Kernel, make_kernel, random_kernels, solve_pinv
+from mapsr_cli.views.kernel_figure import LEFT, PANEL, TOP, draw_kernels, impulse_response
 from tests.psfs import comet_kernel
 
 

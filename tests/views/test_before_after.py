@@ -11,16 +11,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mapsr_cli.evaluation import before_after as module
-from mapsr_cli.evaluation.before_after import Compared, Part, before_after, facts_of, kept
 from mapsr_cli.imaging import Picture
-from mapsr_cli.imaging.seen import as_image, enlarged, levels_of
 from mapsr_cli.imaging.tags import Tags
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.operators import Consistency
+from mapsr_cli.views import before_after as module
+from mapsr_cli.views.before_after import Compared, Part, before_after, facts_of, kept
+from mapsr_cli.views.screen import as_image, enlarged, levels_of
 from mapsr_cli.zoo import load_model
-from tests.evaluation.browser import MISSING, WHY, browsing
 from tests.pictures import scene
+from tests.views.browser import MISSING, WHY, browsing
 
 SMALL = Picture(scene(20, 30).byte())
 LARGE = [Picture(scene(80, 120, seed).byte()) for seed in (1, 2)]

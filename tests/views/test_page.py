@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mapsr_cli.evaluation.comparison import page, slider
-from tests.evaluation.browser import MISSING, WHY, Browser, browsing
-from tests.evaluation.test_comparison import BLUE, GREY, RED, VIEWS
+from mapsr_cli.views.slider import page, slider
+from tests.views.browser import MISSING, WHY, Browser, browsing
+from tests.views.test_slider import BLUE, GREY, RED, VIEWS
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING, reason=WHY)]
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mapsr_cli.imaging import Picture
-from mapsr_cli.imaging.difference_map import CLASSES, draw_difference
-from mapsr_cli.imaging.plate import Caption
+from mapsr_cli.views.difference_map import CLASSES, draw_difference
+from mapsr_cli.views.map_frame import Caption
 
 CAPTION = Caption("hr.png against lr.png", "some differ", "axes: pixels of lr.png")
 

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from mapsr_cli.imaging.deviation import Spread
-from mapsr_cli.imaging.plate import FAINT, INK, PAPER, Caption, fonts, framed, length, map_scale
+from mapsr_cli.views.deviation import Spread
+from mapsr_cli.views.map_frame import FAINT, INK, PAPER, Caption, fonts, framed, length, map_scale
 
 _INFERNO = (
     *((0, 0, 4), (11, 7, 36), (33, 12, 74), (61, 9, 101), (87, 16, 110), (113, 25, 110)),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from mapsr_cli.imaging.plate import FAINT, INK, LINE, PAPER, drawable, fonts, length
+from mapsr_cli.views.map_frame import FAINT, INK, LINE, PAPER, drawable, fonts, length
 
 _GAP, _MARGIN = 16, 24
 _WIDE = 1.6

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.imaging.crops import block_means
+from mapsr_cli.views.crops import block_means
 
 MOST = 99
 """Samples: the sums of so many fit into 16 and 32 bits."""

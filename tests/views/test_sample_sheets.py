@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from mapsr_cli.imaging import Frames, Picture
-from mapsr_cli.imaging.contact_sheet import cell_size
-from mapsr_cli.inference.sampling import Samples
+from mapsr_cli.views.contact_sheet import cell_size
+from mapsr_cli.views.sample_sheets import Samples
 from tests.pictures import save, scene
 
 

@@ -15,13 +15,13 @@ from PIL import Image
 from torch import Tensor
 
 from mapsr_cli import __version__
-from mapsr_cli.evaluation.comparison import View, page, slider
 from mapsr_cli.imaging import Picture
-from mapsr_cli.imaging.crops import block_means, busiest
-from mapsr_cli.imaging.seen import Box, as_image, enlarged, levels_of, over_checks, part_of
 from mapsr_cli.imaging.tags import Tags
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.operators import Consistency
+from mapsr_cli.views.crops import block_means, busiest
+from mapsr_cli.views.screen import Box, as_image, enlarged, levels_of, over_checks, part_of
+from mapsr_cli.views.slider import View, page, slider
 
 PIXELS = 12_000_000
 """About 15 MB of photographs, and never over 48 MB."""

@@ -1,12 +1,17 @@
 """A picture of where two small images differ, and by how much: to be read, so with a scale and a legend."""
 
+import io
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from mapsr_cli.imaging.picture import Picture
-from mapsr_cli.imaging.plate import INK, PAPER, Caption, fonts, framed, length, map_scale
+from mapsr_cli.errors import ImageError
+from mapsr_cli.imaging import Picture, check_target, identity, write_bytes
+from mapsr_cli.inference.verification import Verification
+from mapsr_cli.views.map_frame import INK, PAPER, Caption, fonts, framed, length, map_scale
 
 CLASSES = (
     (1, "1", (255, 225, 90)),
@@ -75,3 +80,21 @@ def _legend() -> Image.Image:
         draw.text((x + 20, 0), label, INK, font)
         x += width
     return strip
+
+
+def difference_picture(checked: Verification, lr: Path, hr: Path, path: Path) -> None:
+    """Draw where it does not hold into a PNG. Raises ImageError where that would replace LR or HR."""
+    if (there := identity(path)) and there in (identity(lr), identity(hr)):
+        raise ImageError(f"{path} is one of the two files compared", "give the map another name")
+    check_target(path, overwrite=True)
+    kernel, held, wrong = checked.kernel, checked.consistency, int((checked.difference != 0).sum())
+    plural = "s" if held.worst_levels > 1 else ""
+    off = f"{wrong:,} of {checked.difference.numel():,} samples differ, by {held.worst_levels} level{plural} at worst"
+    caption = Caption(
+        title=f"{hr.name}, downscaled by {kernel.name} x{kernel.scale}, against {lr.name}",
+        verdict="every sample agrees" if held.holds else off,
+        axes=f"axes: pixels of {lr.name}",
+    )
+    buffer = io.BytesIO()
+    draw_difference(checked.difference, checked.original, caption).save(buffer, "PNG")
+    write_bytes(path, buffer.getvalue())

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mapsr_cli.imaging import Frames, Picture, Tags, encode, read_frames
-from mapsr_cli.imaging.contact_sheet import cell_size, draw_sheet
-from mapsr_cli.imaging.crops import block_means, busiest
-from mapsr_cli.imaging.deviation import Spread
-from mapsr_cli.imaging.plate import Caption
-from mapsr_cli.imaging.seen import as_image, enlarged, levels_of, over_checks, part_of
-from mapsr_cli.imaging.spread_map import draw_spread
+from mapsr_cli.views.contact_sheet import cell_size, draw_sheet
+from mapsr_cli.views.crops import block_means, busiest
+from mapsr_cli.views.deviation import Spread
+from mapsr_cli.views.map_frame import Caption
+from mapsr_cli.views.screen import as_image, enlarged, levels_of, over_checks, part_of
+from mapsr_cli.views.spread_map import draw_spread
 
 
 @dataclass(frozen=True, eq=False)

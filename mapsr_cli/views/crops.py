@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mapsr_cli.imaging.seen import Box
+from mapsr_cli.views.screen import Box
 
 BLOCK = 16
 """Pixels a side of the blocks that crops start at."""

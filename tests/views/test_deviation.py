@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.imaging.deviation import MOST, Spread
-from mapsr_cli.imaging.plate import Caption
-from mapsr_cli.imaging.spread_map import colours, draw_spread
+from mapsr_cli.views.deviation import MOST, Spread
+from mapsr_cli.views.map_frame import Caption
+from mapsr_cli.views.spread_map import colours, draw_spread
 
 CAPTION = Caption("photo.png", "4 samples", "axes: pixels")
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.evaluation.comparison import View, data_uri, page, slider
+from mapsr_cli.views.slider import View, data_uri, page, slider
 from tests.pictures import scene
 
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from mapsr_cli.evaluation.estimators import interpolate
 from mapsr_cli.imaging import Picture
-from mapsr_cli.imaging.contact_sheet import cell_size, draw_sheet
-from mapsr_cli.imaging.crops import BLOCK, block_means, busiest
-from mapsr_cli.imaging.seen import as_image, enlarged, levels_of, over_checks, part_of
+from mapsr_cli.views.contact_sheet import cell_size, draw_sheet
+from mapsr_cli.views.crops import BLOCK, block_means, busiest
+from mapsr_cli.views.screen import as_image, enlarged, levels_of, over_checks, part_of
 from tests.pictures import scene
 
 LEVELS = scene(20, 30).byte()

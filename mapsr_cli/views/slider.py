@@ -70,5 +70,5 @@ def _image(view: View, width: int, height: int) -> str:
 
 def page(title: str, body: str) -> str:
     """A whole HTML document: `title` as text, `body` as HTML."""
-    template = resources.files("mapsr_cli.evaluation").joinpath("page.html").read_text("utf-8")
+    template = resources.files("mapsr_cli.views").joinpath("page.html").read_text("utf-8")
     return template.replace("{{title}}", escape(title)).replace("{{body}}", body)

@@ -1,0 +1,1 @@
+"""What people look at: sheets, maps, before/after pages, drawn kernels. Pictures in, pictures or HTML out."""

@@ -1,10 +1,8 @@
 """`weights/manifest.json`: the models that this version knows, told from their files. No torch: see `container`."""
 
 import hashlib
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -100,44 +98,3 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file."""
     with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def build_manifest(folder: Path, published: Mapping[str, RepoName]) -> dict[str, Listed]:
-    """What the manifest of a folder must say: read from its checkpoints, which must be named after their cards.
-
-    Where a model is on the Hub is not in its file: it is taken from `published` (name → repository at a commit), else
-    from the manifest that is there, as long as the file is still the same. Models that are only on the Hub stay listed.
-    """
-    before = read_manifest(folder) if (folder / MANIFEST).exists() else {}
-    models = {name: entry for name, entry in before.items() if entry.file is None}
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        card = read_card(path)
-        if card.name != path.stem:
-            raise CheckpointError(f"{path}: the model in it calls itself {card.name}", f"name it {card.name}{SUFFIX}")
-        digest, known = sha256_of(path), before.get(card.name)
-        pin = known.pin if known is not None and known.sha256 == digest else None
-        pin = published.get(card.name, pin)
-        models[card.name] = Listed(
-            file=path.name,
-            size=path.stat().st_size,
-            sha256=digest,
-            repo=pin.repo if pin else None,
-            revision=pin.revision if pin else None,
-            description=card.description,
-            scale=card.scale,
-            kernel=card.kernel["name"],
-            method=card.method,
-            metrics=card.metrics,
-        )
-    return dict(sorted(models.items()))
-
-
-def write_manifest(folder: Path, published: Mapping[str, RepoName]) -> Path:
-    """Bring a folder's manifest up to date; to a temporary file first."""
-    models = build_manifest(folder, published)
-    content = {"format": MANIFEST_VERSION, "models": {name: asdict(listed) for name, listed in models.items()}}
-    path = folder / MANIFEST
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
-    return path

@@ -12,6 +12,7 @@ from mapsr_cli.zoo.finding import pull
 from mapsr_cli.zoo.hub import publish, remove_cached
 from mapsr_cli.zoo.names import RepoName
 from tests.hub_server import Fault, Hub
+from tools.manifest import write_manifest
 
 REPO = "org/tiny"
 
@@ -166,13 +167,13 @@ def test_a_model_of_the_manifest_is_pinned(
     hub: Hub, data: bytes, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A commit and a SHA-256: a Hub that serves something else under that commit is not believed."""
-    from mapsr_cli.zoo import finding, manifest
+    from mapsr_cli.zoo import finding
 
     commit = hub.add(REPO, {MODEL_FILE: data})
     weights = tmp_path / "weights"
     weights.mkdir()
     (weights / "tiny.safetensors").write_bytes(data)
-    manifest.write_manifest(weights, {"tiny": RepoName(REPO, commit)})
+    write_manifest(weights, {"tiny": RepoName(REPO, commit)})
     text = (weights / "manifest.json").read_text().replace('"tiny.safetensors"', "null")
     (weights / "manifest.json").write_text(text)
     monkeypatch.setattr(finding, "weights_folder", lambda: weights)

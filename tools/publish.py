@@ -1,6 +1,6 @@
 """Turn a run's weights into a zoo checkpoint: half the size, measured, with terms and protocol in its header.
 
-    python -m mapsr_cli.experiments.publish --run runs/affmse-compact --name natural-x4-affmse --valid eval
+    python -m tools.publish --run runs/affmse-compact --name natural-x4-affmse --valid eval
 
 The manifest beside it follows.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 from mapsr_cli.evaluation.protocol import mean_psnr_y
 from mapsr_cli.inference.estimator import Estimator
 from mapsr_cli.zoo import Dataset, Model, load_model, save_model
-from mapsr_cli.zoo.manifest import write_manifest
+from tools.manifest import write_manifest
 
 SETS = ("Set5", "Set14", "BSD100", "Kodak24")
 PROTOCOL = "Y-PSNR in dB (BT.601 luma, 4 pixels shaved), LR = A(HR) rounded to 8 bits, output rounded to 8 bits"

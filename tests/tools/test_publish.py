@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mapsr_cli.experiments import publish
 from mapsr_cli.operators import downsampling
 from mapsr_cli.zoo import load_model
 from mapsr_cli.zoo.manifest import read_manifest
 from tests.pictures import save, scene
+from tools import publish
 
 
 def test_the_estimate_obeys_the_constraint(tiny_model: Path) -> None:

@@ -1,0 +1,1 @@
+"""Scripts for maintainers: publish a model, build the manifest. Not part of the wheel."""

@@ -1,10 +1,11 @@
 """Every network that a checkpoint may hold, by name and by config."""
 
 from collections.abc import Callable
-from typing import Any, get_args, get_origin, get_type_hints, overload
+from typing import Any, overload
 
 from torch import nn
 
+from mapsr_cli.configs import make_config
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks.compact import Compact, CompactConfig
 from mapsr_cli.networks.denoiser import Denoiser, DenoiserConfig
@@ -62,45 +63,10 @@ def build(config: AnyConfig) -> nn.Module:
 def read_config(architecture: str, fields: dict[str, Any]) -> AnyConfig:
     """A config from what JSON or TOML make of its fields (lists for tuples); fields left out take their defaults.
 
-    Raises UsageError for an unknown architecture or field, or a value of another type.
+    Raises UsageError for an unknown architecture, and as `make_config`.
     """
     if architecture not in ARCHITECTURES:
         raise UsageError(f"unknown architecture '{architecture}'", f"known: {', '.join(ARCHITECTURES)}")
     _, kind = ARCHITECTURES[architecture]
-    hints = get_type_hints(kind)
-    if unknown := sorted(fields.keys() - hints.keys()):
-        raise UsageError(f"architecture '{architecture}' has no field '{unknown[0]}'", f"known: {', '.join(hints)}")
-    try:
-        values = {name: _read(value, hints[name]) for name, value in fields.items()}
-        for name, value in values.items():
-            _check_sizes(name, value)
-        config: AnyConfig = kind(**values)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"architecture '{architecture}': {error}") from error
+    config: AnyConfig = make_config(kind, fields, f"architecture '{architecture}'")
     return config
-
-
-def _check_sizes(name: str, value: Any) -> None:
-    """Refuse widths, sizes and counts below one, and lists of none."""
-    if value == ():
-        raise ValueError(f"{name} is empty")
-    if isinstance(value, tuple):
-        for item in value:
-            _check_sizes(name, item)
-    if type(value) is int and value < (0 if name == "noise_dim" else 1):
-        raise ValueError(f"{name} must not be {value}")
-
-
-def _read(value: Any, hint: Any) -> Any:
-    """`value` as the annotation has it: numbers and truth values as they are, sequences as tuples."""
-    if get_origin(hint) is tuple:
-        if not isinstance(value, list | tuple):
-            raise TypeError(f"{value!r} is not a list")
-        kinds = get_args(hint)
-        kinds = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
-        return tuple(_read(item, kind) for item, kind in zip(value, kinds, strict=True))
-    if type(value) is int and hint is float:
-        return float(value)
-    if type(value) is not hint:
-        raise TypeError(f"{value!r} is not {hint.__name__}")
-    return value

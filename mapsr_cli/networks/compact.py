@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mapsr_cli.configs import Count, NonNegative
 from mapsr_cli.networks.fused import conv_add, conv_relu
 from mapsr_cli.networks.layers import with_noise
 
@@ -15,15 +16,15 @@ from mapsr_cli.networks.layers import with_noise
 class CompactConfig:
     """What a Compact network is made of."""
 
-    scale: int = 4
+    scale: Count = 4
     """HR pixels per LR pixel."""
-    channels: int = 64
+    channels: Count = 64
     """Feature maps."""
-    blocks: int = 6
+    blocks: Count = 6
     """Residual blocks of two convolutions."""
-    colours: int = 3
+    colours: Count = 3
     """Image channels."""
-    noise_dim: int = 0
+    noise_dim: NonNegative = 0
     """Noise maps beside the LR image (Appendix F); 0: a deterministic generator."""
 
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from torch import Tensor, as_tensor, cat, nn
 
+from mapsr_cli.configs import Count, Counts
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks.layers import convolution
 
@@ -13,9 +14,9 @@ from mapsr_cli.networks.layers import convolution
 class DenoiserConfig:
     """What a Denoiser is made of."""
 
-    colours: int = 3
+    colours: Count = 3
     """Image channels."""
-    widths: tuple[int, ...] = (128, 128, 128, 128)
+    widths: Counts = (128, 128, 128, 128)
     """Feature maps of each hidden layer; the output layer comes on top."""
     conditional: bool = False
     """Be told the noise's standard deviation, so that one network serves every σ."""

@@ -6,6 +6,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from mapsr_cli.configs import Count, Counts
 from mapsr_cli.networks.layers import convolution
 
 
@@ -13,11 +14,11 @@ from mapsr_cli.networks.layers import convolution
 class DiscriminatorConfig:
     """What a Discriminator is made of."""
 
-    colours: int = 3
+    colours: Count = 3
     """Image channels."""
-    widths: tuple[int, ...] = (32, 64, 128, 256)
+    widths: Counts = (32, 64, 128, 256)
     """Feature maps of each convolution."""
-    strides: tuple[int, ...] = (2, 2, 2, 2)
+    strides: Counts = (2, 2, 2, 2)
     """Stride of each convolution."""
     batch_norm: bool = True
     """Normalise after each convolution, as the paper does."""

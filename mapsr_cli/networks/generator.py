@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mapsr_cli.configs import Count, Counts, NonNegative
 from mapsr_cli.networks.layers import convolution, with_noise
 
 
@@ -14,15 +15,15 @@ from mapsr_cli.networks.layers import convolution, with_noise
 class PaperGeneratorConfig:
     """What a PaperGenerator is made of."""
 
-    scale: int = 4
+    scale: Count = 4
     """HR pixels per LR pixel."""
-    colours: int = 3
+    colours: Count = 3
     """Image channels."""
-    noise_dim: int = 0
+    noise_dim: NonNegative = 0
     """Noise maps beside the LR image (Appendix F); 0: a deterministic generator."""
-    widths: tuple[int, ...] = (32, 32, 64, 64, 128)
+    widths: Counts = (32, 32, 64, 64, 128)
     """Feature maps of each hidden layer; the output layer comes on top."""
-    skip_every: int = 2
+    skip_every: Count = 2
     """Hidden layers that a skip connection spans."""
 
 

@@ -7,16 +7,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mapsr_cli.configs import Count
+
 
 @dataclass(frozen=True)
 class McgsmConfig:
     """What a Mcgsm is made of."""
 
-    components: int = 32
+    components: Count = 32
     """Experts c, each with its own linear prediction."""
-    scales: int = 4
+    scales: Count = 4
     """Variances s of each expert."""
-    features: int = 32
+    features: Count = 32
     """Quadratic features n that decide between experts."""
     floor: float = 1 / 256
     """Smallest standard deviation, in units of v: values that repeat cannot make the density infinite."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, cat, nn
 from torch.nn import functional
 
+from mapsr_cli.configs import Count, Counts, NonNegative
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks.denoiser import noise_level
 from mapsr_cli.networks.layers import with_noise
@@ -23,17 +24,17 @@ from mapsr_cli.networks.layers import with_noise
 class MlpGeneratorConfig:
     """What an MlpGenerator is made of."""
 
-    scale: int = 2
+    scale: Count = 2
     """HR pixels per LR pixel, along each axis that has more than one."""
-    colours: int = 1
+    colours: Count = 1
     """Image channels."""
-    noise_dim: int = 0
+    noise_dim: NonNegative = 0
     """Noise maps beside the LR image (Appendix F); 0: a deterministic generator."""
-    size: tuple[int, int] = (1, 2)
+    size: tuple[Count, Count] = (1, 2)
     """HR (H, W)."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: Counts = (64, 64)
     """Units of each hidden layer."""
-    groups: int = 1
+    groups: Count = 1
     """Independent networks, each with its share of the channels and of the noise maps."""
 
     @property
@@ -72,13 +73,13 @@ class MlpGenerator(nn.Module):
 class MlpDiscriminatorConfig:
     """What an MlpDiscriminator is made of."""
 
-    colours: int = 1
+    colours: Count = 1
     """Image channels."""
-    size: tuple[int, int] = (1, 2)
+    size: tuple[Count, Count] = (1, 2)
     """HR (H, W)."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: Counts = (64, 64)
     """Units of each hidden layer."""
-    groups: int = 1
+    groups: Count = 1
     """Independent networks, each with its share of the channels."""
 
 
@@ -100,15 +101,15 @@ class MlpDiscriminator(nn.Module):
 class MlpDenoiserConfig:
     """What an MlpDenoiser is made of."""
 
-    colours: int = 1
+    colours: Count = 1
     """Image channels."""
-    size: tuple[int, int] = (1, 2)
+    size: tuple[Count, Count] = (1, 2)
     """HR (H, W)."""
-    hidden: tuple[int, ...] = (256, 256)
+    hidden: Counts = (256, 256)
     """Units of each hidden layer."""
     conditional: bool = False
     """Be told the noise's standard deviation, as one more input."""
-    groups: int = 1
+    groups: Count = 1
     """Independent networks, each with its share of the channels."""
 
 

@@ -8,16 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mapsr_cli.configs import Count
+
 
 @dataclass(frozen=True)
 class PixelCnnConfig:
     """What a PixelCnn is made of."""
 
-    colours: int = 3
+    colours: Count = 3
     """Image channels."""
     kernels: tuple[tuple[int, int], ...] = ((7, 7), (5, 5), (5, 5), (5, 5))
     """(height, width) of each layer's kernel, odd; the mask covers what does not come before."""
-    channels: int = 64
+    channels: Count = 64
     """Feature maps of every layer."""
 
     def __post_init__(self) -> None:

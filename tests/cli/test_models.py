@@ -44,6 +44,16 @@ def test_list_imports_neither_torch_nor_a_network_client() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_what_is_listed_is_read_without_pydantic() -> None:
+    """typer imports it for a command's options, in some versions; the catalogue never does."""
+    script = (
+        "import sys\n"
+        "from mapsr_cli.zoo.catalogue import offers\n"
+        "assert list(offers()) and 'pydantic' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_show(tiny_model: Path, mapsr: Mapsr) -> None:
     told = mapsr("models", "show", tiny_model, "--json").json
     assert (told["name"], told["architecture"], told["kernel"]["name"]) == ("tiny", "compact", "bicubic")

@@ -1,15 +1,18 @@
 """`mapsr`: the commands, and nothing that takes time to import."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from mapsr_cli import __version__
 from mapsr_cli.cli import downscale, evaluate, export, fit_pinv, models, reproduce, train, upscale, verify
+from mapsr_cli.cli.command import Command, Group
 
 app = typer.Typer(
     name="mapsr",
-    help="Upscale images 4× and never contradict them.",
+    cls=Group,
+    help="Upscale pictures 4× so that each result, made small again, is the original bit for bit.",
     epilog="Example: mapsr upscale photo.png",
     no_args_is_help=True,
     add_completion=True,
@@ -27,25 +30,29 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     pass
 
 
-app.command("upscale", epilog="Example: mapsr upscale photo.png -o big.png")(upscale.upscale)
-app.command("verify", epilog="Example: mapsr verify photo.png photo_x4.png")(verify.verify)
-app.command("downscale", epilog="Example: mapsr downscale big.png -o small.png --scale 4")(downscale.downscale)
-app.command("evaluate", epilog="Example: mapsr evaluate --model bicubic --model natural-x4-affmse --data Set5")(
-    evaluate.evaluate
-)
-app.command("fit-pinv", epilog="Example: mapsr fit-pinv --kernel gaussian9 --picture kernels.png")(fit_pinv.fit_pinv)
-app.command("train", epilog="Example: mapsr train affgan --data photos --minutes 60")(train.train)
-app.command("reproduce", epilog="Example: mapsr reproduce table1 --trials 10")(reproduce.reproduce)
-app.command("export", epilog="Example: mapsr export --onnx -m natural-x4-affmse -o natural.onnx")(export.export)
-app.add_typer(models.app, name="models", epilog="Example: mapsr models list")
+def _add(name: str, function: Callable[..., Any], example: str, panel: str) -> None:
+    app.command(name, cls=Command, epilog=f"Example: mapsr {name} {example}", rich_help_panel=panel)(function)
+
+
+PICTURES, MODELS, RESEARCH = "Pictures", "Models", "Training and research"
+_add("upscale", upscale.upscale, "photo.png -o large.png", PICTURES)
+_add("verify", verify.verify, "photo.png photo_x4.png", PICTURES)
+_add("downscale", downscale.downscale, "large.png -o small.png --scale 4", PICTURES)
+app.add_typer(models.app, name="models", epilog="Example: mapsr models list", rich_help_panel=MODELS)
+_add("export", export.export, "--onnx -m natural-x4-affmse -o natural.onnx", MODELS)
+_add("evaluate", evaluate.evaluate, "--model bicubic --model natural-x4-affmse --data Set5", MODELS)
+_add("train", train.train, "affgan --data photos --minutes 60", RESEARCH)
+_add("fit-pinv", fit_pinv.fit_pinv, "--kernel gaussian9 --method exact --picture kernels.png", RESEARCH)
+_add("reproduce", reproduce.reproduce, "table1 --trials 10", RESEARCH)
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """Run the console script."""
+    app(prog_name="mapsr")

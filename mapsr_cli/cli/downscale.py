@@ -1,4 +1,4 @@
-"""`mapsr downscale`: apply A."""
+"""`mapsr downscale`: make a picture small by A."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,18 +10,27 @@ from mapsr_cli.cli.report import document, failures, result, say
 
 
 def downscale(
-    hr: Annotated[Path, typer.Argument(metavar="HR", help="The large image.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="LR", help="Where to save the small one.")],
-    kernel: options.KernelName = None,
-    sigma: options.Sigma = None,
-    scale: options.Scale = None,
+    hr: Annotated[Path, typer.Argument(metavar="LARGE", help="The picture to make small.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write the small picture to.",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ],
+    scale: Annotated[int | None, options.scale("4", options.EVERYDAY)] = None,
+    kernel: Annotated[str | None, options.kernel("bicubic", options.EVERYDAY)] = None,
+    sigma: Annotated[float | None, options.sigma(options.EVERYDAY)] = None,
     quality: options.Quality = None,
     overwrite: options.Overwrite = False,
     max_pixels: options.MaxPixels = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Apply A: downscale HR by the kernel (bicubic) and scale (4), round, and save."""
+    """Make a picture small: filter it with the kernel, keep every fourth pixel (or as --scale says), round and save."""
     with failures(debug):
         from mapsr_cli.cli.paths import Job, refuse_replacing
         from mapsr_cli.imaging import (

@@ -1,4 +1,4 @@
-"""`mapsr evaluate`: what models are worth, by the field's protocols."""
+"""`mapsr evaluate`: measure models by the usual protocols."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from mapsr_cli.evaluation.scores import Evaluation
 
 COMPLAINTS = 10
-"""Failures told in words."""
+"""Failures that are printed, at most."""
+PROTOCOL = "Protocol"
 
 
 class ProtocolName(StrEnum):
@@ -30,31 +31,65 @@ def evaluate(
             "--model",
             "-m",
             metavar="NAME",
-            help="A bundled model, a .safetensors file, bicubic, lanczos, pinv, dir:FOLDER of finished outputs, "
-            "backbone:FILE as `upscale --backbone` runs it, or trunk:FILE without projection. Can be given again.",
-            show_default=False,
+            help="What to measure; may be given several times. A name of `mapsr models list`, a .safetensors file or "
+            "ORG/REPO; the baselines bicubic, lanczos and pinv (A⁺ alone); dir:FOLDER of finished outputs; "
+            "backbone:FILE, a network as `upscale --backbone` runs it; trunk:FILE, the same without projection.",
+            rich_help_panel=options.EVERYDAY,
         ),
     ],
-    data: Annotated[Path, typer.Option(metavar="DIR", help="HR images, or folders of them.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of large pictures, or of folders of them (test sets).",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ],
     protocol: Annotated[
-        ProtocolName, typer.Option(help="y: luma, a border of `scale` pixels shaved; rgb: the whole image.")
+        ProtocolName,
+        typer.Option(
+            metavar="y|rgb",
+            help="y: PSNR and SSIM of the luma (BT.601), without a border of `scale` pixels. rgb: of all colours, "
+            "whole pictures.",
+            rich_help_panel=PROTOCOL,
+        ),
     ] = ProtocolName.y,
-    kernel: options.KernelName = None,
-    sigma: options.Sigma = None,
-    scale: options.Scale = None,
-    perceptual: Annotated[bool, typer.Option("--perceptual", help="LPIPS and DISTS, too.")] = False,
+    perceptual: Annotated[
+        bool,
+        typer.Option(
+            "--perceptual",
+            help="Measure LPIPS and DISTS, too. Needs the optional packages `perceptual`.",
+            rich_help_panel=PROTOCOL,
+        ),
+    ] = False,
+    kernel: Annotated[str | None, options.kernel("the first model's own, or bicubic", PROTOCOL)] = None,
+    sigma: Annotated[float | None, options.sigma(PROTOCOL)] = None,
+    scale: Annotated[int | None, options.scale("the first model's own, or 4", PROTOCOL)] = None,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A report with pictures to compare.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a page with the table and pictures to compare.",
+            show_default="none",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="One line per model and image.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a table with one line per model and picture.",
+            show_default="none",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
+    overwrite: options.Overwrite = False,
     device: options.Device = "auto",
     precision: options.NetworkPrecision = options.Precision.auto,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Measure models on HR images: each is downscaled by the kernel, upscaled by every model, and compared."""
+    """Measure models on large pictures: make each small with the kernel, upscale it, and compare with the picture."""
     with failures(debug):
         from mapsr_cli.cli.paths import refuse_nowhere
         from mapsr_cli.evaluation.estimators import make_estimators

@@ -10,16 +10,34 @@ from mapsr_cli.cli.report import document, failures, fetching, result
 
 
 def export(
-    onnx: Annotated[bool, typer.Option("--onnx", help="As an ONNX graph (needs the extra `export`).")] = False,
-    model: options.ModelName = None,
+    onnx: Annotated[
+        bool,
+        typer.Option(
+            "--onnx",
+            help="Write an ONNX graph. Needs the optional packages `export`.",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to.  [default: MODEL.onnx]")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write to.",
+            show_default="MODEL.onnx",
+            rich_help_panel=options.EVERYDAY,
+        ),
     ] = None,
+    model: Annotated[str | None, options.model("natural-x4-affmse")] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Write network and projection as one graph for images of any size, checked against PyTorch to 1e-4."""
+    """Write a model for other programs: network and projection as one graph, for pictures of any size.
+
+    The projection is the step that makes the result give its input back. The graph is compared with PyTorch.
+    """
     with failures(debug):
         from mapsr_cli.errors import UsageError
         from mapsr_cli.imaging import check_target

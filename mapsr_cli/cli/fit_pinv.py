@@ -1,4 +1,4 @@
-"""`mapsr fit-pinv`: A⁺ as a convolution."""
+"""`mapsr fit-pinv`: fit A⁺ as a convolution."""
 
 import time
 from enum import StrEnum
@@ -19,34 +19,71 @@ POOR = 1e-6
 
 
 class Method(StrEnum):
-    """How to find it."""
+    """How to find A⁺."""
 
     sgd = "sgd"
     exact = "exact"
 
 
 def fit_pinv(
-    kernel: options.KernelName = None,
-    sigma: options.Sigma = None,
-    scale: options.Scale = None,
-    taps: Annotated[int, typer.Option(metavar="K", help="A⁺ has scale² kernels of K×K.")] = 5,
+    kernel: Annotated[str | None, options.kernel("gaussian9", options.EVERYDAY)] = None,
+    sigma: Annotated[float | None, options.sigma(options.EVERYDAY)] = None,
+    scale: Annotated[int | None, options.scale("4", options.EVERYDAY)] = None,
+    taps: Annotated[
+        int,
+        typer.Option(
+            metavar="K", help="Size of each of the scale² kernels: K×K taps.", rich_help_panel=options.EVERYDAY
+        ),
+    ] = 5,
     method: Annotated[
-        Method, typer.Option(help="sgd: gradient descent on random images, as in the paper; exact: least squares.")
+        Method,
+        typer.Option(
+            metavar="sgd|exact",
+            help="exact: least squares, at once. sgd: gradient descent on random images as in the paper, which takes "
+            "minutes.",
+            rich_help_panel=options.EVERYDAY,
+        ),
     ] = Method.sgd,
-    steps: Annotated[int | None, typer.Option(min=1, help="Of sgd.", show_default=False)] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**63 - 1, help="Of sgd's random images.", show_default=False)
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of gradient steps of sgd.",
+            show_default="4000",
+            rich_help_panel=options.EVERYDAY,
+        ),
     ] = None,
+    seed: Annotated[int | None, options.seed("Random seed for the images of sgd.", "0", options.EVERYDAY)] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE.safetensors", help="Save A⁺.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.safetensors",
+            help="File to save A⁺ to, for `train --pinv`.",
+            show_default="not saved",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw A and A⁺, as Figure 2d.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Draw the kernels of A and A⁺, as Figure 2d of the paper.",
+            show_default="not drawn",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Find the A⁺ of a kernel (gaussian9 at scale 4) as a convolution and a pixel shuffle, and say how good it is."""
+    """Find A⁺, the pseudo-inverse of downscaling by a kernel, as one convolution, and measure how good it is.
+
+    A is the operator that makes a picture small: filter with the kernel, keep every fourth pixel. A⁺ makes it large
+    again, with a convolution of scale² kernels and a pixel shuffle.
+    """
     with failures(debug):
         from mapsr_cli import __version__
         from mapsr_cli.imaging import find_kernel, write_picture

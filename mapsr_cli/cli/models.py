@@ -1,10 +1,11 @@
-"""`mapsr models`: what is here, what is on the Hub, and the way between."""
+"""`mapsr models`: list, show, fetch, publish, check and remove models."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mapsr_cli.cli import options
+from mapsr_cli.cli.command import Command, Group
 from mapsr_cli.cli.push import push
 from mapsr_cli.cli.report import complain, document, failures, fetching, result
 from mapsr_cli.errors import MapsrError, UsageError
@@ -12,18 +13,18 @@ from mapsr_cli.errors import MapsrError, UsageError
 if TYPE_CHECKING:
     from mapsr_cli.zoo.catalogue import Offer
 
-app = typer.Typer(no_args_is_help=True, help="List, show, fetch, publish, check and remove models.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, fetch, publish, check and remove models.")
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="A name of `models list`, a file, a folder, or org/repo[@revision].", show_default=False
+        metavar="MODEL", help="Name of `mapsr models list`, file, folder with one, or ORG/REPO@REVISION on the Hub."
     ),
 ]
 
 
-@app.command("list", epilog="Example: mapsr models list --json")
+@app.command("list", cls=Command, epilog="Example: mapsr models list --json")
 def list_models(json: options.Json = False, debug: options.Debug = False) -> None:
-    """What is bundled, what is in the Hub's cache, what is published. Asks no network."""
+    """List the models that come with mapsr, are in the cache, or are published. Uses no network."""
     with failures(debug):
         from mapsr_cli.zoo.catalogue import offers
 
@@ -46,9 +47,9 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-@app.command(epilog="Example: mapsr models show natural-x4-affmse")
+@app.command(cls=Command, epilog="Example: mapsr models show natural-x4-affmse")
 def show(name: Name, json: options.Json = False, debug: options.Debug = False) -> None:
-    """What a model that is on this machine says about itself."""
+    """Show what a model on this machine is for, and everything that its file says."""
     with failures(debug):
         from mapsr_cli.zoo.finding import find_here
         from mapsr_cli.zoo.manifest import read_card, sha256_of
@@ -70,9 +71,12 @@ def _told(value: Any) -> str:
     return "; ".join(_told(entry) for entry in value) if isinstance(value, list) else str(value)
 
 
-@app.command(epilog="Example: mapsr models pull org/repo@v1")
+@app.command(cls=Command, epilog="Example: mapsr models pull org/repo@v1")
 def pull(name: Name, json: options.Json = False, debug: options.Debug = False) -> None:
-    """Fetch a model from the Hugging Face Hub into its cache (HF_HOME, HF_ENDPOINT, HF_TOKEN work)."""
+    """Fetch a model from the Hugging Face Hub into its cache.
+
+    The variables HF_HOME, HF_ENDPOINT and HF_TOKEN have their usual meaning.
+    """
     with failures(debug):
         from mapsr_cli.zoo import finding
         from mapsr_cli.zoo.manifest import read_card, sha256_of
@@ -87,18 +91,19 @@ def pull(name: Name, json: options.Json = False, debug: options.Debug = False) -
             result(f"{name}: {card.name}, {_megabytes(path.stat().st_size)}, SHA-256 {digest[:16]}…, {path}")
 
 
-app.command(epilog="Example: mapsr models push runs/affmse-compact org/repo --dry-run")(push)
+app.command(cls=Command, epilog="Example: mapsr models push runs/affmse-compact org/repo --dry-run")(push)
 
 
-@app.command(epilog="Example: mapsr models verify natural-x4-affmse")
+@app.command(cls=Command, epilog="Example: mapsr models verify natural-x4-affmse")
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL...]", help="Which.  [default: all that are here]")
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help="Models to verify.", show_default="all on this machine"),
     ] = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Check hashes, and that each model loads. Exit code 0 only where all do."""
+    """Check the hashes of models and that they load. The exit code is 0 only where all do."""
     with failures(debug):
         from mapsr_cli.zoo.checking import check
 
@@ -114,13 +119,13 @@ def verify(
             raise typer.Exit(1)
 
 
-@app.command(epilog="Example: mapsr models rm org/repo")
+@app.command(cls=Command, epilog="Example: mapsr models rm org/repo")
 def rm(
-    name: Annotated[str, typer.Argument(metavar="ORG/REPO[@REVISION]", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="ORG/REPO@REVISION", help="Model to remove.")],
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Remove a model from the Hub's cache. What is bundled stays."""
+    """Remove a model from the Hugging Face Hub's cache. Models that come with mapsr stay."""
     with failures(debug):
         from mapsr_cli.zoo.finding import bundled_models
         from mapsr_cli.zoo.hub import remove_cached

@@ -1,53 +1,123 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the panels of `--help`."""
 
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; everything else on stderr.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-KernelName = Annotated[
-    str | None,
-    typer.Option(
+EVERYDAY, MODEL, GUARANTEE, OUTPUT, MACHINE = "Everyday", "Model", "Guarantee", "Output", "Machine"
+"""Panels of `--help`; the last one holds `--help` itself."""
+LARGEST_SEED = 2**63 - 1
+
+
+def kernel(default: str, panel: str = GUARANTEE) -> Any:
+    """Return `--kernel` for a command that takes `default`, in words, where it is not given."""
+    return typer.Option(
         "--kernel",
         metavar="NAME",
-        help="bicubic, gaussian9, gaussianN, lanczos3, box, or a measured one: file:PSF.npy|PSF.png.",
-        show_default=False,
-    ),
-]
-Sigma = Annotated[
-    float | None,
-    typer.Option("--sigma", help="Standard deviation of a Gaussian kernel in HR pixels (1.6).", show_default=False),
-]
-Scale = Annotated[int | None, typer.Option("--scale", help="2, 3, 4 or 8.", show_default=False)]
-ModelName = Annotated[
-    str | None,
-    typer.Option(
+        help="Filter that makes a picture small: bicubic, lanczos3, box (the mean of a square), gaussianN (a blur of "
+        "N×N pixels), or file:PSF.npy and file:PSF.png for a measured blur.",
+        show_default=default,
+        rich_help_panel=panel,
+    )
+
+
+def sigma(panel: str = GUARANTEE) -> Any:
+    """Return `--sigma`."""
+    return typer.Option(
+        "--sigma",
+        metavar="X",
+        help="Width of a gaussianN kernel: its standard deviation in pixels of the large picture.",
+        show_default="1.6",
+        rich_help_panel=panel,
+    )
+
+
+def scale(default: str, panel: str = GUARANTEE) -> Any:
+    """Return `--scale` for a command that takes `default`, in words, where it is not given."""
+    return typer.Option(
+        "--scale",
+        metavar="2|3|4|8",
+        help="Pixels of the large picture per pixel of the small one, along each side.",
+        show_default=default,
+        rich_help_panel=panel,
+    )
+
+
+def model(default: str, purpose: str = "Model to use") -> Any:
+    """Return `--model` for a command that takes `default`, in words, where it is not given."""
+    return typer.Option(
         "--model",
         "-m",
-        metavar="NAME|FILE|ORG/REPO[@REV]",
-        help="A bundled model, a .safetensors file, or a repository on the Hugging Face Hub.",
-        show_default=False,
+        metavar="NAME",
+        help=f"{purpose}: a name of `mapsr models list`, a .safetensors file, or ORG/REPO@REVISION on the Hugging Face "
+        "Hub.",
+        show_default=default,
+        rich_help_panel=MODEL,
+    )
+
+
+def seed(meaning: str, default: str, panel: str) -> Any:
+    """Return `--seed`, whose help says what it is the seed of."""
+    return typer.Option(
+        "--seed", metavar="N", help=meaning, show_default=default, callback=_check_seed, rich_help_panel=panel
+    )
+
+
+def _check_seed(value: int | None) -> int | None:
+    if value is not None and not 0 <= value <= LARGEST_SEED:
+        raise typer.BadParameter(f"{value} is not between 0 and {LARGEST_SEED}")
+    return value
+
+
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print one JSON document on standard output, everything else on standard error.",
+        rich_help_panel=MACHINE,
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", help="Show the Python traceback of an error.", rich_help_panel=MACHINE),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.", rich_help_panel=OUTPUT)]
 Quality = Annotated[
     int | None,
-    typer.Option("--quality", min=1, max=100, help="Of JPEG, AVIF (95) and lossy WebP.", show_default=False),
+    typer.Option(
+        "--quality",
+        metavar="N",
+        min=1,
+        max=100,
+        help="Quality of JPEG, AVIF and WebP files. WebP is lossless unless it is given.",
+        show_default="95 for JPEG and AVIF",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 MaxPixels = Annotated[
     int | None,
     typer.Option(
-        "--max-pixels", min=1, help="Refuse larger inputs, in pixels (89478485).", metavar="N", show_default=False
+        "--max-pixels",
+        metavar="N",
+        min=1,
+        help="Refuse input pictures of more pixels than this.",
+        show_default="89478485",
+        rich_help_panel=MACHINE,
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Where to compute: auto (a graphics processor if there is one), cpu, cuda, cuda:N or mps.",
+        rich_help_panel=MACHINE,
+    ),
+]
 
 
 class Precision(StrEnum):
-    """What the network computes in."""
+    """Compute types of a network."""
 
     auto = "auto"
     fp32 = "fp32"
@@ -55,5 +125,12 @@ class Precision(StrEnum):
     fp16 = "fp16"
 
 
-NetworkPrecision = Annotated[Precision, typer.Option("--precision", help="Of the network alone.")]
-InputFile = Annotated[Path, typer.Argument(show_default=False)]
+NetworkPrecision = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        metavar="auto|fp32|bf16|fp16",
+        help="Compute type of the network; the projection uses float32 or more. auto: 16 bits where that is faster.",
+        rich_help_panel=MACHINE,
+    ),
+]

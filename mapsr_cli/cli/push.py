@@ -11,20 +11,44 @@ from mapsr_cli.cli.report import document, failures, progress_bar, result, say
 
 def push(
     source: Annotated[
-        str,
-        typer.Argument(metavar="RUN", help="A run folder, a .safetensors file or a bundled name.", show_default=False),
+        str, typer.Argument(metavar="RUN", help="Run folder, .safetensors file or name of `mapsr models list`.")
     ],
-    repo: Annotated[str, typer.Argument(metavar="ORG/REPO", help="Where to; made if need be.", show_default=False)],
+    repo: Annotated[str, typer.Argument(metavar="ORG/REPO", help="Repository to publish in; created if needed.")],
     sample: Annotated[
         list[Path] | None,
-        typer.Option(metavar="IMAGE", help="For a sample picture; repeatable.  [default: the example photograph]"),
+        typer.Option(
+            metavar="IMAGE",
+            help="Photograph for a sample picture; may be given several times.",
+            show_default="the example photograph",
+            rich_help_panel=options.EVERYDAY,
+        ),
     ] = None,
     license_id: Annotated[
         str | None,
-        typer.Option("--license", metavar="ID", help="As the Hub spells it.  [default: what the checkpoint says]"),
+        typer.Option(
+            "--license",
+            metavar="ID",
+            help="Licence, as the Hub spells it.",
+            show_default="what the model file says",
+            rich_help_panel=options.EVERYDAY,
+        ),
     ] = None,
-    private: Annotated[bool, typer.Option("--private", help="If the repository is made, for you alone.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published; ask no network.")] = False,
+    private: Annotated[
+        bool,
+        typer.Option(
+            "--private",
+            help="Create the repository as private.",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show what would be published, without any network.",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = False,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:

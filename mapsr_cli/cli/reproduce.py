@@ -1,4 +1,4 @@
-"""`mapsr reproduce`: the paper's experiments, its numbers beside ours."""
+"""`mapsr reproduce`: run the paper's experiments."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Name(StrEnum):
-    """What there is to reproduce."""
+    """Tables and figures of the paper."""
 
     table1 = "table1"
     fig1 = "fig1"
@@ -29,7 +29,7 @@ class Name(StrEnum):
 
 
 class Budget(StrEnum):
-    """How long to train."""
+    """Lengths of training."""
 
     smoke = "smoke"
     cpu = "cpu"
@@ -40,28 +40,58 @@ def reproduce(
     experiment: Annotated[
         Name,
         typer.Argument(
-            help="table1, fig1, fig6: the Swiss roll; fig2, table2, fig4: faces; fig3, fig7: grass; fig5: photographs.",
-            show_default=False,
+            metavar="EXPERIMENT",
+            help="table1, fig1 or fig6: the Swiss roll; fig2, table2 or fig4: faces; fig3 or fig7: grass; fig5: "
+            "photographs.",
         ),
     ],
     budget: Annotated[
-        Budget, typer.Option(help="smoke: does it run; cpu: what trains here; paper: for a GPU.")
+        Budget,
+        typer.Option(
+            metavar="smoke|cpu|paper",
+            help="Length of training. smoke: a trial that it works; cpu: what a processor can do; paper: the paper's "
+            "own protocol, for a GPU.",
+            rich_help_panel=options.EVERYDAY,
+        ),
     ] = Budget.cpu,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder that holds faces64/, grass/, natural/ and eval/.", show_default=False),
+        typer.Option(
+            metavar="DIR",
+            help="Folder that holds faces64/, grass/, natural/ and eval/. The Swiss roll needs none.",
+            show_default="none",
+            rich_help_panel=options.EVERYDAY,
+        ),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, help="Independent trainings per method (table1, fig6).")] = 10,
-    seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
+    trials: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Independent trainings per method, for table1 and fig6.",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = 10,
+    seed: Annotated[
+        int,
+        typer.Option(metavar="N", help="Random seed for weights, data and noise.", rich_help_panel=options.EVERYDAY),
+    ] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder.  [default: runs/swissroll, runs/faces, runs/grass, runs/natural]")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder to write numbers, figures and trained networks to.",
+            show_default="runs/ and swissroll, faces, grass or natural",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Run an experiment of the paper; write its numbers (JSON), its table (Markdown) and its pictures.
+    """Run an experiment of the paper. Writes its numbers (JSON), a page that compares them, and its figures.
 
-    Trainings of images are kept in OUT/runs: what was interrupted goes on, what is done is used as it is.
+    Trained networks of images are kept in OUT/runs. The same command goes on with one that was interrupted, and does
+    not train again what is done.
     """
     with failures(debug):
         from mapsr_cli.cli.training import need_extra

@@ -1,4 +1,4 @@
-"""`mapsr train`: any row of the method table, or a prior."""
+"""`mapsr train`: train a network by a method of the table, or a prior."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -9,9 +9,11 @@ import typer
 from mapsr_cli.cli import options
 from mapsr_cli.cli.report import document, failures, result, say
 
+SETTINGS = "Settings"
+
 
 class Projection(StrEnum):
-    """Which A⁺ the affine constraint uses."""
+    """Kinds of A⁺ in the affine constraint."""
 
     exact = "exact"
     fitted = "fitted"
@@ -21,44 +23,188 @@ class Projection(StrEnum):
 
 
 def train(
-    method: Annotated[str, typer.Argument(help="affmse, affgan, softdg, … or a prior: denoiser, density.")],
+    method: Annotated[
+        str,
+        typer.Argument(
+            metavar="METHOD",
+            help="Method, constraint and criterion in one word. Any result: mse, mae. Results that give their input "
+            "back: affmse, affmae, affgan, affdg, affll. Results that are pulled towards it: softgan, softdg, softll. "
+            "Or a prior, the judge of dg and ll methods: denoiser, density.",
+        ),
+    ],
     data: Annotated[
         str | None,
-        typer.Option(help="Folder of images, list file, tar shard or brace pattern of shards.", show_default=False),
+        typer.Option(
+            metavar="DATA",
+            help="Training pictures: a folder, a list file (.txt), a tar shard, or a brace pattern of shards. "
+            "The preset swissroll needs none.",
+            show_default="none",
+            rich_help_panel=options.EVERYDAY,
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder.  [default: runs/METHOD-PRESET]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    config: Annotated[Path | None, typer.Option(help="TOML file of settings.", show_default=False)] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any setting; repeatable.")
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of the run.",
+            show_default="runs/METHOD-PRESET",
+            rich_help_panel=options.EVERYDAY,
+        ),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="swissroll, grass, faces, faces-half, natural, natural-half, compact.  [default: compact]"),
+        typer.Option(
+            metavar="NAME",
+            help="Kind of data and its networks: swissroll, grass, faces, faces-half, natural, "
+            "natural-half or compact.",
+            show_default="compact",
+            rich_help_panel=options.EVERYDAY,
+        ),
     ] = None,
-    kernel: options.KernelName = None,
-    sigma: options.Sigma = None,
-    scale: options.Scale = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Number of training steps.",
+            show_default="as --minutes says",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            min=0.0,
+            help="Computing time of the run.",
+            show_default="60, without --steps",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = None,
+    valid: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of large pictures to measure the network on from time to time.",
+            show_default="none",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run in --out.", rich_help_panel=options.EVERYDAY),
+    ] = False,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Model whose weights to start from.",
+            show_default="random weights",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = None,
+    kernel: Annotated[str | None, options.kernel("the preset's", SETTINGS)] = None,
+    sigma: Annotated[float | None, options.sigma(SETTINGS)] = None,
+    scale: Annotated[int | None, options.scale("the preset's", SETTINGS)] = None,
     projection: Annotated[
-        Projection | None, typer.Option(help="A⁺ of the affine constraint.  [default: exact]")
+        Projection | None,
+        typer.Option(
+            metavar="NAME",
+            help="A⁺ of the projection in aff methods: exact; fitted, random (convolutions); "
+            "fitted-trainable, random-trainable.",
+            show_default="exact",
+            rich_help_panel=SETTINGS,
+        ),
     ] = None,
-    pinv: Annotated[Path | None, typer.Option(help="A⁺ that fit-pinv wrote.", show_default=False)] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="HR patches per step, over all processes.")] = None,
-    patch: Annotated[int | None, typer.Option(min=1, help="Side of a patch in HR pixels.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Length of the run.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.0, help="Length of the run, in computing time.")] = None,
-    valid: Annotated[Path | None, typer.Option(help="Folder of HR images to validate on.", show_default=False)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    compiled: Annotated[bool, typer.Option("--compile", help="Compile the networks with torch.compile.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Of weights, patches and noise.")] = None,
-    noise_dim: Annotated[int | None, typer.Option(min=0, help="Noise maps of a stochastic generator.")] = None,
-    init: Annotated[str | None, typer.Option(help="Weights to start from.", show_default=False)] = None,
-    log: Annotated[str, typer.Option(help="tensorboard, csv.")] = "csv,tensorboard",
+    pinv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A⁺ that `mapsr fit-pinv -o FILE` saved, for fitted and fitted-trainable.",
+            show_default="fitted at the start",
+            rich_help_panel=SETTINGS,
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Patches per step, over all processes.",
+            show_default="16",
+            rich_help_panel=SETTINGS,
+        ),
+    ] = None,
+    patch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Side of a square patch, in pixels of the large picture.",
+            show_default="the preset's",
+            rich_help_panel=SETTINGS,
+        ),
+    ] = None,
+    noise_dim: Annotated[
+        int | None,
+        typer.Option(
+            "--noise-dim",
+            metavar="N",
+            min=0,
+            help="Noise channels beside the input: above 0, the network gives different results at random.",
+            show_default="0",
+            rich_help_panel=SETTINGS,
+        ),
+    ] = None,
+    seed: Annotated[int | None, options.seed("Random seed for weights, patches and noise.", "0", SETTINGS)] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.toml",
+            help="File of settings, in sections as --set names them.",
+            show_default="none",
+            rich_help_panel=SETTINGS,
+        ),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any setting, as SECTION.FIELD=VALUE; may be given several times. docs/training.md lists them.",
+            show_default="none",
+            rich_help_panel=SETTINGS,
+        ),
+    ] = None,
+    device: options.Device = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Compute type of the networks: auto, fp32, bf16 or fp16.",
+            rich_help_panel=options.MACHINE,
+        ),
+    ] = "auto",
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Compile the networks with torch.compile.",
+            rich_help_panel=options.MACHINE,
+        ),
+    ] = False,
+    log: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Where figures are written during the run: csv, tensorboard, or both with a comma.",
+            rich_help_panel=options.MACHINE,
+        ),
+    ] = "csv,tensorboard",
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Train a network. Stop it at any time; --resume goes on."""
+    """Train a network. Stop it at any time with Ctrl-C; --resume goes on where it stopped."""
     with failures(debug):
         from mapsr_cli.cli.training import Request, flags, session
 

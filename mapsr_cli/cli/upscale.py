@@ -1,4 +1,4 @@
-"""`mapsr upscale`: the main job."""
+"""`mapsr upscale`: make pictures larger."""
 
 from enum import StrEnum
 from functools import partial
@@ -13,7 +13,7 @@ from mapsr_cli.cli.startup import heavy_imports
 
 
 class Consistency(StrEnum):
-    """How much to promise."""
+    """How closely the result gives the input back."""
 
     bits = "bits"
     float = "float"
@@ -24,72 +24,145 @@ def upscale(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             readable=False,  # one unreadable file does not end the batch
-            help="Images, folders, patterns, lists (.txt: a path per line), or - for a pipe.",
-            show_default=False,
+            help="Pictures, folders, patterns such as '*.jpg', lists of them (.txt, one path a line), or - for "
+            "standard input.",
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="PATH", help="A file, or a folder.  [default: beside INPUT]"),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="File or folder to write to; - for standard output.",
+            show_default="beside the input",
+            rich_help_panel=options.EVERYDAY,
+        ),
     ] = None,
-    model: options.ModelName = None,
+    recursive: Annotated[
+        bool,
+        typer.Option(
+            "--recursive",
+            "-r",
+            help="Take the pictures in subfolders, too.",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="Leave out pictures whose output exists, as after an interruption.",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Write a page beside each output that shows before and after (photo_x4.html).",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = False,
+    animate: Annotated[
+        bool,
+        typer.Option(
+            "--animate",
+            help="Upscale every frame of animations and every page of TIFF files.",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = False,
+    model: Annotated[str | None, options.model("natural-x4-affmse")] = None,
     backbone: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Instead of a model: any super-resolution network that spandrel loads (.safetensors, .pth).",
-            show_default=False,
+            help="Use another super-resolution network instead of a model: a .safetensors or .pth file that spandrel "
+            "can read.",
+            show_default="none",
+            rich_help_panel=options.MODEL,
         ),
     ] = None,
-    kernel: options.KernelName = None,
-    sigma: options.Sigma = None,
-    consistency: Annotated[
-        Consistency,
-        typer.Option(
-            help="bits: the saved file gives the input back; float: projected only; none: the network alone, where "
-            "that is a picture."
-        ),
-    ] = Consistency.bits,
-    strength: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Below 1: a softer projection for noisy and JPEG inputs; no guarantee then."),
-    ] = 1.0,
     samples: Annotated[
         int | None,
         typer.Option(
             min=2,
             max=99,
             metavar="N",
-            help="Of a stochastic model: photo_x4_1.png to photo_x4_N.png, a contact sheet (photo_x4_samples.png) "
-            "and a map of where they differ (photo_x4_spread.png).",
-            show_default=False,
+            help="Make N different results of each picture, with a model that draws them at random. Writes "
+            "photo_x4_1.png to photo_x4_N.png, all side by side (photo_x4_samples.png), and a map of where they "
+            "differ (photo_x4_spread.png).",
+            show_default="one result",
+            rich_help_panel=options.MODEL,
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, metavar="S", help="Of a stochastic model's noise (0).", show_default=False)
+        int | None, options.seed("Start of the random numbers of such a model.", "0", options.MODEL)
     ] = None,
-    tile: Annotated[str, typer.Option(metavar="auto|N|off", help="Tile side in input pixels.")] = "auto",
-    device: options.Device = "auto",
-    precision: options.NetworkPrecision = options.Precision.auto,
+    consistency: Annotated[
+        Consistency,
+        typer.Option(
+            metavar="bits|float|none",
+            help="bits: the saved file, made small again, is the input bit for bit. float: the same up to rounding. "
+            "none: what the network gives, unchecked.",
+            rich_help_panel=options.GUARANTEE,
+        ),
+    ] = Consistency.bits,
+    kernel: Annotated[str | None, options.kernel("the model's own")] = None,
+    sigma: Annotated[float | None, options.sigma()] = None,
+    strength: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            min=0,
+            max=1,
+            help="How far the network's picture is corrected to give the input back. Below 1 for noisy or strongly "
+            "compressed inputs; then there is no guarantee.",
+            rich_help_panel=options.GUARANTEE,
+        ),
+    ] = 1.0,
     file_format: Annotated[
-        str | None, typer.Option("--format", help="png, tiff, webp, bmp; lossy: jpg, avif.  [default: png]")
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="Format of the output: png, tiff, webp, bmp, or jpg and avif, which lose the guarantee.",
+            show_default="as -o PATH ends, or png",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     quality: options.Quality = None,
-    suffix: Annotated[str | None, typer.Option(help="Of output names.  [default: _x4 for a scale of 4]")] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Folders in folders too.")] = False,
+    suffix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="End of the names of outputs, before the dot.",
+            show_default="_x4 for a factor of 4",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
-    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave files that exist.")] = False,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="A before/after page beside each output (photo_x4.html).")
-    ] = False,
-    animate: Annotated[bool, typer.Option("--animate", help="Take animations and stacks, frame by frame.")] = False,
+    device: options.Device = "auto",
+    precision: options.NetworkPrecision = options.Precision.auto,
+    tile: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N|off",
+            help="Side of the squares, in input pixels, that a large picture is computed in. Smaller ones take less "
+            "memory.",
+            rich_help_panel=options.MACHINE,
+        ),
+    ] = "auto",
     max_pixels: options.MaxPixels = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Upscale images. The saved file, downscaled by the kernel and rounded, gives the input back bit for bit."""
+    """Upscale pictures so that each result, made small again, is the original bit for bit.
+
+    The kernel is the filter that makes it small again. `mapsr verify` checks a result.
+    """
     with failures(debug):
         with heavy_imports():
             from mapsr_cli.cli import paths

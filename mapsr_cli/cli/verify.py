@@ -1,4 +1,4 @@
-"""`mapsr verify`: does HR, downscaled by A, give LR?"""
+"""`mapsr verify`: check that an upscaled picture gives its original back."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,20 +10,33 @@ from mapsr_cli.cli.report import document, failures, fetching, result, say
 
 
 def verify(
-    lr: Annotated[Path, typer.Argument(metavar="LR", help="The original.", show_default=False)],
-    hr: Annotated[Path, typer.Argument(metavar="HR", help="The upscaled image.", show_default=False)],
-    model: options.ModelName = None,
-    kernel: options.KernelName = None,
-    sigma: options.Sigma = None,
-    scale: options.Scale = None,
-    picture_of_it: Annotated[
-        Path | None, typer.Option("--map", metavar="FILE.png", help="Draw where it does not hold.", show_default=False)
+    lr: Annotated[Path, typer.Argument(metavar="ORIGINAL", help="The small picture, as it was upscaled.")],
+    hr: Annotated[Path, typer.Argument(metavar="UPSCALED", help="The large picture that was made of it.")],
+    model: Annotated[
+        str | None, options.model("none", "Model whose kernel to take, instead of --kernel and --scale")
     ] = None,
+    kernel: Annotated[str | None, options.kernel("as the metadata of UPSCALED say, or bicubic")] = None,
+    sigma: Annotated[float | None, options.sigma()] = None,
+    scale: Annotated[int | None, options.scale("as the metadata of UPSCALED say, or 4")] = None,
+    picture_of_it: Annotated[
+        Path | None,
+        typer.Option(
+            "--map",
+            metavar="FILE.png",
+            help="Draw a picture of where they differ.",
+            show_default="none",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
     max_pixels: options.MaxPixels = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Does HR, downscaled by A, give LR? Exit code 0 only where it does, bit for bit."""
+    """Check that an upscaled picture, made small again, is the original bit for bit.
+
+    The kernel is the filter that makes it small again. The exit code is 0 only where they agree.
+    """
     with failures(debug):
         from mapsr_cli.imaging import MAX_PIXELS
         from mapsr_cli.inference.verification import KernelChoice, verify_files

@@ -1,0 +1,37 @@
+"""What `--help` shows of commands, in words for people who do not program."""
+
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from mapsr_cli.cli.options import MACHINE
+
+
+class Command(TyperCommand):
+    """A command whose help names no Python types and has `--help` in the last panel."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters as typer shows them in help."""
+        params = _without_types(super().get_params(ctx))
+        for param in params:
+            if "--help" in param.opts:
+                param.rich_help_panel = MACHINE
+        return params
+
+
+class Group(TyperGroup):
+    """A group of such commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters as typer shows them in help."""
+        return _without_types(super().get_params(ctx))
+
+
+def _without_types(params: list[Any]) -> list[Any]:
+    """Take `<bool>` from switches and `<list[Path]>` from arguments."""
+    for param in params:
+        if param.param_type_name == "argument":
+            param.display_type_rich = lambda ctx: None
+        elif param.is_flag:
+            param.metavar = ""
+    return params

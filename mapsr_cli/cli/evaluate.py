@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, progress_bar, result, say, table
+from mapsr_cli.cli.report import document, failures, progress_bar, result, say, table, wrote
 
 if TYPE_CHECKING:
     from mapsr_cli.evaluation.scores import Evaluation
@@ -91,7 +91,7 @@ def evaluate(
 ) -> None:
     """Measure models on large pictures: make each small with the kernel, upscale it, and compare with the picture."""
     with failures(debug):
-        from mapsr_cli.cli.paths import refuse_nowhere
+        from mapsr_cli.cli.paths import check_outputs
         from mapsr_cli.evaluation.estimators import make_estimators
         from mapsr_cli.evaluation.evaluate import Judge
         from mapsr_cli.evaluation.evaluate import evaluate as judge_all
@@ -102,7 +102,7 @@ def evaluate(
         from mapsr_cli.inference import Settings
         from mapsr_cli.inference.devices import choose_device, choose_dtype
 
-        refuse_nowhere(html, csv)
+        check_outputs(overwrite, html, csv)
         chosen = choose_device(device)
         settings = Settings(device=chosen, dtype=choose_dtype(precision.value, chosen))
         a, estimators = make_estimators(model, settings, kernel, sigma, scale)
@@ -114,13 +114,14 @@ def evaluate(
         with progress_bar() as progress:
             found = judge_all(estimators, sets, a, judge, gallery, progress)
         if html is not None:
-            write_bytes(html, report(found, data, gallery.sliders).encode())
+            write_bytes(html, report(found, data, gallery.sliders).encode(), overwrite)
         if csv is not None:
-            write_bytes(csv, found.to_csv().encode())
+            write_bytes(csv, found.to_csv().encode(), overwrite)
         if json:
             document(found.to_json())
         else:
             _print(found)
+        wrote(html, csv)
         if found.failed:
             _complain(found)
             raise typer.Exit(1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, progress_bar, result, say
+from mapsr_cli.cli.report import document, failures, progress_bar, result, say, wrote
 from mapsr_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def fit_pinv(
         from mapsr_cli.views.kernel_figure import draw_kernels
         from mapsr_cli.zoo import save_pinv
 
-        _check_targets(output, picture)
+        _check_targets(output, picture, overwrite)
         a = find_kernel(kernel or "gaussian9", 4 if scale is None else scale, sigma)
         condition_number(a)  # refuses what has no inverse
         given = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
@@ -109,14 +109,15 @@ def fit_pinv(
             document({**_figures(report), **figures})
         else:
             _tell(a, pinv, report, figures)
+        wrote(output, picture)
 
 
-def _check_targets(output: Path | None, picture: Path | None) -> None:
-    """Better refused now than after the work."""
-    from mapsr_cli.cli.paths import refuse_nowhere
+def _check_targets(output: Path | None, picture: Path | None, overwrite: bool) -> None:
+    """Raise MapsrError for files that cannot be written."""
+    from mapsr_cli.cli.paths import check_outputs
     from mapsr_cli.imaging import output_format
 
-    refuse_nowhere(output, picture)
+    check_outputs(overwrite, output, picture)
     if output is not None and output.suffix != ".safetensors":
         raise UsageError(f"{output}: A⁺ is saved as a .safetensors file")
     if picture is not None:

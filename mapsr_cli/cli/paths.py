@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mapsr_cli.cli.report import printable
 from mapsr_cli.errors import ImageError, UsageError
-from mapsr_cli.imaging import identity, output_format
+from mapsr_cli.imaging import check_target, identity, output_format
 from mapsr_cli.imaging.formats import SUFFIXES
 
 PIPE = Path("-")
@@ -72,11 +72,16 @@ class Source:
     root: Path | None = None
 
 
-def refuse_nowhere(*paths: Path | None) -> None:
-    """Raise UsageError for a file in a folder that does not exist: better before the work than after it."""
+def check_outputs(overwrite: bool, *paths: Path | None) -> None:
+    """Raise MapsrError for a file that may not be written: better before the work than after it.
+
+    UsageError where its folder does not exist; ImageError where it exists and is not to be replaced.
+    """
     for path in paths:
-        if path is not None and not _is_folder(path.parent):
-            raise UsageError(f"{path}: there is no folder {path.parent}")
+        if path is not None:
+            if not _is_folder(path.parent):
+                raise UsageError(f"{path}: there is no folder {path.parent}")
+            check_target(path, overwrite)
 
 
 def check_naming(suffix: str | None, file_format: str | None) -> None:

@@ -13,6 +13,8 @@ import typer
 from mapsr_cli.errors import MapsrError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 FileProgress = Callable[[str, str, int, int], None]
@@ -38,6 +40,13 @@ def say(line: str) -> None:
 def result(line: str) -> None:
     """A result for people, on stdout."""
     typer.echo(printable(line))
+
+
+def wrote(*paths: "Path | None") -> None:
+    """Say which files were written beside the result; those that are None were not asked for."""
+    for path in paths:
+        if path is not None:
+            say(f"wrote {path}")
 
 
 def printable(text: str) -> str:

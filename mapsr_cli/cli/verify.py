@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, fetching, result, say
+from mapsr_cli.cli.report import document, failures, fetching, result, say, wrote
 
 
 def verify(
@@ -40,9 +40,11 @@ def verify(
     with failures(debug):
         from mapsr_cli.imaging import MAX_PIXELS
         from mapsr_cli.inference.verification import KernelChoice, verify_files
-        from mapsr_cli.views.difference_map import difference_picture
+        from mapsr_cli.views.difference_map import check_map, difference_picture
         from mapsr_cli.zoo import find_model
 
+        if picture_of_it is not None:
+            check_map(picture_of_it, lr, hr, overwrite)
         choice = KernelChoice(model, kernel, sigma, scale)
         if model is not None:
             with fetching(model) as progress:
@@ -51,7 +53,7 @@ def verify(
         for note in checked.notes:
             say(f"note: {note}")
         if picture_of_it is not None:
-            difference_picture(checked, lr, hr, picture_of_it)
+            difference_picture(checked, lr, hr, picture_of_it, overwrite)
         a = checked.kernel
         held = checked.consistency
         if json:
@@ -63,5 +65,6 @@ def verify(
             worst, share = held.worst_levels, 100 * held.bit_exact
             off = f"{worst} level{'s' if worst > 1 else ''} off"
             result(f"does not hold: {share:.4f} % of samples agree, the worst is {off}, {a.describe()}")
+        wrote(picture_of_it)
         if not held.holds:
             raise typer.Exit(1)

@@ -82,11 +82,16 @@ def _legend() -> Image.Image:
     return strip
 
 
-def difference_picture(checked: Verification, lr: Path, hr: Path, path: Path) -> None:
-    """Draw where it does not hold into a PNG. Raises ImageError where that would replace LR or HR."""
+def check_map(path: Path, lr: Path, hr: Path, overwrite: bool) -> None:
+    """Raise ImageError where a map at `path` would replace LR, HR or, unless `overwrite`, another file."""
     if (there := identity(path)) and there in (identity(lr), identity(hr)):
         raise ImageError(f"{path} is one of the two files compared", "give the map another name")
-    check_target(path, overwrite=True)
+    check_target(path, overwrite)
+
+
+def difference_picture(checked: Verification, lr: Path, hr: Path, path: Path, overwrite: bool = True) -> None:
+    """Draw where it does not hold into a PNG. Raises ImageError as `check_map` does, or where it cannot be written."""
+    check_map(path, lr, hr, overwrite)
     kernel, held, wrong = checked.kernel, checked.consistency, int((checked.difference != 0).sum())
     plural = "s" if held.worst_levels > 1 else ""
     off = f"{wrong:,} of {checked.difference.numel():,} samples differ, by {held.worst_levels} level{plural} at worst"

@@ -59,6 +59,13 @@ def test_json(mapsr: Mapsr, data: Path, tiny_model: Path) -> None:
 def test_files(mapsr: Mapsr, data: Path, tmp_path: Path) -> None:
     html, table = tmp_path / "report.html", tmp_path / "table.csv"
     assert mapsr("evaluate", "-m", "bicubic", "-m", "pinv", "--data", data, "--html", html, "--csv", table).code == 0
+    for option, path in (("--html", html), ("--csv", table)):
+        refused = mapsr("evaluate", "-m", "bicubic", "--data", data, option, path)
+        assert (refused.code, refused.stdout) == (1, "")
+        assert f"{path} exists" in refused.stderr
+    again = mapsr("evaluate", "-m", "bicubic", "-m", "pinv", "--data", data, "--html", html, "--overwrite")
+    assert again.code == 0
+    assert again.stderr == f"wrote {html}\n"
     text = html.read_text("utf-8")
     assert text.count('<div class="views">') == 2
     assert "2 of 2 images" in text

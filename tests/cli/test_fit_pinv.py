@@ -38,6 +38,11 @@ def test_it_is_saved_and_drawn(mapsr: Mapsr, tmp_path: Path) -> None:
     done = mapsr("fit-pinv", "--method", "exact", "--taps", 3, "-o", weights, "--picture", picture)
     assert done.code == 0
     assert "16 kernels of 3×3" in done.stdout
+    assert done.stderr.endswith(f"wrote {weights}\nwrote {picture}\n")
+    for option, path in (("-o", weights), ("--picture", picture)):
+        refused = mapsr("fit-pinv", "--method", "exact", option, path)
+        assert (refused.code, refused.stdout) == (1, "")
+        assert f"{path} exists" in refused.stderr
     pinv, kernel = load_pinv(weights)
     assert kernel == make_kernel("gaussian9", 4)
     assert pinv.taps == 3

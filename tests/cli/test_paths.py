@@ -11,10 +11,10 @@ from mapsr_cli.cli.paths import (
     Share,
     Source,
     check_naming,
+    check_outputs,
     find_sources,
     is_folder,
     plan,
-    refuse_nowhere,
     refuse_replacing,
 )
 from mapsr_cli.errors import ImageError, UsageError
@@ -89,7 +89,7 @@ def test_behind_locked_doors(tree: Path, locked: Path) -> None:
     (tree / "list.txt").symlink_to(locked / "list.txt")
     assert found(tree, tree / "list.txt") == ["list.txt"]
     with pytest.raises(UsageError, match="no folder"):
-        refuse_nowhere(locked / "deeper" / "out.png")
+        check_outputs(True, locked / "deeper" / "out.png")
 
 
 def test_what_is_not_there_is_left_to_whoever_reads_it(tree: Path) -> None:

@@ -37,6 +37,13 @@ def test_map(mapsr: Mapsr, files: tuple[Path, Path], tmp_path: Path) -> None:
     assert done.code == 1
     assert "does not hold" in done.stdout
     assert read_picture(tmp_path / "map.png").levels.max() > 0
+    assert f"wrote {tmp_path / 'map.png'}\n" in done.stderr
+    before = (tmp_path / "map.png").read_bytes()
+    refused = mapsr("verify", *files, "--map", tmp_path / "map.png")
+    assert (refused.code, refused.stdout) == (1, "")
+    assert "map.png exists" in refused.stderr
+    assert (tmp_path / "map.png").read_bytes() == before
+    assert mapsr("verify", *files, "--map", tmp_path / "map.png", "--overwrite").code == 0
 
 
 def test_a_map_that_cannot_be_drawn(mapsr: Mapsr, files: tuple[Path, Path], locked: Path) -> None:

@@ -56,10 +56,10 @@ def train(network: nn.Module, recipe: Recipe, data: str, minutes: float) -> int:
     op = downsampling(make_kernel("bicubic", SCALE), (recipe.patch, recipe.patch))
     images = open_data(data, DataConfig(patch=(recipe.patch, recipe.patch), batch=recipe.batch, workers=1))
     began, steps, done = time.process_time(), 0, 0.0
-    for levels in images.batches():
+    for patches in images.batches():
         while schedule.last_epoch < min(int(1000 * done), 999):
             schedule.step()
-        y = levels.float() / 255
+        y = patches.to(torch.device("cpu")).y
         x = (op.down(y) * 255).round().clamp(0, 255) / 255
         loss = functional.l1_loss(network(x), y)
         optimiser.zero_grad()

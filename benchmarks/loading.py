@@ -12,11 +12,10 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn.functional import l1_loss
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from mapsr_cli.criteria.base import Patches
 from mapsr_cli.networks import Compact, CompactConfig
 from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.training.data import DataConfig, Share, open_data
@@ -28,13 +27,13 @@ CACHED = replace(CONFIG, cache_mb=4096)
 ROUNDS = 3
 
 
-class InProcesses(IterableDataset[NDArray[object]]):
+class InProcesses(IterableDataset[Patches]):
     """The same batches for torch's DataLoader: worker w of W makes batch w, w + W, …"""
 
     def __init__(self, folder: str) -> None:
         self.source = folder_images(folder, CONFIG, Share(CONFIG.batch))
 
-    def __iter__(self) -> Iterator[NDArray[object]]:
+    def __iter__(self) -> Iterator[Patches]:
         info = get_worker_info()
         for job in islice(self.source.jobs(0), info.id, None, info.num_workers):
             yield job()
@@ -90,19 +89,21 @@ def paces(folder: str, shards: str, measured: int) -> None:
         print(f"{name}: {median(values):.0f} patches/s, {median(values) / base:.2f} of files without threads")
 
 
-def training_step() -> Callable[[Tensor], None]:
+def training_step() -> Callable[[Patches], None]:
     """One step of the zoo's network on this processor."""
     network, op = Compact(CompactConfig(4, 64, 8)), downsampling(make_kernel("bicubic", 4), CONFIG.patch)
 
-    def step(levels: Tensor) -> None:
-        y = levels.float() / 255
+    def step(patches: Patches) -> None:
+        y = patches.to(torch.device("cpu")).y
         x = op.down(y)
         l1_loss(op.project(network(x), x), y).backward()
 
     return step
 
 
-def share_of_waiting(location: str, config: DataConfig, step: Callable[[Tensor], None], warm: int, steps: int) -> float:
+def share_of_waiting(
+    location: str, config: DataConfig, step: Callable[[Patches], None], warm: int, steps: int
+) -> float:
     """How much of its time a training waits for batches."""
     data = open_data(location, config)
     batches = data.batches()

@@ -23,13 +23,31 @@ Judge = Literal["nothing", "discriminator", "denoiser", "density"]
 
 
 @dataclass(frozen=True)
-class Batch:
-    """HR patches y [N, C, H, W], and x = A y [N, C, h, w], which may be rounded as files are."""
+class Patches:
+    """HR patches to learn from."""
 
-    x: Tensor
     y: Tensor
-    target: Tensor
-    """What an estimate should be: y, or y mixed with a teacher's estimate."""
+    """[N, C, H, W]. Images: uint8 as they are read, float32 in [0, 1] on the device; points: float32 as they are."""
+    blend: Tensor | None = None
+    """[N, C, H, W], float32: y mixed with a teacher's estimates of it; None without a teacher."""
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def target(self) -> Tensor:
+        """What an estimate should be: y, or y mixed with a teacher's estimate."""
+        return self.y if self.blend is None else self.blend
+
+    def pin_memory(self) -> "Patches":
+        """Return a copy in page-locked memory, which goes to a CUDA device faster."""
+        return Patches(self.y.pin_memory(), None if self.blend is None else self.blend.pin_memory())
+
+    def to(self, device: torch.device) -> "Patches":
+        """Return float32 patches on a device; uint8 levels 0 … 255 become [0, 1]."""
+        y = self.y.to(device, non_blocking=True)
+        blend = None if self.blend is None else self.blend.to(device, non_blocking=True)
+        return Patches(y if y.is_floating_point() else y.float() / 255, blend)
 
 
 @dataclass(eq=False)
@@ -54,8 +72,8 @@ class Stage(Protocol):
     def progress(self) -> float:
         """How much of the run is done, 0 … 1."""
 
-    def draw(self) -> Tensor:
-        """The next HR patches [N, C, H, W], float32, on the device; of lessons [N, 2C, H, W], estimates last."""
+    def draw(self) -> Patches:
+        """The next HR patches, float32, on the device."""
 
     def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
         """One optimiser step on `loss`, which draws its own data: it is called once per accumulated part.
@@ -103,7 +121,7 @@ class Criterion(ABC):
     def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
         """The generator's objective for ŷ [N, C, H, W], with gradient, and what to report.
 
-        `truth` is the HR image that x came from, or near it (`Batch.target`): only MSE and MAE look at it pair by pair.
+        `truth` [N, C, H, W] is `Patches.target`: only MSE and MAE compare it with ŷ image by image.
         """
 
     def prepare(self, stage: Stage, sample: Callable[[], tuple[Tensor, Tensor]]) -> Report:
@@ -168,7 +186,7 @@ class PriorLearner(Learner):
 
     def step(self, stage: Stage) -> Report:
         """One update on fresh images."""
-        return stage.update(self.prior, lambda: self.loss(stage.draw(), stage.progress))
+        return stage.update(self.prior, lambda: self.loss(stage.draw().y, stage.progress))
 
     @abstractmethod
     def loss(self, y: Tensor, progress: float) -> tuple[Tensor, Report]:

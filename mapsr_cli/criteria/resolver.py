@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Batch, Criterion, Learner, Player, Report, Stage, State
+from mapsr_cli.criteria.base import Criterion, Learner, Patches, Player, Report, Stage, State
 from mapsr_cli.criteria.constraints import Constraint
 from mapsr_cli.networks import noise_dim_of
 from mapsr_cli.operators import to_levels
@@ -46,11 +46,9 @@ def lr_patches(y: Tensor, constraint: Constraint, rounded: bool) -> Tensor:
 class SuperResolver(Learner):
     """A generator under a constraint and a criterion."""
 
-    def __init__(self, estimator: Estimator, criterion: Criterion, rounded: bool = False, taught: float = 0.0) -> None:
-        """`rounded`: see `lr_patches`. `taught`: a teacher's share of the target; above 0, draws are [N, 2C, H, W],
-        HR patches and behind them the teacher's estimates.
-        """
-        self.criterion, self.rounded, self.taught = criterion, rounded, taught
+    def __init__(self, estimator: Estimator, criterion: Criterion, rounded: bool = False) -> None:
+        """`rounded`: see `lr_patches`."""
+        self.criterion, self.rounded = criterion, rounded
         self.generator = Player(estimator, criterion.config.optimiser(estimator))
 
     @property
@@ -69,28 +67,25 @@ class SuperResolver(Learner):
         """The criterion's."""
         return self.criterion.modules()
 
-    def batch(self, stage: Stage) -> Batch:
-        """Fresh HR patches, their LR twins, and what is learnt from them."""
-        y = target = stage.draw()
-        if self.taught:
-            y, estimate = y.chunk(2, dim=1)
-            target = y.lerp(estimate, self.taught)
-        return Batch(lr_patches(y, self.constraint, self.rounded), y, target)
+    def examples(self, stage: Stage) -> tuple[Tensor, Patches]:
+        """Draw HR patches [N, C, H, W]; return their LR images x [N, C, h, w] and them."""
+        patches = stage.draw()
+        return lr_patches(patches.y, self.constraint, self.rounded), patches
 
     def step(self, stage: Stage) -> Report:
         """Train what judges, then the generator."""
 
         def sample() -> tuple[Tensor, Tensor]:
-            batch = self.batch(stage)
+            x, patches = self.examples(stage)
             with torch.no_grad():
-                estimate: Tensor = self.generator.bare(batch.x)
-            return batch.y, estimate
+                estimate: Tensor = self.generator.bare(x)
+            return patches.y, estimate
 
         def objective() -> tuple[Tensor, Report]:
-            batch = self.batch(stage)
-            estimate = self.generator.network(batch.x)
-            loss, report = self.criterion.loss(estimate, batch.target, stage.progress)
-            penalty = self.constraint.penalty(estimate, batch.x)
+            x, patches = self.examples(stage)
+            estimate = self.generator.network(x)
+            loss, report = self.criterion.loss(estimate, patches.target, stage.progress)
+            penalty = self.constraint.penalty(estimate, x)
             if penalty is None:
                 return loss, report
             return loss + penalty, {**report, "penalty": penalty.detach()}

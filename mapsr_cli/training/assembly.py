@@ -78,8 +78,7 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None, init: Path 
     judge = build(recipe["discriminator"]) if row.criterion.needs == "discriminator" else snapshots
     estimator = Estimator(generator, make_constraint(recipe))
     criterion = row.criterion(criterion_config(recipe), judge)
-    taught = recipe.teacher.share if recipe.teacher is not None else 0.0
-    return SuperResolver(estimator, criterion, recipe["kernel"].rounded, taught)
+    return SuperResolver(estimator, criterion, recipe["kernel"].rounded)
 
 
 def _start_from(network: nn.Module, given: nn.Module, path: Path) -> None:
@@ -151,7 +150,8 @@ def open_run(
     if lessons is None:
         data = open_data(location, config, *place)
     else:
-        data = open_lessons(lessons, config, orientations(config, recipe["kernel"].make()), *place)
+        views = orientations(config, recipe["kernel"].make())
+        data = open_lessons(lessons, recipe["teacher"].share, config, views, *place)
     engine.feed(data.batches(engine.drawn))
     return run, data
 

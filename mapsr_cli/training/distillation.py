@@ -90,14 +90,13 @@ def _teach(
     data = open_data(location, config, rank, accelerator.num_processes)
     try:
         with stop_wishes() as wish, torch.no_grad():
-            for k, y in zip(range(first, len(paths)), data.batches(first), strict=False):
-                if y.is_floating_point():
+            for k, patches in zip(range(first, len(paths)), data.batches(first), strict=False):
+                if patches.y.is_floating_point():
                     raise UsageError("a teacher is for images, not for points", "leave teacher.weights out")
-                hr = y.to(accelerator.device).float() / 255
-                x = lr_patches(hr, estimator.constraint, recipe["kernel"].rounded)
+                x = lr_patches(patches.to(accelerator.device).y, estimator.constraint, recipe["kernel"].rounded)
                 with accelerator.autocast():
-                    write_lesson(paths[k], y, ensemble(estimator, x, views).cpu())
-                watch(_status(k + 1, len(paths), first, len(y), time.perf_counter() - began))
+                    write_lesson(paths[k], patches.y, ensemble(estimator, x, views).cpu())
+                watch(_status(k + 1, len(paths), first, len(patches), time.perf_counter() - began))
                 if wish.signal:
                     raise Interrupted(wish.signal)
     finally:

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Learner, Player, Report
+from mapsr_cli.criteria.base import Learner, Patches, Player, Report
 from mapsr_cli.errors import MapsrError
 from mapsr_cli.training.config import LoopConfig
 
@@ -38,10 +38,10 @@ class Engine:
         self.skipped = 0
         """Updates left out because loss or gradients were not finite."""
         self._lost: Counter[Player] = Counter()
-        self._stream: Iterator[Tensor] = iter(())
+        self._stream: Iterator[Patches] = iter(())
 
-    def feed(self, stream: Iterator[Tensor]) -> None:
-        """Where `draw` takes HR patches from: uint8, or float32 taken as it is."""
+    def feed(self, stream: Iterator[Patches]) -> None:
+        """Set where `draw` takes HR patches from."""
         self._stream = stream
 
     def attach(self, learner: Learner) -> None:
@@ -61,15 +61,14 @@ class Engine:
         self.steady_rate = self.config.warmup_factor(step)
         torch.manual_seed(_mixed(self.config.seed, step, self.accelerator.process_index))
 
-    def draw(self) -> Tensor:
-        """The next batch on the device, see `Stage`: bytes as 0 … 1, floats as they are."""
+    def draw(self) -> Patches:
+        """Take the next batch to the device, see `Stage`."""
         began = time.perf_counter()
         patches = next(self._stream)
         self.waited += time.perf_counter() - began
         self.drawn += 1
         self.images += len(patches)
-        patches = patches.to(self.accelerator.device, non_blocking=True)
-        return patches if patches.is_floating_point() else patches.float() / 255
+        return patches.to(self.accelerator.device)
 
     def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
         """One optimiser step on the mean of `accumulate` parts; see `Stage`."""

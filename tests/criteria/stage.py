@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Player, Report
+from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Patches, Player, Report
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
 from mapsr_cli.networks import Denoiser, DenoiserConfig, Density, DensityConfig, Discriminator, DiscriminatorConfig
 
@@ -13,11 +13,12 @@ from mapsr_cli.networks import Denoiser, DenoiserConfig, Density, DensityConfig,
 class Rehearsal:
     """Draws from a function, and takes plain optimiser steps."""
 
-    def __init__(self, source: Callable[[], Tensor], progress: float = 0.0) -> None:
+    def __init__(self, source: Callable[[], Tensor | Patches], progress: float = 0.0) -> None:
         self.source, self.progress = source, progress
 
-    def draw(self) -> Tensor:
-        return self.source()
+    def draw(self) -> Patches:
+        drawn = self.source()
+        return drawn if isinstance(drawn, Patches) else Patches(drawn)
 
     def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
         player.optimiser.zero_grad()

@@ -74,8 +74,8 @@ def test_the_generators_step_moves_the_generator_alone(name: str) -> None:
     criterion = method.criterion
     others = [player.bare for _, player in criterion.players()] + list(criterion.modules())
     before = weights(others)
-    batch = method.batch(stage())
-    loss, _ = criterion.loss(method.generator.network(batch.x), batch.y, 0.5)
+    x, patches = method.examples(stage())
+    loss, _ = criterion.loss(method.generator.network(x), patches.y, 0.5)
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None for p in method.generator.network.parameters())
     assert all(p.grad is None for module in others for p in module.parameters())
@@ -113,7 +113,7 @@ def test_its_own_tensors_are_made_where_the_images_are(criterion: type[Criterion
     fields = {"noise": "adaptive"} if criterion.needs == "discriminator" else {}
     judge = tiny_judge(criterion.needs)
     judged = build(criterion, judge and judge.to("meta"), **fields)
-    y, estimate = meta.draw(), meta.draw().requires_grad_()
+    y, estimate = meta.draw().y, meta.draw().y.requires_grad_()
     for _ in range(2):  # the second meets what the first left
         judged.prepare(meta, lambda: (y, estimate.detach()))
         loss, report = judged.loss(estimate, y, 0.5)

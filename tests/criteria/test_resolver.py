@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Criterion, Report, Stage
+from mapsr_cli.criteria.base import Criterion, Patches, Report, Stage
 from mapsr_cli.criteria.constraints import Affine, Soft
 from mapsr_cli.criteria.resolver import Estimator, SuperResolver
 from mapsr_cli.networks import Compact, CompactConfig
@@ -43,7 +43,7 @@ class Watches(Criterion):
         return {"judged": 1.0}
 
     def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
-        self.progress = progress
+        self.progress, self.truth = progress, truth
         return estimate.square().mean(), {"loss": progress}
 
 
@@ -66,7 +66,7 @@ def test_lr_patches_as_files_have_them() -> None:
     y = torch.zeros(1, 3, 16, 16)
     y[..., 6:] = 1  # an edge: bicubic overshoots
     exact, rounded = (
-        SuperResolver(Estimator(generator(), Affine(KERNEL)), Watches(), rounded=told).batch(Rehearsal(lambda: y)).x
+        SuperResolver(Estimator(generator(), Affine(KERNEL)), Watches(), rounded=told).examples(Rehearsal(lambda: y))[0]
         for told in (False, True)
     )
     assert exact.min() < 0
@@ -78,13 +78,15 @@ def test_lr_patches_as_files_have_them() -> None:
 
 
 def test_a_teacher_stands_in_for_part_of_the_image() -> None:
-    """Draws hold y and the teacher's estimate; x is A y, the target between the two."""
-    y, estimate = images(2, 1, 3, 16, 16)
-    method = SuperResolver(Estimator(generator(), Affine(KERNEL)), Watches(), taught=0.25)
-    batch = method.batch(Rehearsal(lambda: torch.cat([y, estimate], dim=1)))
-    assert torch.equal(batch.y, y)
-    assert torch.allclose(batch.x, method.constraint.down(y))
-    assert torch.allclose(batch.target, 0.75 * y + 0.25 * estimate)
+    """x is A y, and the criterion compares with the blend, not with y."""
+    y, blend = images(2, 1, 3, 16, 16)
+    criterion = Watches()
+    method = SuperResolver(Estimator(generator(), Affine(KERNEL)), criterion)
+    x, patches = method.examples(Rehearsal(lambda: Patches(y, blend)))
+    assert torch.equal(patches.y, y)
+    assert torch.allclose(x, method.constraint.down(y))
+    method.step(Rehearsal(lambda: Patches(y, blend)))
+    assert criterion.truth is blend
 
 
 class Indifferent(Criterion):

@@ -77,7 +77,7 @@ def trained(name: str, judge: nn.Module | None, **fields: object) -> float:
         stage.progress = step / 300
         method.step(stage)
     with torch.no_grad():
-        return float(log_density(estimator(method.batch(stage).x)).mean())
+        return float(log_density(estimator(method.examples(stage)[0])).mean())
 
 
 GUIDED: dict[str, tuple[Callable[[], nn.Module], dict[str, object]]] = {

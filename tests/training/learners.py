@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Learner, Player, Report, Stage
+from mapsr_cli.criteria.base import Learner, Patches, Player, Report, Stage
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.run import Run
@@ -29,7 +29,7 @@ class Fit(Learner):
 
     def step(self, stage: Stage) -> Report:
         def loss() -> tuple[Tensor, Report]:
-            y = stage.draw()
+            y = stage.draw().y
             value = (self.player.network(y + 0.01 * torch.randn_like(y)) - 2 * y).square().mean()
             if self.steps in self.poison:
                 value = value * float("nan")
@@ -40,11 +40,11 @@ class Fit(Learner):
         return report
 
 
-def stream(batch: int = 4, start: int = 0) -> Iterator[Tensor]:
+def stream(batch: int = 4, start: int = 0) -> Iterator[Patches]:
     """Batch k is a function of k alone, as real data's are."""
     k = start
     while True:
-        yield torch.rand(batch, 3, 4, 4, generator=torch.Generator().manual_seed(k))
+        yield Patches(torch.rand(batch, 3, 4, 4, generator=torch.Generator().manual_seed(k)))
         k += 1
 
 

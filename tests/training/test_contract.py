@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mapsr_cli.criteria import constraints
-from mapsr_cli.criteria.base import Learner, Player, Report
+from mapsr_cli.criteria.base import Learner, Patches, Player, Report
 from mapsr_cli.criteria.constraints import Constraint
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
@@ -58,11 +58,11 @@ def learner(wanted: Recipe) -> Learner:
     return make_learner(wanted, snapshots)
 
 
-def patches(wanted: Recipe, start: int = 0) -> Iterator[Tensor]:
+def patches(wanted: Recipe, start: int = 0) -> Iterator[Patches]:
     """Float patches of the preset's shape; batch k is a function of k."""
     shape = (wanted["data"].batch, wanted["data"].colours, *wanted["data"].patch)
     for k in itertools.count(start):
-        yield torch.rand(shape, generator=torch.Generator().manual_seed(k))
+        yield Patches(torch.rand(shape, generator=torch.Generator().manual_seed(k)))
 
 
 def run(wanted: Recipe, folder: Path) -> Run:
@@ -133,7 +133,7 @@ def test_affine_methods_agree_with_their_input(method: str, preset: str, tmp_pat
     trained.advance()
     constraint = trained.result.constraint
     assert isinstance(constraint, Constraint)
-    y = next(patches(wanted))
+    y = next(patches(wanted)).y
     x = constraint.down(y)
     with torch.inference_mode():
         error = constraint.down(trained.result(x)) - x
@@ -149,8 +149,8 @@ class FakeStage:
         self.shape = (wanted["data"].batch, wanted["data"].colours, *wanted["data"].patch)
         self.losses: list[Tensor] = []
 
-    def draw(self) -> Tensor:
-        return torch.empty(self.shape, device="cuda")
+    def draw(self) -> Patches:
+        return Patches(torch.empty(self.shape, device="cuda"))
 
     def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
         value, report = loss()

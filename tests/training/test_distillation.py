@@ -79,20 +79,22 @@ def test_lessons_fit_their_patches_in_any_orientation(tiny_model: Path, photos: 
     wanted = recipe(tiny_model)
     folder = made(wanted, photos)
     network, views = estimator(tiny_model), orientations(wanted["data"], KERNEL)
-    data = open_lessons(folder, wanted["data"], views)
+    data = open_lessons(folder, 1.0, wanted["data"], views)
     drawn = [batch for batch, _ in zip(data.batches(), range(4), strict=False)]
-    again = next(open_lessons(folder, wanted["data"], views).batches(2))
+    again = next(open_lessons(folder, 1.0, wanted["data"], views).batches(2))
     data.close()
     for batch in drawn:
-        assert (batch.shape, batch.dtype) == ((4, 6, 16, 16), torch.float32)
-        y, estimate = batch.chunk(2, dim=1)
+        y, estimate = batch.y, batch.target
+        assert (y.shape, y.dtype, estimate.dtype) == ((4, 3, 16, 16), torch.float32, torch.float32)
         x = network.constraint.down(y)
         torch.testing.assert_close(network.constraint.down(estimate), x, atol=1e-3, rtol=0)
         with torch.no_grad():
             torch.testing.assert_close(ensemble(network, x, views), estimate, atol=1e-3, rtol=0)
         assert (y - estimate).abs().max() > 0.02
-    assert torch.equal(again, drawn[2])
-    assert len({patch.numpy().tobytes() for batch in drawn for patch in batch}) > 8
+    assert torch.equal(again.target, drawn[2].target)
+    quarter = next(open_lessons(folder, 0.25, wanted["data"], views).batches(2))
+    torch.testing.assert_close(quarter.target, 0.75 * drawn[2].y + 0.25 * drawn[2].target)
+    assert len({patch.numpy().tobytes() for batch in drawn for patch in batch.y}) > 8
 
 
 def test_they_are_made_once_and_a_stopped_stage_goes_on(tiny_model: Path, photos: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import CheckpointError, UsageError
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.engine import HOPELESS, DivergenceError
@@ -39,7 +40,7 @@ def test_it_learns(tmp_path: Path) -> None:
 
 
 def test_waiting_for_data_is_told(tmp_path: Path) -> None:
-    def slow(stream: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+    def slow(stream: Iterator[Patches]) -> Iterator[Patches]:
         for batch in stream:
             time.sleep(0.05)
             yield batch
@@ -71,7 +72,7 @@ def test_accumulated_parts_equal_the_whole_batch(tmp_path: Path) -> None:
     class Still(Fit):
         def step(self, stage):  # type: ignore[no-untyped-def]
             def loss():  # type: ignore[no-untyped-def]
-                y = stage.draw()
+                y = stage.draw().y
                 value = (self.player.network(y) - 2 * y).square().mean()
                 return value, {"loss": value.detach()}
 
@@ -79,9 +80,9 @@ def test_accumulated_parts_equal_the_whole_batch(tmp_path: Path) -> None:
 
     one = run(tmp_path / "one", TEN, Still(), batch=4)
     two = run(tmp_path / "two", LoopConfig(steps=10, warmup=2, accumulate=2), Still(), batch=2)
-    halves = [half for batch in (next(one.engine._stream) for _ in range(10)) for half in torch.split(batch, 2)]
-    one.engine.feed(iter([torch.cat(halves[2 * k : 2 * k + 2]) for k in range(10)]))
-    two.engine.feed(iter(halves))
+    halves = [half for batch in (next(one.engine._stream).y for _ in range(10)) for half in torch.split(batch, 2)]
+    one.engine.feed(Patches(torch.cat(halves[2 * k : 2 * k + 2])) for k in range(10))
+    two.engine.feed(map(Patches, halves))
     train(one, Tasks())
     train(two, Tasks())
     for a, b in zip(weights(one), weights(two), strict=True):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.training.assembly import WEIGHTS, export, make_learner, snapshot_keeper
 from mapsr_cli.training.loop import Tasks, train
@@ -24,7 +25,7 @@ def test_what_was_written_is_what_trained(method: str, projection: str | None, t
     small: Settings = {"generator": {"channels": 8, "blocks": 1}, "data": {"patch": (16, 16), "batch": 2}}
     made = make_recipe(method, "compact", {**small, **constraint, "loop": {"steps": 4, "snapshots": 2}})
     began = run(tmp_path, made.loop, make_learner(made))
-    began.engine.feed(iter(torch.rand(4, 2, 3, 16, 16, generator=torch.Generator().manual_seed(0))))
+    began.engine.feed(map(Patches, torch.rand(4, 2, 3, 16, 16, generator=torch.Generator().manual_seed(0))))
     keep = snapshot_keeper(made, "photos", began)
     found: list[Tensor] = []
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mapsr_cli.criteria.base import Patches
 from mapsr_cli.criteria.constraints import AffineConvolution
 from mapsr_cli.errors import MapsrError
 from mapsr_cli.operators import solve_pinv
@@ -33,7 +34,7 @@ def test_only_what_is_trainable_learns(projection: str, tmp_path: Path) -> None:
     trained = run(tmp_path, made.loop, make_learner(made))
     kernels = [p.clone() for n, p in trained.result.named_parameters() if n.endswith("constraint.kernels")]
     assert len(kernels) == (projection != "exact")
-    trained.engine.feed(iter(torch.rand(4, 2, 3, 16, 16)))
+    trained.engine.feed(map(Patches, torch.rand(4, 2, 3, 16, 16)))
     trained.advance()
     after = [p for n, p in trained.learner.generator.bare.named_parameters() if n.endswith("kernels")]  # type: ignore[attr-defined]
     moved = [not torch.equal(a, b) for a, b in zip(kernels, after, strict=True)]

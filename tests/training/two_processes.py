@@ -6,10 +6,9 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
 from torch.nn import functional
 
-from mapsr_cli.criteria.base import CriterionConfig
+from mapsr_cli.criteria.base import CriterionConfig, Patches
 from mapsr_cli.criteria.constraints import Affine
 from mapsr_cli.criteria.mse import MSE
 from mapsr_cli.criteria.resolver import Estimator, SuperResolver
@@ -24,11 +23,11 @@ from mapsr_cli.training.run import Run
 STEPS, BATCH = 20, 4
 
 
-def rows(rank: int, world: int) -> Iterator[Tensor]:
+def rows(rank: int, world: int) -> Iterator[Patches]:
     """This process's share of a global batch that does not depend on their number."""
     for k in range(STEPS):
         corners = torch.rand(BATCH, 3, 3, 3, generator=torch.Generator().manual_seed(k))
-        yield functional.interpolate(corners, size=(16, 16), mode="bilinear")[rank::world]
+        yield Patches(functional.interpolate(corners, size=(16, 16), mode="bilinear")[rank::world])
 
 
 def main(folder: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Learner
+from mapsr_cli.criteria.base import Learner, Patches
 from mapsr_cli.criteria.density import MaximumLikelihood, MaximumLikelihoodConfig
 from mapsr_cli.criteria.methods import METHODS
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
@@ -49,7 +49,7 @@ def run_learner(learner: Learner, loop: LoopConfig, batch: int, trials: int, tas
     """Train to the end; the averaged result."""
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder), learner, Engine(loop, make_accelerator("cpu", "fp32")), loop)
-        run.engine.feed(rolls(batch, trials, loop.seed))
+        run.engine.feed(map(Patches, rolls(batch, trials, loop.seed)))
         train(run, tasks)
         return run.result
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import ImageError
 from mapsr_cli.training.data.config import DataConfig, Draw, Share
 from mapsr_cli.training.data.counts import Ledger
@@ -86,7 +87,7 @@ class Images:
                     self.ledger.padded.add(str(path))
         return kept, areas
 
-    def _batch(self, batch: int) -> Pixels:
+    def _batch(self, batch: int) -> Patches:
         return stacked([self._sample(number) for number in self._share.samples(batch)])
 
     def _sample(self, number: int) -> Pixels:

@@ -4,11 +4,12 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mapsr_cli.criteria.base import Patches
 from mapsr_cli.training.data.config import DataConfig, Draw, Share
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.orientation import Orientation, seen
@@ -25,11 +26,14 @@ def write_lesson(path: Path, y: Tensor, estimate: Tensor) -> None:
 class Lessons:
     """Random patches out of a folder of lessons, in any of some orientations. A source (see `stream.Source`).
 
-    Batches are float32 [N, 2C, H, W] in [0, 1]: HR patches and, behind them, what the teacher makes of them.
+    Batches are float32 in [0, 1], with the blend (1 − teacher) · y + teacher · estimate.
     """
 
-    def __init__(self, folder: Path, config: DataConfig, share: Share, views: Sequence[Orientation]) -> None:
-        self._config, self._share = config, share
+    def __init__(
+        self, folder: Path, teacher: float, config: DataConfig, share: Share, views: Sequence[Orientation]
+    ) -> None:
+        """`teacher`: the estimates' share of the blend, above 0 and at most 1."""
+        self._teacher, self._config, self._share = teacher, config, share
         square = config.patch[0] == config.patch[1]
         self._views = [view for view in views if square or view[0] % 2 == 0]
         self._paths = sorted(folder.glob("*.safetensors"))
@@ -42,18 +46,27 @@ class Lessons:
         """What makes batch `start`, `start` + 1, …: a function of the batch's number alone."""
         return numbered(self._batch, start)
 
-    def _batch(self, batch: int) -> NDArray[np.float32]:
-        return np.stack([self._sample(number) for number in self._share.samples(batch)])
+    def _batch(self, batch: int) -> Patches:
+        ys, estimates = zip(*(self._sample(number) for number in self._share.samples(batch)), strict=True)
+        y = torch.stack(ys)
+        return Patches(y, y.lerp(torch.stack(estimates), self._teacher))
 
-    def _sample(self, number: int) -> NDArray[np.float32]:
+    def _sample(self, number: int) -> tuple[Tensor, Tensor]:
+        """(y, estimate), each float32 [C, H, W]."""
         rng = self._config.rng(Draw.LESSON, number)
         path, row = self._paths[int(rng.integers(len(self._paths)))], int(rng.integers(self._rows))
         with safe_open(path, "numpy") as lesson:
-            y, estimate = (lesson.get_slice(name)[row] for name in ("y", "estimate"))
-        both = np.concatenate([y.astype(np.float32) / 255, estimate.astype(np.float32)])
-        return seen(both, self._views[int(rng.integers(len(self._views)))])
+            pixels = [lesson.get_slice(name)[row] for name in ("y", "estimate")]
+        view = self._views[int(rng.integers(len(self._views)))]
+        y, estimate = (torch.from_numpy(seen(p, view).astype(np.float32)) for p in pixels)
+        return y / 255, estimate
 
 
-def open_lessons(folder: Path, config: DataConfig, views: Sequence[Orientation], rank: int = 0, world: int = 1) -> Data:
-    """Batches for process `rank` of `world` from a folder of lessons, in orientations `views` (the first: as it is)."""
-    return Data(Lessons(folder, config, Share(config.batch, rank, world), views), config.workers)
+def open_lessons(
+    folder: Path, teacher: float, config: DataConfig, views: Sequence[Orientation], rank: int = 0, world: int = 1
+) -> Data:
+    """Open batches for process `rank` of `world` from a folder of lessons, in orientations `views`.
+
+    `teacher`: the estimates' share of what is learnt, above 0 and at most 1.
+    """
+    return Data(Lessons(folder, teacher, config, Share(config.batch, rank, world), views), config.workers)

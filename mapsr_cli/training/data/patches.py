@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from mapsr_cli.criteria.base import Patches
 from mapsr_cli.training.data.config import DataConfig
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.decoding import Decoded, Pixels, UnreadableError, crop, size_of
@@ -99,9 +101,9 @@ def _tinted(pixels: Pixels, tint: float, rng: np.random.Generator) -> Pixels:
     )
 
 
-def stacked(patches: Sequence[Pixels]) -> Pixels:
-    """[N, C, H, W], contiguous whatever the patches' strides."""
-    return np.stack(patches, out=np.empty((len(patches), *patches[0].shape), np.uint8))
+def stacked(patches: Sequence[Pixels]) -> Patches:
+    """Make a batch, uint8 [N, C, H, W], contiguous whatever the patches' strides."""
+    return Patches(torch.from_numpy(np.stack(patches, out=np.empty((len(patches), *patches[0].shape), np.uint8))))
 
 
 def first_usable(candidates: Iterable[Candidate], patch: tuple[int, int], ledger: Ledger) -> Decoded | None:

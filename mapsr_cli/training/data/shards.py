@@ -20,6 +20,7 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
+from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.training.data.config import DataConfig, Draw, Share
 from mapsr_cli.training.data.counts import Ledger
@@ -174,7 +175,7 @@ def _count_images(path: str) -> int:
         return sum(1 for member in tar if member.isreg() and looks_like_image(member.name))
 
 
-def _stack(rows: Sequence[Callable[[], Pixels]]) -> Pixels:
+def _stack(rows: Sequence[Callable[[], Pixels]]) -> Patches:
     return stacked([row() for row in rows])
 
 

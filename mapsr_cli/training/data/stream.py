@@ -13,17 +13,16 @@ from itertools import count
 from typing import Any, Protocol, TypeVar
 
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from mapsr_cli.criteria.base import Patches
 from mapsr_cli.training.data.counts import Counts, Ledger
 
 T = TypeVar("T")
-Job = Callable[[], NDArray[Any]]
-"""Makes one batch [N, C, H, W]; jobs may run at the same time and in any order."""
+Job = Callable[[], Patches]
+"""Makes one batch; jobs may run at the same time and in any order."""
 
 
-def numbered(make: Callable[[int], NDArray[Any]], start: int) -> Generator[Job]:
+def numbered(make: Callable[[int], Patches], start: int) -> Generator[Job]:
     """Jobs for batch `start`, `start` + 1, …, each a function of the batch's number alone."""
     for batch in count(start):
         yield partial(make, batch)
@@ -48,17 +47,17 @@ class Data:
         self._source = source
         self._ahead = 2 * workers + 1
         self._pool = ThreadPoolExecutor(workers, "mapsr-data") if workers else None
-        self._streams: weakref.WeakSet[Generator[Tensor]] = weakref.WeakSet()
+        self._streams: weakref.WeakSet[Generator[Patches]] = weakref.WeakSet()
 
     @property
     def report(self) -> Counts:
         """Images found, skipped and padded, patches served: as of now."""
         return self._source.ledger.counts()
 
-    def batches(self, start: int = 0) -> Iterator[Tensor]:
+    def batches(self, start: int = 0) -> Iterator[Patches]:
         """This process's rows of global batch `start`, `start` + 1, …, without end.
 
-        Images: uint8 [batch / world, C, H, W] on the CPU, pinned where there is CUDA. Points and lessons: float32.
+        On the CPU, pinned where there is CUDA. Images: uint8 [batch / world, C, H, W]; points and lessons: float32.
         Raises ImageError where no image can be read.
         """
         stream = self._batches(start)
@@ -72,13 +71,13 @@ class Data:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def _batches(self, start: int) -> Generator[Tensor]:
-        pending: deque[Future[Tensor]] = deque()
+    def _batches(self, start: int) -> Generator[Patches]:
+        pending: deque[Future[Patches]] = deque()
         jobs = self._source.jobs(start)
         try:
             while True:
                 while len(pending) < self._ahead:
-                    pending.append(submit(self._pool, _tensor, next(jobs)))
+                    pending.append(submit(self._pool, _made, next(jobs)))
                 batch = pending.popleft().result()
                 self._source.ledger.served += len(batch)
                 yield batch
@@ -97,6 +96,6 @@ def submit(pool: ThreadPoolExecutor | None, work: Callable[..., T], *args: Any) 
     return done
 
 
-def _tensor(job: Job) -> Tensor:
-    batch = torch.from_numpy(job())
+def _made(job: Job) -> Patches:
+    batch = job()
     return batch.pin_memory() if torch.cuda.is_available() else batch

@@ -3,8 +3,10 @@
 from collections.abc import Generator
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from mapsr_cli.criteria.base import Patches
 from mapsr_cli.training.data.config import DataConfig, Draw, Share
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.stream import Job, numbered
@@ -34,7 +36,7 @@ class SwissRoll:
         """What makes batch `start`, `start` + 1, …: float32 [N, 1, 1, 2]."""
         return numbered(self._batch, start)
 
-    def _batch(self, batch: int) -> NDArray[np.float32]:
+    def _batch(self, batch: int) -> Patches:
         points = swiss_roll(self._config.rng(Draw.POINTS, batch), self._share.batch, self._noise)
         first = self._share.rank * self._share.rows
-        return points[first : first + self._share.rows, None, None, :]
+        return Patches(torch.from_numpy(points[first : first + self._share.rows, None, None, :]))

@@ -7,10 +7,10 @@ from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
+from mapsr_cli.criteria.base import Patches
 from mapsr_cli.training.data import Data, open_data
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.stream import Job
@@ -60,7 +60,7 @@ def test_processes_share_the_batch_of_one(location: str) -> None:
 
 def test_batches_are_plain(location: str) -> None:
     data = open_data(location, TINY)
-    batch = next(iter(data.batches()))
+    batch = next(iter(data.batches())).y
     data.close()
     assert batch.is_contiguous()
     assert batch.device.type == "cpu"
@@ -79,12 +79,12 @@ class Slow:
             yield self._job(number)
 
     def _job(self, number: int) -> Job:
-        def work() -> np.ndarray:
+        def work() -> Patches:
             time.sleep(self.seconds)
             if number == self.fail_at:
                 raise RuntimeError("a worker failed")
             self.made.append(number)
-            return np.full((2, 1, 1, 1), number, dtype=np.uint8)
+            return Patches(torch.full((2, 1, 1, 1), number, dtype=torch.uint8))
 
         return work
 
@@ -107,7 +107,7 @@ def test_batches_are_made_while_the_training_computes() -> None:
 
 def test_batches_come_in_order() -> None:
     data = Data(Slow(0.001), workers=4)
-    assert [int(batch[0]) for batch in islice(data.batches(3), 30)] == list(range(3, 33))
+    assert [int(batch.y[0]) for batch in islice(data.batches(3), 30)] == list(range(3, 33))
     data.close()
 
 

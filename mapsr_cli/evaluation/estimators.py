@@ -50,24 +50,24 @@ class SamplingEstimator(typing.Protocol):
         """LR levels [3, h, w] → n samples [n, 3, s·h, s·w] in whole levels 0 … 255, all different."""
 
 
-def interpolate(lr: Tensor, profile: str, scale: int) -> Tensor:
-    """LR [..., h, w] enlarged by `bicubic` or `lanczos3` interpolation, as MATLAB's `imresize` does it.
+def interpolate(lr: Tensor, like: Kernel) -> Tensor:
+    """Enlarge LR [..., h, w] by the interpolation whose kernel A has: `bicubic` or `lanczos3`, as MATLAB's `imresize`.
 
     The weight of LR pixel i in HR pixel j depends on their distance alone, as in A: so the interpolation is Aᵀ, each
     row divided by its sum.
     """
-    op = downsampling(make_kernel(profile, scale), (scale * lr.shape[-2], scale * lr.shape[-1]), lr.dtype)
+    op = downsampling(like, like.hr_size((lr.shape[-2], lr.shape[-1])), lr.dtype)
     return op.adjoint(lr) / op.adjoint(torch.ones_like(lr))
 
 
 def minimum_norm(lr: Tensor, kernel: Kernel) -> Tensor:
     """A⁺x, [..., h, w] → [..., s·h, s·w]: what Π makes of nothing."""
-    return downsampling(kernel, (kernel.scale * lr.shape[-2], kernel.scale * lr.shape[-1]), lr.dtype).pinv(lr)
+    return downsampling(kernel, kernel.hr_size((lr.shape[-2], lr.shape[-1])), lr.dtype).pinv(lr)
 
 
 BASELINES: dict[str, Callable[[Tensor, Kernel], Tensor]] = {
-    "bicubic": lambda lr, kernel: interpolate(lr, "bicubic", kernel.scale),
-    "lanczos": lambda lr, kernel: interpolate(lr, "lanczos3", kernel.scale),
+    "bicubic": lambda lr, kernel: interpolate(lr, make_kernel("bicubic", kernel.scale)),
+    "lanczos": lambda lr, kernel: interpolate(lr, make_kernel("lanczos3", kernel.scale)),
     "pinv": minimum_norm,
 }
 
@@ -129,7 +129,7 @@ class Folder:
         if name not in self.files:
             raise ImageError(f"{self.path} has no file '{name}'", "outputs are matched by name, without the suffix")
         levels = read_levels(self.files[name])
-        height, width = (self.kernel.scale * n for n in lr.shape[-2:])
+        height, width = self.kernel.hr_size((lr.shape[-2], lr.shape[-1]))
         if levels.shape[-2:] != (height, width):
             found = f"{levels.shape[-1]}×{levels.shape[-2]}"
             raise ImageError(

@@ -107,7 +107,7 @@ def read_levels(source: Path | bytes) -> Tensor:
 def make_pair(path: Path, kernel: Kernel) -> Pair:
     """HR from a file, LR from HR. Raises ImageError for a file that cannot be read."""
     levels = read_levels(path)
-    height, width = (n - n % kernel.scale for n in levels.shape[-2:])
+    height, width = kernel.whole_size((levels.shape[-2], levels.shape[-1]))
     hr = levels[:, :height, :width].contiguous()
     return Pair(path.stem, hr, to_levels(downsampling(kernel, (height, width)).down(hr), PEAK))
 

@@ -53,9 +53,10 @@ class Validation:
 
     def tiles(self, count: int = TILES) -> list[tuple[Tensor, Tensor]]:
         """(LR, HR) centre patches of the first `count` images, for a sample grid; smaller images are mirrored."""
-        s = self.kernel.scale
-        height, width = (max(n // s, 1) for n in self.patch)
-        return [(_centre(lr, height, width), _centre(hr, s * height, s * width)) for lr, hr in self.pairs[:count]]
+        height, width = self.kernel.lr_size(self.kernel.whole_size(self.patch))
+        lr_size = max(height, 1), max(width, 1)
+        hr_size = self.kernel.hr_size(lr_size)
+        return [(_centre(lr, *lr_size), _centre(hr, *hr_size)) for lr, hr in self.pairs[:count]]
 
 
 def _centre(image: Tensor, height: int, width: int) -> Tensor:

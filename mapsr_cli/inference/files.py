@@ -143,7 +143,7 @@ def _provenance(made: Made, upscaler: Upscaler) -> Provenance:
 def _held_by(data: bytes, originals: Frames, upscaler: Upscaler) -> Tally:
     """What the file gives back once it is decoded again."""
     first = originals.pictures[0]
-    pixels = upscaler.kernel.scale**2 * len(originals.pictures) * first.levels[0].numel()
+    pixels = len(originals.pictures) * upscaler.kernel.hr_pixels(first.levels[0].numel())
     saved = read_frames(data, Holds(inks=True), pixels)
     pairs = zip(saved.distinct, originals.distinct, strict=False)  # a lossy animation may merge more than ours
     return sum((compare(hr, lr, upscaler.kernel)[0] for hr, lr in pairs), Tally())

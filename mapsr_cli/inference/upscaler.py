@@ -119,9 +119,9 @@ class Upscaler:
 
     def operator(self, height: int, width: int, peak: int = 255) -> Downsampling:
         """A for an LR image of height × width: in float32, which tells levels of 8 bits apart, or else in float64."""
-        s, dtype = self.kernel.scale, torch.float32 if peak <= 255 else torch.float64
+        dtype = torch.float32 if peak <= 255 else torch.float64
         device = "cpu" if peak > 255 and self.settings.device == "mps" else self.settings.device  # MPS has no float64
-        return downsampling(self.kernel, (s * height, s * width), dtype, device)
+        return downsampling(self.kernel, self.kernel.hr_size((height, width)), dtype, device)
 
     def tile_for(self, x: Tensor) -> int:
         """Side of a tile for x [C, h, w]: as set, or by the memory that is free now."""
@@ -131,14 +131,13 @@ class Upscaler:
             probe = torch.empty(3, 1, 1, dtype=self.settings.dtype, device=self.settings.device)
             noise = (probe.new_empty(self.model.noise_dim, 1, 1),) if self.model.noise_dim else ()
             self._per_pixel = bytes_per_pixel(self.network, probe, *noise)
-        image = 4 * self.kernel.scale**2 * x.numel()  # the estimate itself, in float32
+        image = 4 * self.kernel.hr_pixels(x.numel())  # the estimate itself, in float32
         free = free_memory(self.settings.device) - image
         return choose_tile(free, self._per_pixel, self.model.reach, self.settings.device)
 
     def estimate(self, x: Tensor, progress: Progress = _silent, sample: int = 1) -> Tensor:
         """f(x), the network alone: x [C, h, w] in [0, 1] (C = 1 or 3) → [C, s·h, s·w] float32, range not enforced."""
-        s, (count, height, width) = self.kernel.scale, x.shape
-        f = torch.empty(count, s * height, s * width, device=self.settings.device)
+        f = torch.empty(len(x), *self.kernel.hr_size((x.shape[-2], x.shape[-1])), device=self.settings.device)
         self._estimate(x, lambda rows, cols, part: f[:, rows, cols].copy_(part), progress, sample)
         return f
 
@@ -200,7 +199,7 @@ class Upscaler:
         `exact` ones (an alpha channel, in which the original has no noise) are kept whatever the settings' strength.
         Raises MapsrError where memory does not suffice.
         """
-        height, width = (self.kernel.scale * n for n in lr.shape[-2:])
+        height, width = self.kernel.hr_size((lr.shape[-2], lr.shape[-1]))
         work = partial(self._upscale, lr, peak, progress, exact, sample)
         return within_memory(work, f"upscaling to {width}×{height} pixels", self.settings.device)
 

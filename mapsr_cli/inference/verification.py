@@ -20,7 +20,6 @@ from mapsr_cli.imaging import (
 )
 from mapsr_cli.inference.comparison import Tally, compare
 from mapsr_cli.operators import Consistency, Kernel
-from mapsr_cli.operators.axis import lr_length
 from mapsr_cli.zoo import find_model, load_model
 
 FALLBACK_KERNEL, FALLBACK_SCALE = "bicubic", 4
@@ -78,13 +77,13 @@ def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels:
     """
     stored = read_provenance(hr_path)
     kernel, notes = choice.kernel_for(stored)
-    hr = read_frames(hr_path, Holds(inks=True), kernel.scale**2 * max_pixels)
+    hr = read_frames(hr_path, Holds(inks=True), kernel.hr_pixels(max_pixels))
     lr = read_frames(lr_path, _holds_of(hr, hr_path), max_pixels)
     if len(lr.distinct) != len(hr.distinct):
         raise ImageError(f"{lr_path} has {len(lr.distinct)} different frames, {hr_path} has {len(hr.distinct)}")
     held, off = Tally(), None
     for small, large in zip(lr.distinct, hr.distinct, strict=True):
-        _check_sizes(lr_path, small.size, hr_path, large.size, kernel.scale)
+        _check_sizes(lr_path, small.size, hr_path, large.size, kernel)
         try:
             counted, difference = compare(large, small, kernel)
         except ImageError as error:
@@ -117,11 +116,11 @@ def _larger(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(b.abs() > a.abs(), b, a)
 
 
-def _check_sizes(lr_path: Path, lr_size: tuple[int, int], hr_path: Path, hr_size: tuple[int, int], scale: int) -> None:
-    wanted = tuple(lr_length(n, scale) for n in hr_size)
+def _check_sizes(lr_path: Path, lr_size: tuple[int, int], hr_path: Path, hr_size: tuple[int, int], a: Kernel) -> None:
+    wanted = a.lr_size(hr_size)
     if wanted != lr_size:
         raise ImageError(
-            f"{hr_path} is {hr_size[0]}×{hr_size[1]}: downscaled ×{scale} it is {wanted[0]}×{wanted[1]}, "
+            f"{hr_path} is {hr_size[0]}×{hr_size[1]}: downscaled ×{a.scale} it is {wanted[0]}×{wanted[1]}, "
             f"but {lr_path} is {lr_size[0]}×{lr_size[1]}",
             "is this the right pair, and the right --scale?",
         )

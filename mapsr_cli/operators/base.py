@@ -30,9 +30,9 @@ class Downsampling(ABC):
         """(h, w) of the LR image."""
 
     def hr(self, part: slice) -> slice:
-        """The HR rows of LR rows."""
-        s = self.kernel.scale
-        return slice(s * part.start, min(s * part.stop, self.hr_size[0]))
+        """Return the HR rows of a range of LR rows."""
+        rows = self.kernel.hr_range(part)
+        return slice(rows.start, min(rows.stop, self.hr_size[0]))
 
     @property
     @abstractmethod

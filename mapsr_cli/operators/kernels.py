@@ -49,6 +49,26 @@ class Kernel(ABC):
     def describe(self) -> str:
         """For people."""
 
+    def hr_size(self, lr_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the size (H, W) of the HR image that is made of an LR image of size (h, w)."""
+        return self.scale * lr_size[0], self.scale * lr_size[1]
+
+    def lr_size(self, hr_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the size (h, w) of A y for an HR image y of any size (H, W): ⌈H/s⌉, ⌈W/s⌉, as MATLAB's `imresize`."""
+        return -(-hr_size[0] // self.scale), -(-hr_size[1] // self.scale)
+
+    def whole_size(self, hr_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the largest HR size within (H, W) that some LR size has: what test images are cropped to."""
+        return self.hr_size((hr_size[0] // self.scale, hr_size[1] // self.scale))
+
+    def hr_pixels(self, count: int) -> int:
+        """Return how many HR pixels an image of `count` LR pixels becomes."""
+        return self.scale**2 * count
+
+    def hr_range(self, part: slice) -> slice:
+        """Return the HR rows (or columns) of a range of LR rows (or columns)."""
+        return slice(self.scale * part.start, self.scale * part.stop)
+
     @property
     def overhang(self) -> int:
         """HR pixels that the weights reach beyond their LR pixel's own block, on the side where it is most."""

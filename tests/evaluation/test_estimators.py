@@ -38,7 +38,7 @@ def test_interpolation_is_imresize(name: str, profile: object, radius: int, size
 
     lr = torch.rand(3, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     expected = matrix(size[0]) @ lr @ matrix(size[1]).T
-    assert (interpolate(lr, name, scale) - expected).abs().max() < 1e-10
+    assert (interpolate(lr, make_kernel(name, scale)) - expected).abs().max() < 1e-10
 
 
 def test_the_minimum_norm_estimate_is_consistent() -> None:

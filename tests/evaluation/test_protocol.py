@@ -20,7 +20,7 @@ at_hand = pytest.mark.skipif(not EVAL.is_dir(), reason="the test sets lie beside
 
 
 def bicubic_upsampling(lr: Tensor) -> Tensor:
-    return interpolate(lr, "bicubic", 4)
+    return interpolate(lr, make_kernel("bicubic", 4))
 
 
 @at_hand

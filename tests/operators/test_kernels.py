@@ -1,9 +1,11 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators import make_kernel
+from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.operators.kernels import SCALES, cubic
 
 NAMES = ("bicubic", "gaussian9", "gaussian8", "gaussian1", "lanczos3", "box")
@@ -55,3 +57,24 @@ def test_gaussian_has_the_sigma_asked_for() -> None:
 def test_nonsense_is_refused(name: str, scale: int, sigma: float | None) -> None:
     with pytest.raises(UsageError):
         make_kernel(name, scale, sigma)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@given(height=st.integers(1, 90), width=st.integers(1, 90))
+def test_sizes_there_and_back(scale: int, height: int, width: int) -> None:
+    """An HR size gives its LR size back; A of any image has the LR size that is said."""
+    kernel = make_kernel("bicubic", scale)
+    hr_size = kernel.hr_size((height, width))
+    assert kernel.lr_size(hr_size) == (height, width)
+    assert kernel.whole_size(hr_size) == hr_size
+    assert kernel.hr_pixels(height * width) == hr_size[0] * hr_size[1]
+    assert downsampling(kernel, (height, width)).lr_size == kernel.lr_size((height, width))
+    whole = kernel.whole_size((height, width))
+    assert 0 <= height - whole[0] < scale
+    assert 0 <= width - whole[1] < scale
+
+
+def test_ranges_of_rows_tile_the_image() -> None:
+    kernel = make_kernel("bicubic", 3)
+    assert kernel.hr_range(slice(2, 5)) == slice(6, 15)
+    assert downsampling(kernel, (14, 14)).hr(slice(2, 5)) == slice(6, 14)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mapsr_cli.evaluation.estimators import interpolate
 from mapsr_cli.imaging import Picture
+from mapsr_cli.operators import make_kernel
 from mapsr_cli.views.contact_sheet import cell_size, draw_sheet
 from mapsr_cli.views.crops import BLOCK, block_means, busiest
 from mapsr_cli.views.screen import as_image, enlarged, levels_of, over_checks, part_of
@@ -42,7 +43,7 @@ def test_what_is_transparent_shows_the_ground(channels: int) -> None:
 
 
 def test_enlarging_is_the_field_s_bicubic() -> None:
-    expected = interpolate(LEVELS.double(), "bicubic", 4).round().clamp(0, 255)
+    expected = interpolate(LEVELS.double(), make_kernel("bicubic", 4)).round().clamp(0, 255)
     inner = (slice(None), slice(8, -8), slice(8, -8))
     off = (levels_of(enlarged(as_image(Picture(LEVELS)), 4))[inner] - expected[inner]).abs()
     assert off.max() <= 2  # Pillow rounds between rows and columns

@@ -199,7 +199,7 @@ class Batch:
         if not self._output_of(job).lossless:
             upscaled = read_frames(encoded.data, max_pixels=encoded.frames * upscaled.levels[0].numel()).pictures[0]
         label = f"after: {self.upscaler.model.card.name}"
-        compared = Compared(original, self.upscaler.kernel.scale, [label], lambda: [as_image(upscaled)])
+        compared = Compared(original, upscaled.size, [label], lambda: [as_image(upscaled)])
         names = source_name(job), printable(job.target.name)
         facts = facts_of(self.upscaler, original, names, encoded.consistency)
         lead = kept(names[1], encoded.consistency, self.upscaler)

@@ -69,7 +69,8 @@ class SampledBatch(Batch):
                 held += [outcome.consistency] if outcome else []
         progress(job.source.name, "contact sheet and map", 0, 1)
         files = tuple(part.target for part in parts)
-        samples = Samples(self._load(parts[0]).frames, files, self.upscaler.kernel.scale)
+        original = self._load(parts[0]).frames
+        samples = Samples(original, files, self.upscaler.kernel.hr_size(original.pictures[0].size))
         self._show(job, samples, _least(held) if len(held) == len(parts) else None)
 
     def _load(self, job: Job) -> Loaded:
@@ -104,7 +105,7 @@ class SampledBatch(Batch):
     def _samples_page(self, job: Job, samples: Samples, held: Consistency | None) -> bytes:
         labels = [f"sample {n}" for n in range(1, self.count + 1)]
         names = source_name(job), f"{printable(samples.files[0].name)} to {printable(samples.files[-1].name)}"
-        compared = Compared(samples.first, samples.scale, labels, samples.images, samples.busyness)
+        compared = Compared(samples.first, samples.size, labels, samples.images, samples.busyness)
         overall, _ = samples.spread.summary()
         lead = f"{self.count} answers to one input, {overall:.2f} levels apart (standard deviation)."
         if held is not None:

@@ -62,6 +62,11 @@ class Pair:
         """HR pixels per LR pixel."""
         return self.hr.shape[-1] // self.lr.shape[-1]
 
+    def hr_part(self, lr_part: tuple[slice, ...]) -> tuple[slice, ...]:
+        """Return the rows and columns of HR that show the same as rows and columns of LR."""
+        sizes = zip(lr_part, self.hr.shape[-2:], self.lr.shape[-2:], strict=True)
+        return tuple(slice(span.start * m // n, span.stop * m // n) for span, m, n in sizes)
+
 
 def images_in(folder: Path) -> list[Path]:
     """Image files directly in a folder, by name."""

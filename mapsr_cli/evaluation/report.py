@@ -38,7 +38,7 @@ class Gallery:
         if pair.name not in self.chosen.get(group, ()):
             return
         lr = _middle(pair.lr.shape, CROP // pair.scale)
-        hr = tuple(slice(pair.scale * span.start, pair.scale * span.stop) for span in lr)
+        hr = pair.hr_part(lr)
         views = [View(_label(model, score), y.levels[:, *hr]) for model, (y, score) in estimates.items()]
         height, width = pair.hr.shape[-2:]
         note = f"the middle of {width}×{height}" if max(height, width) > CROP else ""

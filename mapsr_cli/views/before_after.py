@@ -51,9 +51,9 @@ class Part:
         """Of an upscaled picture: levels [C, h, w]."""
         return levels_of(over_checks(part_of(image, self.box).reduce(self.times)))
 
-    def enlarged(self, image: Image.Image, scale: int) -> Tensor:
+    def enlarged(self, image: Image.Image, size: tuple[int, int]) -> Tensor:
         """Of an original, enlarged."""
-        return levels_of(over_checks(enlarged(image, scale, self.box).reduce(self.times)))
+        return levels_of(over_checks(enlarged(image, size, self.box).reduce(self.times)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ class Compared:
 
     original: Picture
     """Of LR size."""
-    scale: int
-    """HR pixels per LR pixel."""
+    size: tuple[int, int]
+    """(width, height) of the versions."""
     labels: Sequence[str]
     """Of the versions."""
     images: Images
@@ -71,19 +71,13 @@ class Compared:
     busyness: NDArray[np.float64] | None = None
     """Means over blocks of what is worth a look; by default, of how far the first version is from bicubic."""
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the versions."""
-        width, height = self.original.size
-        return self.scale * width, self.scale * height
-
     def most(self, crop: tuple[int, int]) -> Box:
         """The part of that size that has most to see."""
         means = self._unlike_bicubic() if self.busyness is None else self.busyness
         return busiest(means, self.size, crop)
 
     def _unlike_bicubic(self) -> NDArray[np.float64]:
-        before = np.atleast_3d(np.array(over_checks(enlarged(as_image(self.original), self.scale))))
+        before = np.atleast_3d(np.array(over_checks(enlarged(as_image(self.original), self.size))))
         after = np.atleast_3d(np.array(over_checks(next(iter(self.images())))))
 
         def off(rows: slice) -> NDArray[np.float64]:
@@ -135,8 +129,8 @@ def _shape(size: tuple[int, int], pixels: int) -> tuple[int, int]:
 def _views(compared: Compared, parts: Sequence[Part]) -> list[list[View]]:
     """Of each part: the original enlarged, then every version."""
     original, tags = as_image(compared.original), Tags(compared.original.tags.icc)
-    before = f"before: input, bicubic ×{compared.scale}"
-    views = [[View(before, part.enlarged(original, compared.scale), tags)] for part in parts]
+    before = f"before: input, bicubic ×{compared.size[0] / compared.original.size[0]:g}"
+    views = [[View(before, part.enlarged(original, compared.size), tags)] for part in parts]
 
     def cut(image: Image.Image) -> list[Tensor]:
         return [part.of(image) for part in parts]
@@ -161,13 +155,14 @@ def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], held
     """What there is to be said of one original and its versions, under the names of both."""
     settings, kernel = upscaler.settings, upscaler.kernel
     width, height = original.size
+    enlarged_height, enlarged_width = kernel.hr_size((height, width))
     source, target = names
     depth = "16 bits" if original.peak > 255 else "8 bits"
     promise = "" if settings.consistency == "bits" else f" (--consistency {settings.consistency})"
     strength = "" if settings.strength == 1 else f" (--strength {settings.strength:g})"
     return [
         ("Before", f"{source}: {width} × {height} pixels, {depth}; shown enlarged by bicubic interpolation"),
-        ("After", f"{target}: {kernel.scale * width} × {kernel.scale * height} pixels"),
+        ("After", f"{target}: {enlarged_width} × {enlarged_height} pixels"),
         ("Model", upscaler.model.card.name),
         ("Kernel", kernel.describe()),
         *([("bit_exact", f"{held.bit_exact:.6f}{promise}{strength}")] if held else []),

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import torch
+from torch.nn import functional
 
 from mapsr_cli.imaging import Holds, Picture, encode, read_picture
 from mapsr_cli.inference.upscaler import Upscaler
@@ -27,8 +28,7 @@ def sample_picture(upscaler: Upscaler, path: Path) -> tuple[str, bytes]:
     top, left = (max(0, (size - LARGEST) // 2) for size in levels.shape[-2:])
     lr = levels[:, top : top + LARGEST, left : left + LARGEST]
     hr = upscaler(lr).levels
-    scale = upscaler.kernel.scale
-    enlarged = lr.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    enlarged = functional.interpolate(lr[None].float(), hr.shape[-2:])[0].to(lr.dtype)
     gap = torch.full_like(hr[:, :, :_GAP], 255)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "sample"
     return f"samples/{name}.png", encode(Picture(torch.cat([enlarged, gap, hr], 2)), "PNG", None, None)

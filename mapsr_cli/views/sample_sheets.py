@@ -1,5 +1,6 @@
 """Samples of one picture, each in a file: a sheet that shows them together, and a map of where they differ."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,15 +30,15 @@ class Samples:
     """What was upscaled."""
     files: tuple[Path, ...]
     """Two or more, in order."""
-    scale: int
-    """HR pixels per LR pixel."""
+    size: tuple[int, int]
+    """(width, height) of each sample."""
 
     def images(self) -> Iterator[Image.Image]:
         """The samples in mode L, LA, RGB or RGBA. Raises ImageError for a file that is gone or damaged."""
         return map(self._image, self.files)
 
     def _image(self, path: Path) -> Image.Image:
-        pixels = self.scale**2 * len(self.original.pictures) * self.first.levels[0].numel()
+        pixels = len(self.original.pictures) * math.prod(self.size)
         return as_image(read_frames(path, max_pixels=pixels).pictures[0])
 
     @property
@@ -63,7 +64,8 @@ class Samples:
         size = width, height = self.spread.size
         side = cell_size(1 + len(self.files))
         box = left, top, right, bottom = busiest(self.busyness, size, (side, side))
-        cells = [(f"input, bicubic ×{self.scale}", over_checks(enlarged(as_image(self.first), self.scale, box)))]
+        factor = self.size[0] / self.first.size[0]
+        cells = [(f"input, bicubic ×{factor:g}", over_checks(enlarged(as_image(self.first), self.size, box)))]
 
         def cut(image: Image.Image) -> Image.Image:
             return over_checks(part_of(image, box))

@@ -25,10 +25,11 @@ def as_image(picture: Picture) -> Image.Image:
     return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
 
 
-def enlarged(image: Image.Image, scale: int, box: Box | None = None) -> Image.Image:
-    """By bicubic interpolation (a = −½, as MATLAB's), or of that the HR pixels in a box."""
-    left, top, right, bottom = box or (0, 0, scale * image.width, scale * image.height)
-    part = (left / scale, top / scale, right / scale, bottom / scale)
+def enlarged(image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
+    """Enlarge an image to (width, height) by bicubic interpolation (a = −½, as MATLAB's), and cut out a box of that."""
+    left, top, right, bottom = box or (0, 0, *size)
+    (width, height), (wide, high) = image.size, size
+    part = (left * width / wide, top * height / high, right * width / wide, bottom * height / high)
     return image.resize((right - left, bottom - top), Image.Resampling.BICUBIC, part)
 
 

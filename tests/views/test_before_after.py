@@ -23,12 +23,13 @@ from tests.pictures import scene
 from tests.views.browser import MISSING, WHY, browsing
 
 SMALL = Picture(scene(20, 30).byte())
+SIZE = 120, 80
 LARGE = [Picture(scene(80, 120, seed).byte()) for seed in (1, 2)]
 
 
 def compared(versions: int = 1, **more: np.ndarray) -> Compared:
     labels = [f"version {n}" for n in range(versions)]
-    return Compared(SMALL, 4, labels, lambda: [as_image(picture) for picture in LARGE[:versions]], **more)
+    return Compared(SMALL, SIZE, labels, lambda: [as_image(picture) for picture in LARGE[:versions]], **more)
 
 
 def pictures(html: str) -> list[Tensor]:
@@ -39,7 +40,7 @@ def pictures(html: str) -> list[Tensor]:
 def test_the_pictures_are_the_files() -> None:
     html = before_after("a <b>", "lead & all", compared(2), [("Model", "<tiny>")])
     before, *versions = pictures(html)
-    assert torch.equal(before, levels_of(enlarged(as_image(SMALL), 4)))
+    assert torch.equal(before, levels_of(enlarged(as_image(SMALL), SIZE)))
     assert all(torch.equal(shown, picture.levels) for shown, picture in zip(versions, LARGE, strict=True))
     assert re.findall(r'<img alt="([^"]*)"', html) == ["before: input, bicubic ×4", "version 0", "version 1"]
     for text in ("<h1>a &lt;b&gt;</h1>", "lead &amp; all", "<dt>Model</dt><dd>&lt;tiny&gt;</dd>", 'data-right="1"'):
@@ -61,9 +62,9 @@ def test_what_is_too_large_is_shown_in_part_and_reduced(versions: int, monkeypat
 
 
 def test_the_detail_is_where_there_is_most_to_see() -> None:
-    after = np.array(enlarged(as_image(SMALL), 4))
+    after = np.array(enlarged(as_image(SMALL), SIZE))
     after[40:56, 90:100] ^= 128
-    left, top, right, bottom = Compared(SMALL, 4, ["a"], lambda: [Image.fromarray(after)]).most((48, 48))
+    left, top, right, bottom = Compared(SMALL, SIZE, ["a"], lambda: [Image.fromarray(after)]).most((48, 48))
     assert left <= 90
     assert right >= 100
     assert top <= 40
@@ -78,7 +79,7 @@ def test_parts_of_before_and_after_lie_on_each_other() -> None:
     clear = as_image(Picture(SMALL.levels, alpha=alpha))
     part = Part((13, 21, 77, 69), 2)
     large = clear.resize((120, 80), Image.Resampling.NEAREST)
-    assert torch.equal(part.of(large), part.enlarged(clear, 4))
+    assert torch.equal(part.of(large), part.enlarged(clear, SIZE))
     assert part.of(large).shape == (3, 24, 32)
 
 
@@ -90,7 +91,7 @@ def test_pillows_limit_is_not_for_our_own_pictures(monkeypatch: pytest.MonkeyPat
 
 def test_the_profile_comes_along() -> None:
     icc = bytes(16) + b"RGB " + bytes(108)
-    html = before_after("a", "b", Compared(Picture(SMALL.levels, tags=Tags(icc)), 4, ["x"], compared().images), [])
+    html = before_after("a", "b", Compared(Picture(SMALL.levels, tags=Tags(icc)), SIZE, ["x"], compared().images), [])
     for data in re.findall(r"base64,([^\"]*)", html):
         with Image.open(io.BytesIO(base64.b64decode(data))) as image:
             assert image.info["icc_profile"] == icc

@@ -16,6 +16,7 @@ from mapsr_cli.views.screen import as_image, enlarged, levels_of, over_checks, p
 from tests.pictures import scene
 
 LEVELS = scene(20, 30).byte()
+SIZE = 120, 80
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -45,15 +46,15 @@ def test_what_is_transparent_shows_the_ground(channels: int) -> None:
 def test_enlarging_is_the_field_s_bicubic() -> None:
     expected = interpolate(LEVELS.double(), make_kernel("bicubic", 4)).round().clamp(0, 255)
     inner = (slice(None), slice(8, -8), slice(8, -8))
-    off = (levels_of(enlarged(as_image(Picture(LEVELS)), 4))[inner] - expected[inner]).abs()
+    off = (levels_of(enlarged(as_image(Picture(LEVELS)), SIZE))[inner] - expected[inner]).abs()
     assert off.max() <= 2  # Pillow rounds between rows and columns
     assert off.mean() < 0.3
 
 
 def test_a_part_enlarged_is_a_part_of_the_enlarged() -> None:
     image = as_image(Picture(LEVELS))
-    part = levels_of(enlarged(image, 4, (17, 6, 90, 61))).int()
-    assert (part - levels_of(enlarged(image, 4)).int()[:, 6:61, 17:90]).abs().max() <= 1
+    part = levels_of(enlarged(image, SIZE, (17, 6, 90, 61))).int()
+    assert (part - levels_of(enlarged(image, SIZE)).int()[:, 6:61, 17:90]).abs().max() <= 1
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

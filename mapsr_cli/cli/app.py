@@ -49,7 +49,7 @@ app.add_typer(models.app, name="models", epilog="Example: mapsr models list", ri
 _add("export", export.export, "--onnx -m natural-x4-affmse -o natural.onnx", MODELS)
 _add("evaluate", evaluate.evaluate, "--model bicubic --model natural-x4-affmse --data Set5", MODELS)
 _add("train", train.train, "affgan --data photos --minutes 60", RESEARCH)
-_add("fit-pinv", fit_pinv.fit_pinv, "--kernel gaussian9 --method exact --picture kernels.png", RESEARCH)
+_add("fit-pinv", fit_pinv.fit_pinv, "--method exact --picture kernels.png", RESEARCH)
 _add("reproduce", reproduce.reproduce, "table1 --trials 10", RESEARCH)
 
 

@@ -2,14 +2,14 @@
 
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mapsr_cli.cli.paths import PIPE, Job, page_path, source_name
-from mapsr_cli.cli.report import FileProgress, complain, drop_output, fetching, printable, progress_bar, result, say
+from mapsr_cli.cli.progress import BatchProgress, progress_bar
+from mapsr_cli.cli.report import complain, drop_output, printable, result, say
 from mapsr_cli.errors import DiskFullError, ImageError, MapsrError, UsageError
 from mapsr_cli.imaging import (
     check_target,
@@ -42,12 +42,13 @@ def make_upscaler(
     precision: str,
     strength: float,
     seed: int = 0,
+    fetched: Callable[[int, int], None] = lambda done, total: None,
 ) -> Upscaler:
-    """The upscaler that the options of `mapsr upscale` describe."""
+    """Make the upscaler that the options of `mapsr upscale` describe; `fetched` is told of bytes from the Hub."""
     chosen = choose_device(device)
     loaded: Model
     if backbone is None:
-        loaded, dtype = _load(model or DEFAULT_MODEL), choose_dtype(precision, chosen)
+        loaded, dtype = load_model(find_model(model or DEFAULT_MODEL, fetched)), choose_dtype(precision, chosen)
     else:
         loaded = load_backbone(backbone)
         dtype = loaded.dtype_for(precision)
@@ -56,11 +57,6 @@ def make_upscaler(
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
     settings = Settings(consistency, _tile(tile), chosen, dtype, strength, seed)
     return Upscaler(loaded, settings, a)
-
-
-def _load(model: str) -> Model:
-    with fetching(model) as fetched:
-        return load_model(find_model(model, fetched))
 
 
 def _tile(text: str) -> int | None:
@@ -103,10 +99,10 @@ class Batch:
     full: bool = False
 
     def run(self, jobs: list[Job]) -> None:
-        """Every job; a MapsrError ends only its own, a full disk what is left of them."""
+        """Run every job; a MapsrError ends only its own, a full disk what is left of them."""
         self._warn()
-        with progress_bar() as progress:
-            for job, outcome in self._upscaled(jobs, len(jobs), progress):
+        with progress_bar() as update:
+            for job, outcome in self._upscaled(jobs, BatchProgress(update, len(jobs))):
                 if isinstance(outcome, MapsrError):
                     self._fail(job, outcome)
         left = len(jobs) - self.skipped - len(self.results) - len(self.failed)
@@ -121,19 +117,20 @@ class Batch:
         if strength < 1:
             say(f"note: --strength {strength:g}: the guarantee is off, results do not give their originals back")
 
-    def _upscaled(
-        self, jobs: list[Job], total: int, progress: FileProgress
-    ) -> Generator[tuple[Job, Encoded | MapsrError | None]]:
-        """Jobs, of `total` in all, with what came of each; successes are told."""
+    def _upscaled(self, jobs: list[Job], progress: BatchProgress) -> Generator[tuple[Job, Encoded | MapsrError | None]]:
+        """Yield jobs with what came of each; successes are told as soon as they are stored."""
+        begun: set[Job] = set()
 
         def compute(job: Job, loaded: Loaded) -> Made:
-            place = f"{self.skipped + len(self.results) + len(self.failed) + 1}/{total} " if total > 1 else ""
-            return make(loaded, self.upscaler, partial(progress, place + job.source.name), job.sample)
+            begun.add(job)
+            pictures = loaded.frames.pictures
+            parts = sum(1 + (one.alpha is not None) + (len(one.levels) > 3) for one in pictures)
+            return make(loaded, self.upscaler, progress.start(job.source.name, parts), job.sample)
 
-        for job, outcome in overlapped(self._due(jobs), self._read, compute, self._store):
-            if isinstance(outcome, Encoded):
-                self._tell(job, outcome)
-            elif outcome is None:
+        for job, outcome in overlapped(self._due(jobs, progress), self._read, compute, self._store):
+            if job not in begun:
+                progress.skip()
+            if outcome is None:
                 self.skipped += 1
             yield job, outcome
 
@@ -144,12 +141,13 @@ class Batch:
             names = ", ".join(f["input"] for f in self.failed)
             say(f"{len(self.failed)} of {inputs} files failed: {names}" + (f"; {left} not tried" if left else ""))
 
-    def _due(self, jobs: list[Job]) -> Iterator[Job]:
+    def _due(self, jobs: list[Job], progress: BatchProgress) -> Iterator[Job]:
         for job in jobs:
             if self.full:
                 return
             if self.skip_existing and job.target != PIPE and os.path.lexists(job.target):
                 self.skipped += 1
+                progress.skip()
             else:
                 yield job
 
@@ -174,10 +172,11 @@ class Batch:
         return replace(self.output, file_format=output_format(self.file_format or job.target.name))
 
     def _store(self, job: Job, made: Made) -> Encoded | None:
-        """Encode and write; None where another run was faster and that is well."""
+        """Encode, write and tell; None where another run was faster and that is well."""
         encoded = encode_made(made, self.upscaler, self._output_of(job))
         if job.target == PIPE:
             _pipe(encoded.data)
+            self._tell(job, encoded)
             return encoded
         try:
             if page := self._page_path(job):  # first: a file that is there has its page
@@ -186,7 +185,10 @@ class Batch:
         except FileExistsError as error:
             if self.skip_existing:
                 return None
-            raise ImageError(f"{job.target} has come into being meanwhile", "--overwrite replaces it") from error
+            raise ImageError(
+                f"{job.target} was created by another process in the meantime", "--overwrite replaces it"
+            ) from error
+        self._tell(job, encoded)
         return encoded
 
     def _page_path(self, job: Job) -> Path | None:

@@ -10,6 +10,11 @@ from mapsr_cli.cli.options import MACHINE
 class Command(TyperCommand):
     """A command whose help names no Python types and has `--help` in the last panel."""
 
+    def __init__(self, *given: Any, help: str | None = None, **named: Any) -> None:  # noqa: A002 (typer's name)
+        # Typer keeps the line ends of all paragraphs but the first, wherever a docstring has them.
+        paragraphs = (help or "").split("\n\n")
+        super().__init__(*given, help="\n\n".join(" ".join(one.split()) for one in paragraphs), **named)
+
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters as typer shows them in help."""
         params = _without_types(super().get_params(ctx))

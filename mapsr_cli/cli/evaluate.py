@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, progress_bar, result, say, table, wrote
+from mapsr_cli.cli.progress import progress_bar
+from mapsr_cli.cli.report import document, failures, result, say, table, wrote
 
 if TYPE_CHECKING:
     from mapsr_cli.evaluation.scores import Evaluation
@@ -111,8 +112,12 @@ def evaluate(
         if perceptual:
             judge = judge.with_perceptual(load_perceptual())
         gallery = Gallery({} if html is None else spread(sets))
-        with progress_bar() as progress:
-            found = judge_all(estimators, sets, a, judge, gallery, progress)
+        with progress_bar() as update:
+
+            def show(image: str, model: str, done: int, total: int) -> None:
+                update(f"{image}: {model}", done, total)
+
+            found = judge_all(estimators, sets, a, judge, gallery, show)
         if html is not None:
             write_bytes(html, report(found, data, gallery.sliders).encode(), overwrite)
         if csv is not None:

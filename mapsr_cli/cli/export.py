@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, fetching, result
+from mapsr_cli.cli.progress import busy
+from mapsr_cli.cli.report import document, failures, result
 
 
 def export(
@@ -46,11 +47,12 @@ def export(
 
         if not onnx:
             raise UsageError("export to what?", "mapsr export --onnx")
-        with fetching(model or DEFAULT_MODEL) as progress:
-            loaded = load_model(find_model(model or DEFAULT_MODEL, progress))
-        path = output or Path(f"{loaded.card.name}.onnx")
-        check_target(path, overwrite)
-        checked = export_onnx(loaded, path)
+        name = model or DEFAULT_MODEL
+        with busy(f"exporting {name}") as fetched:
+            loaded = load_model(find_model(name, fetched))
+            path = output or Path(f"{loaded.card.name}.onnx")
+            check_target(path, overwrite)
+            checked = export_onnx(loaded, path)
         if json:
             document({"output": str(path), "model": loaded.card.name, "size": path.stat().st_size, **vars(checked)})
         else:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, progress_bar, result, say, wrote
+from mapsr_cli.cli.progress import progress_bar
+from mapsr_cli.cli.report import document, failures, result, say, wrote
 from mapsr_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ def _find(a: "Kernel", taps: int, method: Method, given: dict[str, int]) -> tupl
     if method is Method.exact:
         return solve_pinv(a, taps), 0
     config = FitConfig(**given)
-    with progress_bar() as progress:
-        pinv = descend(a, taps, config, lambda done, total: progress(a.name, "ℓ1 + ℓ2", done, total))
+    with progress_bar() as update:
+        pinv = descend(a, taps, config, lambda done, total: update(f"{a.name}: ℓ1 + ℓ2", done, total))
     return pinv, config.steps
 
 

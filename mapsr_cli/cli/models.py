@@ -6,8 +6,9 @@ import typer
 
 from mapsr_cli.cli import options
 from mapsr_cli.cli.command import Command, Group
+from mapsr_cli.cli.progress import busy
 from mapsr_cli.cli.push import push
-from mapsr_cli.cli.report import complain, document, failures, fetching, result
+from mapsr_cli.cli.report import complain, document, failures, result
 from mapsr_cli.errors import MapsrError, UsageError
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def pull(name: Name, json: options.Json = False, debug: options.Debug = False) -
         from mapsr_cli.zoo import finding
         from mapsr_cli.zoo.manifest import read_card, sha256_of
 
-        with fetching(name) as progress:
-            path = finding.pull(name, progress)
+        with busy(name) as fetched:
+            path = finding.pull(name, fetched)
         card, digest = read_card(path), sha256_of(path)
         if json:
             document({"name": name, "model": card.name, "file": str(path), "size": path.stat().st_size,

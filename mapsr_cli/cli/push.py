@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, progress_bar, result, say
+from mapsr_cli.cli.progress import busy
+from mapsr_cli.cli.report import document, failures, result, say
 
 
 def push(
@@ -73,8 +74,7 @@ def push(
         if dry_run:
             _show(repo, files, json)
             return
-        with progress_bar() as progress:
-            progress(repo, "upload", 0, 1)
+        with busy(f"publishing {repo}"):
             url, commit = publish(repo, files, f"{model.card.name}, by mapsr {model.card.version}", private)
         if json:
             document({"repo": repo, "commit": commit, "url": url, "files": _sizes(files)})

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+    from rich.live import Live
+    from rich.progress import Progress
 
-FileProgress = Callable[[str, str, int, int], None]
-"""Called with (file, stage, done, total)."""
+_displays: list["Live | Progress"] = []
+"""What is drawn on the terminal's last lines, by `above`."""
 WIDE = 160
 """Columns of a table that goes into a file or a pipe, where nothing needs to fold."""
 
@@ -38,8 +40,41 @@ def say(line: str) -> None:
 
 
 def result(line: str) -> None:
-    """A result for people, on stdout."""
-    typer.echo(printable(line))
+    """Print a result for people, on stdout; on a terminal, above what is drawn there."""
+    with _paused():
+        typer.echo(printable(line))
+
+
+def has_terminal() -> bool:
+    """Whether standard error is a terminal, where progress may be drawn."""
+    return sys.stderr.isatty() and stderr().is_terminal
+
+
+@contextmanager
+def above(display: "Live | Progress") -> Iterator[None]:
+    """Draw `display` on the last lines of the terminal; whatever is printed meanwhile stands above it."""
+    display.start()
+    _displays.append(display)
+    try:
+        yield
+    finally:
+        _displays.remove(display)
+        display.stop()
+
+
+@contextmanager
+def _paused() -> Iterator[None]:
+    """Take the display away while something is printed on a terminal that it may share."""
+    displays = list(_displays) if sys.stdout.isatty() else []
+    for display in displays:
+        display.stop()
+    try:
+        yield
+    finally:
+        if displays:
+            sys.stdout.flush()
+        for display in displays:
+            display.start()
 
 
 def wrote(*paths: "Path | None") -> None:
@@ -109,33 +144,3 @@ def failures(debug: bool) -> Iterator[None]:
 def drop_output() -> None:
     """What stdout still holds back goes nowhere: Python would try once more as it ends, and say so."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-@contextmanager
-def progress_bar() -> Iterator[FileProgress]:
-    """Yields a callback. On a terminal it draws a bar; elsewhere it is silent."""
-    if not (sys.stderr.isatty() and stderr().is_terminal):
-        yield lambda name, stage, done, total: None
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=stderr(), transient=True) as progress:
-        task = progress.add_task("", total=None)
-
-        def update(name: str, stage: str, done: int, total: int) -> None:
-            progress.update(task, description=f"{one_line(name)}  {stage}", completed=done, total=total)
-
-        yield update
-
-
-@contextmanager
-def fetching(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields what a fetch from the Hub calls with (bytes done, bytes in all)."""
-    with progress_bar() as progress:
-        yield lambda done, total: progress(name, "fetch", done, total)

@@ -8,7 +8,8 @@ from typing import Any
 
 from mapsr_cli.cli.batch import Batch
 from mapsr_cli.cli.paths import Job, map_path, page_path, sheet_path, source_name
-from mapsr_cli.cli.report import FileProgress, printable, progress_bar, result
+from mapsr_cli.cli.progress import BatchProgress, progress_bar
+from mapsr_cli.cli.report import printable, result
 from mapsr_cli.errors import MapsrError, UsageError
 from mapsr_cli.imaging import write_bytes
 from mapsr_cli.inference import Upscaler
@@ -36,15 +37,16 @@ class SampledBatch(Batch):
     _latest: tuple[Path, Loaded] | None = None
 
     def run(self, jobs: list[Job]) -> None:
-        """Every job; a MapsrError ends only its own, a full disk what is left of them."""
+        """Run every job; a MapsrError ends only its own, a full disk what is left of them."""
         self._warn()
         tried = 0
-        with progress_bar() as progress:
+        with progress_bar() as update:
+            progress = BatchProgress(update, len(jobs) * self.count)
             for job in jobs:
                 if self.full:
                     break
                 try:
-                    self._sample(job, len(jobs) * self.count, progress)
+                    self._sample(job, progress)
                 except MapsrError as error:
                     self._fail(job, error)
                 tried += 1
@@ -54,20 +56,21 @@ class SampledBatch(Batch):
         """What `--json` prints."""
         return {**super().document(), "samples": self.sheets}
 
-    def _sample(self, job: Job, total: int, progress: FileProgress) -> None:
+    def _sample(self, job: Job, progress: BatchProgress) -> None:
         parts, extras = job.samples(self.count), [sheet_path(job.target), map_path(job.target)]
         extras += [page_path(job.target)] if self.compare else []
         if self.skip_existing and all(os.path.lexists(path) for path in (*(part.target for part in parts), *extras)):
             self.skipped += len(parts)
+            progress.skip(len(parts))
             return
         self._check(*extras)
         held = []
-        with closing(self._upscaled(parts, total, progress)) as outcomes:
+        with closing(self._upscaled(parts, progress)) as outcomes:
             for _, outcome in outcomes:
                 if isinstance(outcome, MapsrError):
                     raise outcome
                 held += [outcome.consistency] if outcome else []
-        progress(job.source.name, "contact sheet and map", 0, 1)
+        progress.update(f"{job.source.name}: contact sheet and map", progress.begun, progress.total)
         files = tuple(part.target for part in parts)
         original = self._load(parts[0]).frames
         samples = Samples(original, files, self.upscaler.kernel.hr_size(original.pictures[0].size))

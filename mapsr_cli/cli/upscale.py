@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mapsr_cli.cli import options
+from mapsr_cli.cli.progress import busy
 from mapsr_cli.cli.report import document, failures
 from mapsr_cli.cli.startup import heavy_imports
 
@@ -164,27 +165,40 @@ def upscale(
     The kernel is the filter that makes it small again. `mapsr verify` checks a result.
     """
     with failures(debug):
-        with heavy_imports():
-            from mapsr_cli.cli import paths
-            from mapsr_cli.cli.batch import Batch, make_upscaler
-            from mapsr_cli.cli.sampling import SampledBatch, check_stochastic
-            from mapsr_cli.errors import UsageError
-            from mapsr_cli.imaging import MAX_PIXELS, output_format
-            from mapsr_cli.inference.files import Output
+        from mapsr_cli.zoo.finding import DEFAULT_MODEL
 
-        if overwrite and skip_existing:
-            raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
-        if model is not None and backbone is not None:
-            raise typer.BadParameter("--model and --backbone exclude each other")
-        if json and output == paths.PIPE:
-            raise typer.BadParameter("--json and -o - would both use standard output")
-        if output == paths.PIPE and (samples or compare):
-            what = "--samples writes several files" if samples else "--compare writes a page beside the output"
-            raise UsageError(f"{what}: not through a pipe", "-o FILE or -o FOLDER")
-        paths.check_naming(suffix, file_format)
-        upscaler = make_upscaler(
-            model, backbone, kernel, sigma, consistency.value, tile, device, precision.value, strength, seed or 0
-        )
+        with busy(f"loading {backbone or model or DEFAULT_MODEL}") as fetched:
+            with heavy_imports():
+                from mapsr_cli.cli import paths
+                from mapsr_cli.cli.batch import Batch, make_upscaler
+                from mapsr_cli.cli.sampling import SampledBatch, check_stochastic
+                from mapsr_cli.errors import UsageError
+                from mapsr_cli.imaging import MAX_PIXELS, output_format
+                from mapsr_cli.inference.files import Output
+
+            if overwrite and skip_existing:
+                raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
+            if model is not None and backbone is not None:
+                raise typer.BadParameter("--model and --backbone exclude each other")
+            if json and output == paths.PIPE:
+                raise typer.BadParameter("--json and -o - would both use standard output")
+            if output == paths.PIPE and (samples or compare):
+                what = "--samples writes several files" if samples else "--compare writes a page beside the output"
+                raise UsageError(f"{what}: not through a pipe", "-o FILE or -o FOLDER")
+            paths.check_naming(suffix, file_format)
+            upscaler = make_upscaler(
+                model,
+                backbone,
+                kernel,
+                sigma,
+                consistency.value,
+                tile,
+                device,
+                precision.value,
+                strength,
+                seed or 0,
+                fetched,
+            )
         if samples is not None or seed is not None:
             check_stochastic(upscaler)
         suffix = suffix or f"_x{upscaler.kernel.scale}"

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, fetching, result, say, wrote
+from mapsr_cli.cli.progress import busy
+from mapsr_cli.cli.report import document, failures, result, say, wrote
 
 
 def verify(
@@ -46,10 +47,10 @@ def verify(
         if picture_of_it is not None:
             check_map(picture_of_it, lr, hr, overwrite)
         choice = KernelChoice(model, kernel, sigma, scale)
-        if model is not None:
-            with fetching(model) as progress:
-                choice = KernelChoice(str(find_model(model, progress)))
-        checked = verify_files(lr, hr, choice, max_pixels or MAX_PIXELS)
+        with busy(f"verifying {hr.name}") as fetched:
+            if model is not None:
+                choice = KernelChoice(str(find_model(model, fetched)))
+            checked = verify_files(lr, hr, choice, max_pixels or MAX_PIXELS)
         for note in checked.notes:
             say(f"note: {note}")
         if picture_of_it is not None:

@@ -63,7 +63,7 @@ def test_another_run_was_faster(mapsr: Mapsr, photos: Path, tiny_model: Path, mo
     target.unlink()
     done = mapsr("upscale", photos / "a.png", "-m", tiny_model)
     assert done.code == 1
-    assert "come into being meanwhile" in done.stderr
+    assert "created by another process in the meantime" in done.stderr
     assert target.read_bytes() == b"theirs"
 
 

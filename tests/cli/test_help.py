@@ -15,7 +15,7 @@ from mapsr_cli.training.data.config import DataConfig
 from mapsr_cli.zoo import DEFAULT_MODEL
 from tools.cli_help import COLUMNS, FOLDER, commands, file_of, help_text
 
-COMMANDS = [words for words, _ in commands()]
+COMMANDS = dict(commands())
 
 
 def options() -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -25,10 +25,11 @@ def options() -> Iterator[tuple[tuple[str, ...], Any]]:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_is_as_kept_in_the_documentation(words: tuple[str, ...]) -> None:
-    text = help_text(words)
+    text, command = help_text(words), COMMANDS[words]
     assert text == file_of(words).read_text("utf-8"), "python -m tools.cli_help writes docs/cli anew"
     assert max(map(len, text.splitlines())) <= COLUMNS
-    assert f"Example: {' '.join(('mapsr', *words))}" in text
+    assert command.epilog in text.splitlines()[-1]
+    assert command.epilog.startswith(f"Example: {' '.join(('mapsr', *words))}")
 
 
 def test_no_help_is_kept_of_what_is_gone() -> None:

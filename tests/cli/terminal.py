@@ -36,8 +36,9 @@ def on_terminal(
                 data = os.read(master, 4096)
             except OSError:
                 return
-            stream.feed(data)
-            seen.extend(line.rstrip() for line in screen.display if line.rstrip() not in seen)
+            for piece in data.splitlines(keepends=True):  # what is drawn and taken away at once was there, too
+                stream.feed(piece)
+                seen.extend(line for line in map(str.rstrip, screen.display) if line not in seen)
 
     reader = threading.Thread(target=read)
     reader.start()

@@ -48,4 +48,27 @@ class MissingExtraError(MapsrError):
     """An optional package that the call needs is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"the optional packages for {what} are not installed", f"pip install 'mapsr[{extra}]'")
+        super().__init__(f"the optional packages for {what} are not installed", install_command(extra))
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra from where this mapsr came from: a folder, a repository or an index."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+    from pathlib import Path
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    root = Path(__file__).parent.parent
+    try:
+        # Written by pip for everything that did not come from an index (PEP 610).
+        origin = json.loads(distribution("mapsr").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        origin = {"url": root.as_uri(), "dir_info": {}} if (root / "pyproject.toml").is_file() else {}
+    url = str(origin.get("url", ""))
+    if "vcs_info" in origin:
+        return f"pip install 'mapsr[{extra}] @ {origin['vcs_info'].get('vcs', 'git')}+{url}'"
+    if not url.startswith("file://"):
+        return f"pip install 'mapsr[{extra}]'"
+    editable = "--editable " if origin.get("dir_info", {}).get("editable") else ""
+    return f"pip install {editable}'{url2pathname(urlsplit(url).path)}[{extra}]'"

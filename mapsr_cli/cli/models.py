@@ -61,8 +61,10 @@ def show(name: Name, json: options.Json = False, debug: options.Debug = False) -
         if json:
             document({**card.to_header(), **stored})
             return
-        kernel = {key: value for key, value in card.kernel.items() if key not in ("taps", "sha256")}
-        for key, value in ({**card.to_header(), "kernel": kernel} | stored).items():
+        header = card.to_header()
+        result(f"{header.pop('name')}: {header.pop('description') or 'its file does not say what it is for'}")
+        header["kernel"] = {key: value for key, value in card.kernel.items() if key not in ("taps", "sha256")}
+        for key, value in (header | stored).items():
             result(f"{key + ':':14}{_told(value)}")
 
 

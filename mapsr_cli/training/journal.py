@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from mapsr_cli.errors import UsageError
+from mapsr_cli.errors import UsageError, install_command
 
 
 class Journal(Protocol):
@@ -89,6 +89,6 @@ def journal_kinds(names: str) -> list[type[CsvJournal] | type[TensorBoardJournal
         raise UsageError(f"unknown log '{odd[0]}'", f"known: {', '.join(JOURNALS)}")
     if "tensorboard" in wanted and find_spec("tensorboard") is None:
         raise UsageError(
-            "--log tensorboard needs tensorboard, which is not installed", "pip install 'mapsr[train]', or --log csv"
+            "--log tensorboard needs tensorboard, which is not installed", f"{install_command('train')}, or --log csv"
         )
     return [JOURNALS[name] for name in wanted]

@@ -127,7 +127,7 @@ def _usage(repo: str) -> str:
     return f"""## Use
 
 ```sh
-pip install mapsr
+pip install .  # in the folder of mapsr's source, from git clone
 mapsr upscale photo.png --model {repo}
 ```
 

@@ -59,6 +59,7 @@ def test_show(tiny_model: Path, mapsr: Mapsr) -> None:
     assert (told["name"], told["architecture"], told["kernel"]["name"]) == ("tiny", "compact", "bicubic")
     assert told["size"] == tiny_model.stat().st_size
     text = mapsr("models", "show", "natural-x4-affmse").stdout
+    assert text.startswith("natural-x4-affmse: 4× upscaling of photographs")
     assert "license:" in text
     (kernel,) = (line for line in text.splitlines() if line.startswith("kernel:"))
     assert "name bicubic" in kernel

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from mapsr_cli.errors import ImageError, MissingExtraError
+from mapsr_cli.errors import ImageError, MissingExtraError, install_command
 from mapsr_cli.evaluation.metrics import decibels, luma, psnr, psnr_y, ssim
 from tests.pictures import scene
 
@@ -70,4 +70,4 @@ def test_without_torchmetrics_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     with pytest.raises(MissingExtraError) as caught:
         ssim(torch.zeros(3, 12, 12), torch.zeros(3, 12, 12))
-    assert caught.value.hint == "pip install 'mapsr[eval]'"
+    assert caught.value.hint == install_command("eval")

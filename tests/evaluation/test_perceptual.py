@@ -10,7 +10,7 @@ import torch
 import torchmetrics.image
 from torch import Tensor, nn
 
-from mapsr_cli.errors import ImageError, MapsrError, MissingExtraError
+from mapsr_cli.errors import ImageError, MapsrError, MissingExtraError, install_command
 from mapsr_cli.evaluation.perceptual import load_perceptual
 
 
@@ -48,7 +48,7 @@ def test_without_torchvision_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(MissingExtraError, match="LPIPS and DISTS") as caught:
         load_perceptual()
-    assert caught.value.hint == "pip install 'mapsr[perceptual]'"
+    assert caught.value.hint == install_command("perceptual")
 
 
 def test_a_torchvision_for_another_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

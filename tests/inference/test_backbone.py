@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError, UsageError
+from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError, UsageError, install_command
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.operators import make_kernel, to_levels
@@ -145,7 +145,7 @@ def test_without_spandrel_the_extra_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "spandrel", None)
     with pytest.raises(MissingExtraError) as caught:
         load_backbone(tmp_path / "4x.pth")
-    assert caught.value.hint == "pip install 'mapsr[spandrel]'"
+    assert caught.value.hint == install_command("spandrel")
 
 
 def test_a_torchvision_for_another_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError
+from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError, install_command
 from mapsr_cli.inference.estimator import Estimator
 from mapsr_cli.inference.onnx_graph import DenseProjection, Graph, check_onnx, export_onnx
 from mapsr_cli.networks import MlpGenerator, MlpGeneratorConfig, PaperGenerator, PaperGeneratorConfig
@@ -52,7 +52,7 @@ def test_without_the_extra(tiny_model: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError) as caught:
         export_onnx(load_model(tiny_model), tmp_path / "m.onnx")
-    assert caught.value.hint == "pip install 'mapsr[export]'"
+    assert caught.value.hint == install_command("export")
 
 
 @pytest.mark.slow

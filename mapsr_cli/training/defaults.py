@@ -14,7 +14,8 @@ DEFAULTS: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
     "swissroll": {
         # The arms are about 2.5 apart: noise must bridge them at first, and most of the time go to narrow noise. The
         # discriminator stays near its optimum: its rate does not fall. Five times slower, the generator was still
-        # between the arms when the noise was gone; four times faster, the discriminator did not keep up (docs/log.md).
+        # between the arms when the noise was gone; four times faster, the discriminator did not keep up
+        # (docs/log/swissroll.md).
         **_all(
             GAN,
             {

@@ -133,7 +133,7 @@ def test_white_may_overshoot() -> None:
     name=st.sampled_from(["bicubic", "gaussian9", "box"]), seed=st.integers(0, 9), contrast=st.floats(0.5, 3),
 )  # fmt: skip
 def test_any_size(height: int, width: int, scale: int, name: str, seed: int, contrast: float) -> None:
-    """What is reported is true at any size (go_round checks it). Exactness itself is no theorem: see docs/log.md."""
+    """Check that the report is true at any size (in go_round). Exactness is no theorem: docs/log/operators.md."""
     kernel = make_kernel(name, scale)
     go_round(lr_of(scene(height * scale, width * scale, seed, contrast), kernel), kernel)
 

@@ -8,7 +8,7 @@ from mapsr_cli.cli import options
 from mapsr_cli.cli.command import Command, Group
 from mapsr_cli.cli.progress import busy
 from mapsr_cli.cli.push import push
-from mapsr_cli.cli.report import complain, document, failures, result
+from mapsr_cli.cli.report import complain, document, failures, result, table
 from mapsr_cli.errors import MapsrError, UsageError
 
 if TYPE_CHECKING:
@@ -33,11 +33,9 @@ def list_models(json: options.Json = False, debug: options.Debug = False) -> Non
         if json:
             document({"models": [_described(offer) for offer in found]})
             return
-        rows = [("NAME", "WHERE", "SCALE", "KERNEL", "METHOD", "SIZE", "")]
-        rows += [(o.name, o.where, f"×{o.scale}", o.kernel, o.method, _megabytes(o.size), o.description) for o in found]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            result("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        titles = ("name", "where", "scale", "kernel", "method", "size", "description")
+        rows = [(o.name, o.where, f"×{o.scale}", o.kernel, o.method, _megabytes(o.size), o.description) for o in found]
+        table(None, titles, [[(cell, False) for cell in row] for row in rows], texts=len(titles))
 
 
 def _described(offer: "Offer") -> dict[str, Any]:

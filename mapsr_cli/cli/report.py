@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _displays: list["Live | Progress"] = []
 """What is drawn on the terminal's last lines, by `above`."""
-WIDE = 160
+WIDE = 240
 """Columns of a table that goes into a file or a pipe, where nothing needs to fold."""
 
 
@@ -89,17 +89,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
 
 
-def table(title: str, titles: Sequence[str], rows: Sequence[Sequence[tuple[str, bool]]]) -> None:
-    """A table for people, on stdout; cells may be bold, the first column is text, the others are numbers."""
+def table(title: str | None, titles: Sequence[str], rows: Sequence[Sequence[tuple[str, bool]]], texts: int = 1) -> None:
+    """Print a table for people on stdout: cells (text, bold), the first `texts` columns flush left, others right."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    heading = Text(one_line(title), "bold")
+    heading = None if title is None else Text(one_line(title), "bold")
     drawn = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for index, name in enumerate(titles):
-        drawn.add_column(name, justify="right" if index else "left", overflow="fold")
+        drawn.add_column(name, justify="left" if index < texts else "right", overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(one_line(text), "bold" if bold else "") for text, bold in row))
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(drawn)

@@ -26,10 +26,6 @@ FALLBACK = 4 << 30
 MORE = "--device cpu may have more; or close other programs, or cut the picture"
 """What to do where there was too little."""
 _PROBE = 32
-_LIMITS = (
-    ("memory.max", "memory.current"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-)
 
 
 def free_memory(device: str) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mapsr_cli.operators import ConvPinv, Kernel
+from mapsr_cli.views.map_frame import drawable
 
 PANEL = 480
 """Pixels a side of a kernel's map, at most."""
@@ -25,7 +26,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Map:
+class _Panel:
     """A kernel to draw: weights, and the HR (row, column) of the first, seen from the LR pixel's own block."""
 
     title: str
@@ -43,14 +44,14 @@ def draw_kernels(kernel: Kernel, pinv: ConvPinv) -> Tensor:
     weights, first = _with_block(*kernel.plane(), kernel.scale)
     response, start = impulse_response(pinv)
     sigma = "" if kernel.sigma is None else f", sigma {kernel.sigma:g}"
-    maps = (
-        _Map("A", "", f"{_plain(kernel.name)}, x{kernel.scale}{sigma}", weights, first),
-        _Map("A", "+", f"{len(pinv.kernels)} kernels of {pinv.taps} x {pinv.taps}, interleaved", response, start),
+    panels = (
+        _Panel("A", "", f"{drawable(kernel.name)}, x{kernel.scale}{sigma}", weights, first),
+        _Panel("A", "+", f"{len(pinv.kernels)} kernels of {pinv.taps} x {pinv.taps}, interleaved", response, start),
     )
     width = LEFT + 2 * PANEL + GAP + RIGHT
     image = Image.new("RGB", (width, TOP + PANEL + BOTTOM), PAPER)
-    for number, kernel_map in enumerate(maps):
-        _draw(image, kernel_map, (LEFT + number * (PANEL + GAP), TOP), kernel.scale)
+    for number, panel in enumerate(panels):
+        _draw(image, panel, (LEFT + number * (PANEL + GAP), TOP), kernel.scale)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
@@ -68,47 +69,51 @@ def impulse_response(pinv: ConvPinv) -> tuple[Array, tuple[int, int]]:
     return functional.pixel_shuffle(flipped, pinv.scale)[0].numpy(), (start, start)
 
 
-def _draw(image: Image.Image, drawn: _Map, at: tuple[int, int], scale: int) -> None:
-    left, top = at
-    rows, cols = drawn.values.shape
+def kernel_map(values: Array, first: tuple[int, int], scale: int) -> Image.Image:
+    """Draw weights [rows, cols] as squares: zero in white, ± the largest magnitude in red and blue.
+
+    The LR pixel's own block is outlined, the blocks of its neighbours are ruled. `first` is the HR (row, column) of the
+    first weight, seen from that block.
+    """
+    rows, cols = values.shape
     cell = PANEL // max(rows, cols)
-    width, height = cols * cell, rows * cell
-    limit = float(np.abs(drawn.values).max())
-    heat = Image.fromarray(_coloured(drawn.values / limit)).resize((width, height), Image.Resampling.NEAREST)
-    image.paste(heat, at)
+    limit = float(np.abs(values).max())
+    image = Image.fromarray(_coloured(values / limit)).resize((cols * cell, rows * cell), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(image)
     if max(rows, cols) > 2 * scale:
-        _rule(draw, drawn, at, cell, scale)
-    draw.rectangle((left, top, left + width - 1, top + height - 1), outline=FAINT)
-    x, y = (left - drawn.first[1] * cell, top - drawn.first[0] * cell)
+        for step in range(-first[1] % scale, cols, scale):
+            draw.line((step * cell, 0, step * cell, image.height - 1), RULE)
+        for step in range(-first[0] % scale, rows, scale):
+            draw.line((0, step * cell, image.width - 1, step * cell), RULE)
+    draw.rectangle((0, 0, image.width - 1, image.height - 1), outline=FAINT)
+    x, y = (-first[1] * cell, -first[0] * cell)
     draw.rectangle((x, y, x + scale * cell - 1, y + scale * cell - 1), outline=INK, width=2)
-    draw.text((left, top - 96), drawn.title, INK, ImageFont.load_default(44))
-    draw.text((left + 32, top - 102), drawn.raised, INK, ImageFont.load_default(28))
-    draw.text((left, top - 34), drawn.caption, FAINT, ImageFont.load_default(20))
-    _ticks(draw, drawn, at, cell, scale)
-    _value_scale(image, drawn.values, (left + width + BAR_GAP, top), height)
+    return image
 
 
-def _rule(draw: ImageDraw.ImageDraw, drawn: _Map, at: tuple[int, int], cell: int, scale: int) -> None:
-    """Lines between the blocks of LR pixels."""
-    rows, cols = drawn.values.shape
-    for step in range(-drawn.first[1] % scale, cols, scale):
-        draw.line((at[0] + step * cell, at[1], at[0] + step * cell, at[1] + rows * cell - 1), RULE)
-    for step in range(-drawn.first[0] % scale, rows, scale):
-        draw.line((at[0], at[1] + step * cell, at[0] + cols * cell - 1, at[1] + step * cell), RULE)
+def _draw(image: Image.Image, panel: _Panel, at: tuple[int, int], scale: int) -> None:
+    left, top = at
+    plot = kernel_map(panel.values, panel.first, scale)
+    image.paste(plot, at)
+    draw = ImageDraw.Draw(image)
+    draw.text((left, top - 96), panel.title, INK, ImageFont.load_default(44))
+    draw.text((left + 32, top - 102), panel.raised, INK, ImageFont.load_default(28))
+    draw.text((left, top - 34), panel.caption, FAINT, ImageFont.load_default(20))
+    _ticks(draw, panel, at, plot.width // panel.values.shape[1], scale)
+    _value_scale(image, panel.values, (left + plot.width + BAR_GAP, top), plot.height)
 
 
-def _ticks(draw: ImageDraw.ImageDraw, drawn: _Map, at: tuple[int, int], cell: int, scale: int) -> None:
+def _ticks(draw: ImageDraw.ImageDraw, panel: _Panel, at: tuple[int, int], cell: int, scale: int) -> None:
     """HR pixels along both axes: the first of each block."""
     font = ImageFont.load_default(18)
-    rows, cols = drawn.values.shape
+    rows, cols = panel.values.shape
     every = scale * max(1, 40 // (scale * cell) + 1)
-    for step in range(-drawn.first[1] % every, cols, every):
+    for step in range(-panel.first[1] % every, cols, every):
         centre = (at[0] + (step + 0.5) * cell, at[1] + rows * cell + 8)
-        draw.text(centre, str(step + drawn.first[1]), FAINT, font, anchor="mt")
-    for step in range(-drawn.first[0] % every, rows, every):
+        draw.text(centre, str(step + panel.first[1]), FAINT, font, anchor="mt")
+    for step in range(-panel.first[0] % every, rows, every):
         centre = (at[0] - 10, at[1] + (step + 0.5) * cell)
-        draw.text(centre, str(step + drawn.first[0]), FAINT, font, anchor="rm")
+        draw.text(centre, str(step + panel.first[0]), FAINT, font, anchor="rm")
     draw.text((at[0] + cols * cell / 2, at[1] + rows * cell + 36), "HR pixels", FAINT, font, anchor="mt")
 
 
@@ -131,8 +136,3 @@ def _coloured(values: Array) -> NDArray[np.uint8]:
     at = np.linspace(-1, 1, len(COLOURS))
     channels = [np.interp(values, at, [colour[i] for colour in COLOURS]) for i in range(3)]
     return np.stack(channels, axis=-1).round().astype(np.uint8)
-
-
-def _plain(text: str) -> str:
-    """What Pillow's own font can show."""
-    return text.encode("ascii", "replace").decode()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-Colour = tuple[int, int, int]
 
 PAPER, INK, FAINT = (24, 24, 27), (240, 240, 240), (150, 150, 155)
 MARGIN, LINE = 56, 22

@@ -38,7 +38,7 @@ def test_list_imports_neither_torch_nor_a_network_client() -> None:
         "from mapsr_cli.cli.app import app\n"
         "done = CliRunner().invoke(app, ['models', 'list'])\n"
         "assert done.exit_code == 0 and 'natural-x4-affmse' in done.output, done.output\n"
-        "heavy = {'torch', 'numpy', 'PIL', 'safetensors', 'httpx', 'httpx2', 'rich'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'safetensors', 'httpx', 'httpx2'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

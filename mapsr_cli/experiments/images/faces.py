@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from mapsr_cli.criteria.constraints import AffineConvolution
 from mapsr_cli.experiments.images.bench import Bench
-from mapsr_cli.experiments.images.figures import STYLE, Line, draw_kernel, draw_lines, picture_grid
+from mapsr_cli.experiments.images.figures import STYLE, Line, draw_lines, picture_grid, show_kernel
 from mapsr_cli.experiments.images.page import effort, publish
 from mapsr_cli.experiments.images.rows import SHORT_DISCRIMINATOR, SMOKE, STEADY_GAN, Length, Row, Trainings
 from mapsr_cli.experiments.images.scores import History, estimates, first_step, history
 from mapsr_cli.experiments.images.truths import tar_images
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.output import LABELS, power, save, table
-from mapsr_cli.operators import ConvPinv
+from mapsr_cli.operators import ConvPinv, Kernel
 from mapsr_cli.training.settings import Settings, merge
 from mapsr_cli.views.kernel_figure import impulse_response
 
@@ -169,17 +169,18 @@ def _draw_figure2(bench: Bench, curves: Mapping[str, History]) -> Path:
         panels["b"].legend(fontsize=7)
         for letter in "abcd":
             panels[letter].set_title(letter, loc="left", fontweight="bold")
-        for place, (title, weights) in zip("defg", _kernels(bench).items(), strict=True):
-            draw_kernel(panels[place], weights, title)
+        kernel, kernels = _kernels(bench)
+        for place, (title, (weights, first)) in zip("defg", kernels.items(), strict=True):
+            show_kernel(panels[place], weights, first, kernel.scale, title)
         return save(figure, bench.order.out / "fig2.png")
 
 
-def _kernels(bench: Bench) -> dict[str, NDArray[np.float64]]:
-    """A, and what one LR pixel becomes under each A⁺ by convolution."""
+def _kernels(bench: Bench) -> tuple[Kernel, dict[str, tuple[NDArray[np.float64], tuple[int, int]]]]:
+    """A; and the weights of A and of each A⁺ by convolution, with the HR (row, column) of the first."""
     kernel = bench.estimator("fitted").constraint.kernel
-    drawn = {"A": kernel.plane()[0]}
+    drawn = {"A": kernel.plane()}
     for name, title in KERNELS.items():
         constraint = bench.estimator(name).constraint
         assert isinstance(constraint, AffineConvolution)
-        drawn[title] = impulse_response(ConvPinv(constraint.kernels))[0]
-    return drawn
+        drawn[title] = impulse_response(ConvPinv(constraint.kernels))
+    return kernel, drawn

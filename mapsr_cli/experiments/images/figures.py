@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mapsr_cli.experiments.images.scores import History
 from mapsr_cli.experiments.output import save
+from mapsr_cli.views.kernel_figure import kernel_map
 
 STYLE: Any = {
     "font.family": "serif",
@@ -79,10 +80,8 @@ def draw_lines(
         axes.set_yscale("log")
 
 
-def draw_kernel(axes: Axes, weights: NDArray[np.float64], title: str) -> None:
-    """Weights of a plane, zero in white."""
-    limit = float(np.abs(weights).max())
-    axes.imshow(weights, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+def show_kernel(axes: Axes, weights: NDArray[np.float64], first: tuple[int, int], scale: int, title: str) -> None:
+    """Show a kernel's map; `first` is the HR (row, column) of its first weight, seen from the LR pixel's block."""
+    axes.imshow(np.asarray(kernel_map(weights, first, scale)))
     axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(True)
     axes.set_title(title, fontsize=8)

@@ -1,6 +1,13 @@
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import cast
 
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from mapsr_cli.cli.app import app
 from tests.cli.conftest import Mapsr
 
 
@@ -17,12 +24,29 @@ def test_help_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_every_command_has_help_with_an_example(mapsr: Mapsr) -> None:
-    models = (f"models {name}" for name in ("list", "show", "pull", "push", "verify", "rm"))
-    for command in ("upscale", "verify", "downscale", "evaluate", "export", "models", *models):
-        done = mapsr(*command.split(), "--help")
-        assert done.code == 0
-        assert f"Example: mapsr {command}" in done.stdout
+def commands(group: TyperGroup, *above: str) -> Iterator[list[str]]:
+    """The words of every command and group below `group`."""
+    for name, command in group.commands.items():
+        yield [*above, name]
+        if isinstance(command, TyperGroup):
+            yield from commands(command, *above, name)
+
+
+COMMANDS = list(commands(cast(TyperGroup, get_command(app))))
+
+
+def test_the_commands_are_those_of_the_contract() -> None:
+    assert {" ".join(words) for words in COMMANDS} == {
+        "upscale", "verify", "downscale", "export", "fit-pinv", "train", "evaluate", "reproduce", "models",
+        *(f"models {name}" for name in ("list", "show", "pull", "push", "verify", "rm")),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(mapsr: Mapsr, words: list[str]) -> None:
+    done = mapsr(*words, "--help")
+    assert done.code == 0
+    assert f"Example: mapsr {' '.join(words)} " in " ".join(done.stdout.split()) + " "
 
 
 def test_version(mapsr: Mapsr) -> None:

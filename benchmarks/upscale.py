@@ -32,7 +32,8 @@ from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.comparison import difference
 from mapsr_cli.inference.devices import choose_dtype
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
-from mapsr_cli.operators import downsampling, make_strips, mend, to_levels
+from mapsr_cli.networks import Affine
+from mapsr_cli.operators import Point, downsampling, make_strips, mend, to_levels
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
 SIDE = 1000
@@ -154,7 +155,7 @@ def parts(lr: Tensor, peak: int, upscaler: Upscaler, fastest: Convolution) -> No
         chunks = chunks_for(strips, len(f))
         chunks.write(slice(0, f.shape[1]), slice(0, f.shape[2]), f.shape[2], f, times=peak)
         began = clock()
-        projected = project(strips, chunks, x, x, peak)
+        projected = project(strips, chunks, Affine(strips.op.kernel), Point(x), x, peak)
         projections.append(clock() - began)
     times["projection"], levels = min(projections), projected.levels
     began = clock()

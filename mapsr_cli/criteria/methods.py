@@ -11,14 +11,15 @@ from mapsr_cli.criteria.density_guided import DensityGuided
 from mapsr_cli.criteria.gan import GAN
 from mapsr_cli.criteria.mae import MAE
 from mapsr_cli.criteria.mse import MSE
+from mapsr_cli.networks import ConstraintKind
 
 
 @dataclass(frozen=True)
 class Method:
     """What the estimate must obey, and what makes it good."""
 
-    constraint: Literal["none", "soft", "affine"]
-    """`Unconstrained`, `Soft`, or one of the affine ones."""
+    constraint: ConstraintKind
+    """What ties the estimate to its LR image."""
     criterion: type[Criterion]
     """Built by `criterion(config, judge)`, with a config of type `criterion.Config`."""
 

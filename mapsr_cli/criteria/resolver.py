@@ -6,35 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.criteria.base import Criterion, Learner, Patches, Player, Report, Stage, State
-from mapsr_cli.criteria.constraints import Constraint
-from mapsr_cli.networks import noise_dim_of
-from mapsr_cli.operators import to_levels
+from mapsr_cli.networks import Constraint, Estimator
+from mapsr_cli.operators import Point, to_levels
 
 PEAK = 255
 """Of the files that `rounded` LR images are like."""
-
-
-class Estimator(nn.Module):
-    """ŷ = Π(f(x)), or Π(f(x, z)) with fresh noise maps z ~ N(0, I) where the generator reads some (Appendix F)."""
-
-    def __init__(self, generator: nn.Module, constraint: Constraint) -> None:
-        super().__init__()
-        self.generator, self.constraint = generator, constraint
-
-    @property
-    def noise_dim(self) -> int:
-        """Noise maps that the generator reads; 0: it is deterministic."""
-        return noise_dim_of(self.generator)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, C, h, w] in [0, 1] → [N, C, H, W]."""
-        features = x.contiguous(memory_format=torch.channels_last)
-        z = None
-        if self.noise_dim:
-            z = torch.randn(x.shape[0], self.noise_dim, *x.shape[2:], device=x.device, dtype=x.dtype)
-        f: Tensor = self.generator(features, z).float().contiguous()
-        estimate: Tensor = self.constraint(f, x)
-        return estimate
 
 
 def lr_patches(y: Tensor, constraint: Constraint, rounded: bool) -> Tensor:
@@ -54,9 +30,9 @@ class SuperResolver(Learner):
     @property
     def constraint(self) -> Constraint:
         """The constraint, on the device."""
-        found = self.generator.bare.constraint
-        assert isinstance(found, Constraint)
-        return found
+        constraint = self.generator.bare.constraint
+        assert isinstance(constraint, Constraint)
+        return constraint
 
     def players(self) -> Iterator[tuple[str, Player]]:
         """The generator, then the criterion's."""
@@ -85,7 +61,7 @@ class SuperResolver(Learner):
             x, patches = self.examples(stage)
             estimate = self.generator.network(x)
             loss, report = self.criterion.loss(estimate, patches.target, stage.progress)
-            penalty = self.constraint.penalty(estimate, x)
+            penalty = self.constraint.penalty(estimate, Point(x))
             if penalty is None:
                 return loss, report
             return loss + penalty, {**report, "penalty": penalty.detach()}

@@ -186,9 +186,14 @@ def _make_estimator(name: str, model: Model | None, kernel: Kernel, settings: Se
         return Baseline(BASELINES[name], kernel)
     if model is None:
         return Folder(Path(name.removeprefix(FOLDER)), kernel)
-    if model.card.constraint != "affine" and not name.startswith(BACKBONE):
-        settings = replace(settings, consistency="none")
     if name.startswith((BACKBONE, TRUNK)):
         settings = replace(settings, dtype=torch.float32)
+    return as_upscaled(model, kernel, settings, projected=name.startswith(BACKBONE))
+
+
+def as_upscaled(model: Model, kernel: Kernel, settings: Settings, projected: bool = False) -> Checkpoint:
+    """Evaluate a model as `mapsr upscale` runs it; without Π if it was trained without, unless `projected`."""
+    if not (model.constraint.projects or projected):
+        settings = replace(settings, consistency="none")
     kind = StochasticCheckpoint if model.noise_dim else Checkpoint
     return kind(Upscaler(model, settings, kernel))

@@ -25,12 +25,6 @@ def decibels(mse: float) -> float:
     return (-10 * torch.log10(torch.tensor(mse, dtype=torch.float64))).item()
 
 
-def psnr_y(a: Tensor, b: Tensor, shave: int) -> float:
-    """The super-resolution field's PSNR: luma alone, `shave` pixels cut from each side. [3, H, W] in [0, 1]."""
-    inside = (..., slice(shave, -shave), slice(shave, -shave))
-    return psnr(luma(a)[inside], luma(b)[inside])
-
-
 def require_torchmetrics() -> None:
     """Raise MissingExtraError if torchmetrics is not installed, MapsrError if it cannot be imported."""
     try:

@@ -1,14 +1,13 @@
 """What is compared: 8-bit LR = A(HR) rounded, 8-bit estimates; on luma without a border, or on RGB."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
-from mapsr_cli.evaluation.metrics import luma, psnr, psnr_y, ssim
+from mapsr_cli.evaluation.metrics import luma, psnr, ssim
 from mapsr_cli.imaging import read_picture
 from mapsr_cli.operators import Kernel, downsampling, to_levels
 
@@ -32,6 +31,10 @@ class Protocol:
         colour = "BT.601 luma" if self.y_only else "RGB"
         border = f"{kernel.scale} pixels shaved" if self.shaved else "whole image"
         return f"protocol {self.name}: {colour}, {border}; LR = A(HR) in 8 bits, A = {kernel.describe()}"
+
+    def psnr(self, a: Tensor, b: Tensor, scale: int) -> float:
+        """Compare [3, H, W] in [0, 1]: PSNR in dB, infinite where they are equal."""
+        return psnr(self._part(a, scale), self._part(b, scale))
 
     def compare(self, a: Tensor, b: Tensor, scale: int) -> tuple[float, float]:
         """(PSNR in dB, SSIM) of [3, H, W] in [0, 1]. Raises ImageError for images too small for SSIM's window."""
@@ -121,13 +124,3 @@ def pairs(folder: Path, kernel: Kernel, limit: int | None = None) -> Iterator[Pa
     """The first `limit` pairs of a folder of HR images."""
     for path in images_in(folder)[:limit]:
         yield make_pair(path, kernel)
-
-
-def mean_psnr_y(estimate: Callable[[Tensor], Tensor], folder: Path, kernel: Kernel, limit: int | None = None) -> float:
-    """Mean Y-PSNR in dB over a folder of HR images; `estimate` takes LR [3, h, w] in [0, 1] to [3, s·h, s·w]."""
-    with torch.inference_mode():
-        values = [
-            psnr_y(to_levels(estimate(pair.lr / PEAK) * PEAK, PEAK) / PEAK, pair.hr / PEAK, kernel.scale)
-            for pair in pairs(folder, kernel, limit)
-        ]
-    return sum(values) / len(values)

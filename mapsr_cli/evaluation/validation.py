@@ -1,20 +1,37 @@
 """What a training run measures as it goes, on a small folder of HR images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from mapsr_cli.errors import ImageError
-from mapsr_cli.evaluation.metrics import psnr, psnr_y
-from mapsr_cli.evaluation.protocol import PEAK, pairs
-from mapsr_cli.networks import Density, bits_per_dim
-from mapsr_cli.operators import Kernel, downsampling, to_levels
+from mapsr_cli.evaluation.estimators import as_upscaled
+from mapsr_cli.evaluation.metrics import psnr
+from mapsr_cli.evaluation.protocol import PEAK, PROTOCOLS, Pair, pairs
+from mapsr_cli.inference import Settings
+from mapsr_cli.networks import Density, Estimator, bits_per_dim
+from mapsr_cli.operators import Kernel
 from mapsr_cli.operators.border import reflected
+from mapsr_cli.zoo import Model, model_of
 
 TILES = 4
 """Rows of a sample grid."""
+
+
+def quality(model: Model, pairs: Iterable[Pair], device: str = "cpu") -> dict[str, float]:
+    """Measure what `mapsr evaluate --precision fp32` says of a model, whatever A⁺ it was trained with.
+
+    Returns means over images: `psnr_y` of the saved levels in dB, and `consistency_mse`, MSE(x, Aŷ) before rounding.
+    """
+    estimator = as_upscaled(model, model.kernel, Settings(device=device))
+    scores = [(estimator(pair.lr, pair.name), pair) for pair in pairs]
+    values = [PROTOCOLS["y"].psnr(found.levels / PEAK, pair.hr / PEAK, pair.scale) for found, pair in scores]
+    return {
+        "psnr_y": sum(values) / len(scores),
+        "consistency_mse": sum(found.mse_float for found, _ in scores) / len(scores),
+    }
 
 
 class Validation:
@@ -24,22 +41,14 @@ class Validation:
         """`patch`: HR (H, W) of sample grids, and of what priors see. Raises ImageError if no image is there."""
         self.kernel, self.patch = kernel, patch
         found = pairs(folder, kernel) if folder.is_dir() else ()
-        self.pairs = [(pair.lr / PEAK, pair.hr / PEAK) for pair in found]
+        self.pairs = list(found)
         if not self.pairs:
             raise ImageError(f"{folder}: no images to validate on", "--valid takes a folder of HR images")
 
     def measure(self, estimator: nn.Module) -> Mapping[str, float]:
-        """Means over images: Y-PSNR of 8-bit estimates in dB, and MSE(x, Aŷ) of unrounded ones."""
-        device = next(estimator.parameters()).device
-        quality, consistency = [], []
-        with torch.inference_mode():
-            for lr, hr in self.pairs:
-                estimate = estimator(lr[None].to(device))[0].cpu()
-                down = downsampling(self.kernel, (hr.shape[-2], hr.shape[-1])).down(estimate)
-                consistency.append((down - lr).square().mean().item())
-                quality.append(psnr_y(to_levels(estimate * PEAK, PEAK) / PEAK, hr, self.kernel.scale))
-        count = len(self.pairs)
-        return {"psnr_y": sum(quality) / count, "consistency_mse": sum(consistency) / count}
+        """Measure an estimator as `quality` does, on its device."""
+        assert isinstance(estimator, Estimator)
+        return quality(model_of(estimator, "this run"), self.pairs, str(next(estimator.parameters()).device))
 
     def measure_prior(self, prior: nn.Module, level: float) -> Mapping[str, float]:
         """On centre patches: a density model's log₂ p per dimension, or a denoiser's PSNR in dB at σ = `level`."""
@@ -56,7 +65,8 @@ class Validation:
         height, width = self.kernel.lr_size(self.kernel.whole_size(self.patch))
         lr_size = max(height, 1), max(width, 1)
         hr_size = self.kernel.hr_size(lr_size)
-        return [(_centre(lr, *lr_size), _centre(hr, *hr_size)) for lr, hr in self.pairs[:count]]
+        shown = self.pairs[:count]
+        return [(_centre(pair.lr / PEAK, *lr_size), _centre(pair.hr / PEAK, *hr_size)) for pair in shown]
 
 
 def _centre(image: Tensor, height: int, width: int) -> Tensor:

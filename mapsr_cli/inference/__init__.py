@@ -1,6 +1,6 @@
-"""The Upscaler: tile, network, merge, project, round-trip. The Estimator: network and projection as one module."""
+"""The Upscaler: tile, network, merge, project, round-trip. `load`: network and constraint as one module."""
 
-from mapsr_cli.inference.estimator import Estimator, load
+from mapsr_cli.inference.loading import load
 from mapsr_cli.inference.upscaler import Settings, Upscaled, Upscaler
 
-__all__ = ["Estimator", "Settings", "Upscaled", "Upscaler", "load"]
+__all__ = ["Settings", "Upscaled", "Upscaler", "load"]

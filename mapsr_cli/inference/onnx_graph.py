@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError
-from mapsr_cli.inference.estimator import Estimator
-from mapsr_cli.networks import MlpGenerator
+from mapsr_cli.networks import Affine, AffineConvolution, Constraint, Estimator, MlpGenerator
 from mapsr_cli.operators import SeparableKernel, downsampling
 from mapsr_cli.zoo import Model
 
@@ -31,8 +31,14 @@ _TRIED = ((1, 3, 24, 40), (2, 3, 33, 17), (1, 3, 1, 5))
 _NEWTON_ERROR = 1e-14
 
 
-class DenseProjection(nn.Module):
-    """Π f = f + A⁺(x − A f), eqn (7), at any size, each axis of A as a dense matrix."""
+def _reflected(at: Tensor, n: int) -> Tensor:
+    """Compute `operators.border.reflected` by operations that ONNX has for an n that it does not know."""
+    at = torch.remainder(at, torch.full_like(at, 2 * n))
+    return torch.minimum(at, 2 * n - 1 - at)
+
+
+class DenseAxes(nn.Module):
+    """A and A⁺ at any size, each axis as a dense matrix."""
 
     taps: Tensor
     offsets: Tensor
@@ -46,22 +52,25 @@ class DenseProjection(nn.Module):
         condition = 4 * downsampling(kernel, (64 * kernel.scale, 64 * kernel.scale)).condition
         self.steps = math.ceil(math.log2(-math.log(_NEWTON_ERROR) * condition))
 
-    def forward(self, f: Tensor, x: Tensor) -> Tensor:
-        """f [N, C, s·h, s·w], x [N, C, h, w] → [N, C, s·h, s·w], all float32."""
-        rows, cols = self.down(x.shape[-2]), self.down(x.shape[-1])
-        missing = x - rows.float() @ f @ cols.float().T
-        return f + self.pinv(rows).float() @ missing @ self.pinv(cols).float().T
+    def down(self, y: Tensor) -> Tensor:
+        """Apply A: [N, C, s·h, s·w] → [N, C, h, w]."""
+        rows, cols = (self.axis(length // self.scale).to(y.dtype) for length in y.shape[-2:])
+        return rows @ y @ cols.T
 
-    def down(self, n: int) -> Tensor:
-        """A along an axis of n LR pixels: [n, s·n] float64, as `operators.axis.dense_a` has it."""
+    def pinv(self, r: Tensor) -> Tensor:
+        """Apply A⁺: [N, C, h, w] → [N, C, s·h, s·w]."""
+        rows, cols = (self.inverse(self.axis(n)).to(r.dtype) for n in r.shape[-2:])
+        return rows @ r @ cols.T
+
+    def axis(self, n: int) -> Tensor:
+        """Make A along an axis of n LR pixels: [n, s·n] float64, as `operators.axis.dense_a` has it."""
         length = self.scale * n
         at = self.scale * torch.arange(n, device=self.taps.device)[:, None] + self.offsets
-        at = torch.remainder(at, torch.full_like(at, 2 * length))
-        at = torch.minimum(at, 2 * length - 1 - at)
+        at = _reflected(at, length)
         return self.taps.new_zeros(n, length).scatter_add(1, at, self.taps.expand(n, -1))
 
-    def pinv(self, a: Tensor) -> Tensor:
-        """A⁺ = Aᵀ(AAᵀ)⁻¹ of A [n, s·n]: [s·n, n] float64."""
+    def inverse(self, a: Tensor) -> Tensor:
+        """Compute A⁺ = Aᵀ(AAᵀ)⁻¹ of A [n, s·n]: [s·n, n] float64."""
         gram = a @ a.T
         identity = torch.eye(gram.shape[0], dtype=gram.dtype, device=gram.device)
         inverse = identity / gram.abs().sum(1).max()
@@ -70,25 +79,56 @@ class DenseProjection(nn.Module):
         return a.T @ inverse
 
 
-class Graph(nn.Module):
-    """What is exported: x [N, 3, h, w] (and z [N, noise_dim, h, w], if it takes noise) → the estimate.
+class DenseAffine(Affine):
+    """Π f at any size, eqn (7)."""
+
+    def __init__(self, kernel: SeparableKernel) -> None:
+        super().__init__(kernel)
+        self.axes = DenseAxes(kernel)
+
+    def down(self, y: Tensor) -> Tensor:
+        """Apply A: [N, C, s·h, s·w] → [N, C, h, w]."""
+        return self.axes.down(y)
+
+    def pinv(self, r: Tensor, f: Tensor) -> Tensor:
+        """Apply A⁺: [N, C, h, w] → [N, C, s·h, s·w]."""
+        return self.axes.pinv(r)
+
+
+class DenseAffineConvolution(AffineConvolution):
+    """f + B(x − A f) at any size."""
+
+    def __init__(self, kernel: SeparableKernel, kernels: Tensor) -> None:
+        super().__init__(kernel, kernels)
+        self.axes = DenseAxes(kernel)
+
+    def down(self, y: Tensor) -> Tensor:
+        """Apply A: [N, C, s·h, s·w] → [N, C, h, w]."""
+        return self.axes.down(y)
+
+    def pinv(self, r: Tensor, f: Tensor) -> Tensor:
+        """Apply B: [N, C, h, w] → [N, C, s·h, s·w]."""
+        before, after = (self.kernels.shape[-1] - 1) // 2, self.kernels.shape[-1] // 2
+        for dim in (-2, -1):
+            n = r.shape[dim]
+            r = r.index_select(dim, _reflected(torch.arange(-before, n + after, device=r.device), n))
+        phases = functional.conv2d(r.flatten(0, 1)[:, None], self.kernels[:, None])
+        return functional.pixel_shuffle(phases, self.kernel.scale).view_as(f)
+
+
+def dense(constraint: Constraint) -> Constraint:
+    """Make the same constraint of operations that ONNX has.
 
     Raises UsageError for a projection by a kernel that is not separable.
     """
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.network = model.network
-        self.project: DenseProjection | None = None
-        if model.card.constraint == "affine":
-            if not isinstance(model.kernel, SeparableKernel):
-                raise UsageError(f"{model.kernel.describe()} is not separable", "the graph works one axis at a time")
-            self.project = DenseProjection(model.kernel)
-
-    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """As `Estimator.forward` without its clamp."""
-        f: Tensor = self.network(x) if z is None else self.network(x, z)
-        return f if self.project is None else self.project(f, x)
+    if not constraint.projects:
+        return constraint
+    kernel = constraint.kernel
+    if not isinstance(kernel, SeparableKernel):
+        raise UsageError(f"{kernel.describe()} is not separable", "the graph works one axis at a time")
+    if isinstance(constraint, AffineConvolution):
+        return DenseAffineConvolution(kernel, constraint.kernels)
+    return DenseAffine(kernel)
 
 
 @dataclass(frozen=True)
@@ -98,7 +138,7 @@ class Checked:
     difference: float
     """Largest |onnxruntime − torch|."""
     inconsistency: float | None
-    """Largest |A ŷ − x| of its estimates; None for a model without that constraint."""
+    """Largest |A ŷ − x| of its estimates; None for a model that does not promise it."""
 
 
 def export_onnx(model: Model, path: Path) -> Checked:
@@ -114,25 +154,13 @@ def export_onnx(model: Model, path: Path) -> Checked:
         raise MissingExtraError("mapsr export --onnx", "export") from error
     if isinstance(model.network, MlpGenerator):
         raise UsageError(f"{model.card.name} takes images of one size only", "export a convolutional network")
-    reference = Estimator(model, clamp=False).eval()
+    reference = model.estimator().eval()
     inputs = _inputs(_TRACED, reference.noise_dim)
-    free = {0: "batch", 2: "height", 3: "width"}
     try:
-        with _quiet():
-            program = torch.onnx.export(
-                Graph(model).eval(),
-                tuple(inputs.values()),
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=list(inputs),
-                output_names=["y"],
-                dynamic_shapes=dict.fromkeys(inputs, free),
-                verbose=False,
-            )
+        program = trace(Estimator(model.network, dense(model.constraint)).eval(), inputs)
     except torch.onnx.OnnxExporterError as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{model.card.name} holds a network that has no ONNX form ({reason})") from error
-    assert program is not None
     kernel = model.kernel
     told = {"name": model.card.name, "scale": str(kernel.scale), "kernel": kernel.name, "range": "0 … 1"}
     program.model.metadata_props.update({f"mapsr-{key}": text for key, text in told.items()})
@@ -144,6 +172,26 @@ def export_onnx(model: Model, path: Path) -> Checked:
     finally:
         partial.unlink(missing_ok=True)
     return checked
+
+
+def trace(module: nn.Module, inputs: dict[str, Tensor]) -> torch.onnx.ONNXProgram:
+    """Write a module as a graph from inputs [N, C, h, w] by name, with N, h and w free, to y.
+
+    Raises torch's OnnxExporterError for a module that has no ONNX form.
+    """
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=["y"],
+            dynamic_shapes={name: {0: "batch", 2: "height", 3: "width"} for name in inputs},
+            verbose=False,
+        )
+    assert program is not None
+    return program
 
 
 def check_onnx(path: Path, reference: Estimator) -> Checked:
@@ -160,7 +208,7 @@ def check_onnx(path: Path, reference: Estimator) -> Checked:
         down = downsampling(reference.kernel, (y.shape[-2], y.shape[-1])).down(y)
         inconsistent, largest = (down - inputs["x"]).abs().max().item(), max(1.0, y.abs().max().item())
         difference, inconsistency = max(difference, off / largest), max(inconsistency, inconsistent / largest)
-    affine = reference.card.constraint == "affine"
+    affine = reference.constraint.consistent
     if difference > TOLERANCE or (affine and inconsistency > TOLERANCE):
         raise ConsistencyError(f"the ONNX graph is off by {difference:.2g}, and A ŷ from x by {inconsistency:.2g}")
     return Checked(difference, inconsistency if affine else None)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.inference.chunks import Chunks
-from mapsr_cli.operators import Levels, Strips
+from mapsr_cli.networks import Constraint
+from mapsr_cli.operators import Evidence, Levels, Strips
 
 CHUNK = 64 << 20
 """Bytes of the estimate that are given back at once: from 32 MB on, glibc returns memory to the system."""
@@ -39,30 +40,26 @@ def chunks_for(strips: Strips, colours: int) -> Chunks:
 def project(
     strips: Strips,
     f: Chunks,
-    target: Tensor,
+    constraint: Constraint,
+    evidence: Evidence,
     x: Tensor,
     peak: int,
-    constrained: bool = True,
-    residual: bool = True,
 ) -> Projected:
-    """Π f (eqn (7)) onto {y : A y = target}, for f and target [C, h, w] in levels; uses f up.
+    """Compute what the constraint makes of f, with the exact A⁺, in levels; uses f up.
 
-    The target is x, or what of x is to be trusted; errors are told against x. Without the constraint, f + A⁺ target
-    where the network was trained to add to that (`residual`), and f itself where it was not.
+    `evidence` is what is to be trusted of the original x [C, h, w], in levels; errors are measured against x.
     """
-    if constrained:
-        correction = target - strips.down_whole(lambda rows: f.read(rows).to(x.dtype))
-    else:
-        correction = target.clone() if residual else torch.zeros_like(target)
-    for plane in correction:
-        plane.copy_(strips.op.inverse_gram(plane))
+    residual = constraint.residual(lambda: strips.down_whole(lambda rows: f.read(rows).to(x.dtype)), evidence)
+    if residual is not None:
+        residual = torch.stack([strips.op.inverse_gram(plane) for plane in residual])
     levels = Levels.empty((len(x), *strips.op.hr_size), peak, x.dtype, x.device)
     y, errors = f if x.dtype == torch.float32 else Chunks([strips.hr(part) for part in strips.plan]), []
     for part, before in zip([*strips.plan, None], [None, *strips.plan], strict=True):
         if part is not None:
             rows = strips.hr(part)
             projected = f.read(rows).to(x.dtype)  # f itself in float32: it becomes y where it lies
-            strips.add_adjoint(part, correction, projected)
+            if residual is not None:
+                strips.add_adjoint(part, residual, projected)
             levels.write(rows, projected)
             if y is not f:
                 y.write(rows, slice(0, projected.shape[-1]), projected.shape[-1], projected)

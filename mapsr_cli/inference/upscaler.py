@@ -17,10 +17,12 @@ from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory
 from mapsr_cli.inference.noise import Noise
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.inference.tiles import run_tiled
+from mapsr_cli.networks import Affine
 from mapsr_cli.operators import (
     Consistency,
     Downsampling,
     Kernel,
+    Point,
     check_strength,
     downsampling,
     make_strips,
@@ -219,8 +221,9 @@ class Upscaler:
         progress("project", 0, 1)
         x = lr.to(strips.device, strips.dtype)
         target = x if strength == 1 else trusted.to(strips.device, strips.dtype)
-        constrained, residual = self.settings.consistency != "none", self.model.card.constraint == "affine"
-        projected = project(strips, f, target, x, peak, constrained, residual)
+        free = self.settings.consistency == "none"
+        constraint = self.model.constraint.unprojected(self.kernel) if free else Affine(self.kernel)
+        projected = project(strips, f, constraint, Point(target), x, peak)
         passes = 0
         if self.settings.consistency == "bits" and strength == 1:
             told = partial(progress, "round trip")

@@ -1,4 +1,4 @@
-"""Plain nn.Modules, each with a frozen config dataclass beside it."""
+"""Plain nn.Modules, each with a frozen config dataclass beside it; constraints, and the estimator ŷ = Π f(x)."""
 
 from mapsr_cli.networks.architectures import (
     ARCHITECTURES,
@@ -14,9 +14,20 @@ from mapsr_cli.networks.architectures import (
     read_config,
 )
 from mapsr_cli.networks.compact import Compact, CompactConfig
+from mapsr_cli.networks.constraints import (
+    Affine,
+    AffineConvolution,
+    Constraint,
+    ConstraintKind,
+    MinimumNorm,
+    Soft,
+    Unconstrained,
+    make_constraint,
+)
 from mapsr_cli.networks.denoiser import Denoiser, DenoiserConfig
 from mapsr_cli.networks.density import Density, DensityConfig, bits_per_dim
 from mapsr_cli.networks.discriminator import Discriminator, DiscriminatorConfig
+from mapsr_cli.networks.estimator import Estimator
 from mapsr_cli.networks.generator import PaperGenerator, PaperGeneratorConfig
 from mapsr_cli.networks.layers import noise_dim_of
 from mapsr_cli.networks.mlp import (
@@ -33,6 +44,8 @@ __all__ = [
     "ARCHITECTURES",
     "DEFAULT_PRESET",
     "PRESETS",
+    "Affine",
+    "AffineConvolution",
     "AnyConfig",
     "AnyDenoiser",
     "AnyDenoiserConfig",
@@ -42,12 +55,16 @@ __all__ = [
     "AnyGeneratorConfig",
     "Compact",
     "CompactConfig",
+    "Constraint",
+    "ConstraintKind",
     "Denoiser",
     "DenoiserConfig",
     "Density",
     "DensityConfig",
     "Discriminator",
     "DiscriminatorConfig",
+    "Estimator",
+    "MinimumNorm",
     "MlpDenoiser",
     "MlpDenoiserConfig",
     "MlpDiscriminator",
@@ -57,9 +74,12 @@ __all__ = [
     "PaperGenerator",
     "PaperGeneratorConfig",
     "Preset",
+    "Soft",
+    "Unconstrained",
     "architecture_of",
     "bits_per_dim",
     "build",
+    "make_constraint",
     "noise_dim_of",
     "read_config",
 ]

@@ -35,8 +35,8 @@ def _settings(conv: nn.Conv2d) -> tuple[object, ...]:
 
 
 def _fusible(x: Tensor) -> bool:
-    if torch.compiler.is_compiling() or not torch.is_inference_mode_enabled():
-        return False
+    if torch.compiler.is_compiling() or not torch.is_inference_mode_enabled() or torch.is_autocast_enabled("cpu"):
+        return False  # autocast casts the operations that it knows, and these are none of them
     return type(x) is Tensor and x.device.type == "cpu" and _works(x.dtype)
 
 

@@ -12,19 +12,17 @@ from torch import Tensor, nn
 
 from mapsr_cli import __version__
 from mapsr_cli.criteria.base import Learner
-from mapsr_cli.criteria.constraints import Affine, AffineConvolution, Constraint, Soft, Unconstrained
 from mapsr_cli.criteria.methods import METHODS, PRIORS
-from mapsr_cli.criteria.resolver import Estimator, SuperResolver
+from mapsr_cli.criteria.resolver import SuperResolver
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.errors import UsageError
-from mapsr_cli.networks import architecture_of, build, noise_dim_of
-from mapsr_cli.operators import ConvPinv, Kernel, random_kernels, solve_pinv
+from mapsr_cli.networks import Constraint, Estimator, architecture_of, build, make_constraint, noise_dim_of
+from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
 from mapsr_cli.training.data import Data, open_data, open_lessons, orientations
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.recipe import ConstraintConfig, Recipe, criterion_config
 from mapsr_cli.training.run import Run
-from mapsr_cli.zoo import Card, describe_kernel, load_model, load_pinv, save_model, save_pinv
-from mapsr_cli.zoo.manifest import PINV_SUFFIX
+from mapsr_cli.zoo import load_model, load_pinv, model_of, save_model
 from mapsr_cli.zoo.prior import PriorCard, load_prior, save_prior
 
 WEIGHTS = "weights.safetensors"
@@ -76,7 +74,7 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None, init: Path 
     if init is not None:
         _start_from(generator, load_model(init).network, init)
     judge = build(recipe["discriminator"]) if row.criterion.needs == "discriminator" else snapshots
-    estimator = Estimator(generator, make_constraint(recipe))
+    estimator = Estimator(generator, constraint_of(recipe))
     criterion = row.criterion(criterion_config(recipe), judge)
     return SuperResolver(estimator, criterion, recipe["kernel"].rounded)
 
@@ -100,19 +98,19 @@ def _start_from(network: nn.Module, given: nn.Module, path: Path) -> None:
         ) from error
 
 
-def make_constraint(recipe: Recipe) -> Constraint:
-    """The recipe's constraint."""
+def constraint_of(recipe: Recipe) -> Constraint:
+    """Make the recipe's constraint."""
     kernel: Kernel = recipe["kernel"].make()
     kind = METHODS[recipe.method].constraint
-    if kind == "none":
-        return Unconstrained(kernel)
-    config = recipe["constraint"]
-    assert isinstance(config, ConstraintConfig)
-    if kind == "soft":
-        return Soft(kernel, config.weight)
-    if config.projection == "exact":
-        return Affine(kernel)
-    return AffineConvolution(kernel, _kernels(config, kernel), config.projection.endswith("-trainable"))
+    config = recipe.sections.get("constraint", ConstraintConfig())
+    learnt = kind == "affine" and config.projection != "exact"
+    return make_constraint(
+        kind,
+        kernel,
+        weight=config.weight,
+        pinv=_kernels(config, kernel) if learnt else None,
+        trainable=config.projection.endswith("-trainable"),
+    )
 
 
 def _kernels(config: ConstraintConfig, kernel: Kernel) -> Tensor:
@@ -159,10 +157,7 @@ def open_run(
 def export(
     recipe: Recipe, location: str, result: nn.Module, run: Run, metrics: Mapping[str, float], path: Path
 ) -> None:
-    """Write averaged weights: a model for `mapsr upscale -m`, or a prior.
-
-    An A⁺ by convolution goes beside the model, as `fit-pinv` writes it: weights.safetensors, weights.pinv.safetensors.
-    """
+    """Write averaged weights: a model for `mapsr upscale -m`, with the A⁺ that it learnt, or a prior."""
     training = {
         "data": Path(location).name,
         "steps": run.step,
@@ -174,22 +169,9 @@ def export(
         save_prior(path, result, prior_card(recipe, run.learner.level(run.progress), training))
         return
     assert isinstance(result, Estimator)
-    config, kernel = recipe["generator"], recipe["kernel"].make()
-    card = Card(
-        name=run.folder.name,
-        architecture=architecture_of(config),
-        config=asdict(config),
-        kernel=describe_kernel(kernel),
-        constraint=METHODS[recipe.method].constraint,
-        method=recipe.method,
-        training=training,
-        metrics=dict(metrics),
-        version=__version__,
-    )
-    save_model(path, result.generator, card)
-    if isinstance(result.constraint, AffineConvolution):
-        pinv = ConvPinv(result.constraint.kernels.detach())
-        save_pinv(path.with_suffix(PINV_SUFFIX), pinv, kernel, __version__)
+    told = {"method": recipe.method, "training": training, "metrics": dict(metrics), "version": __version__}
+    model = model_of(result, run.folder.name, **told)
+    save_model(path, model.network, model.card, pinv=model.pinv)
 
 
 def snapshot_keeper(recipe: Recipe, location: str, run: Run) -> Callable[[nn.Module, int, float], None]:

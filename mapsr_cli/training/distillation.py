@@ -14,9 +14,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from mapsr_cli.criteria.constraints import Affine
-from mapsr_cli.criteria.resolver import Estimator, lr_patches
+from mapsr_cli.criteria.resolver import lr_patches
 from mapsr_cli.errors import UsageError
+from mapsr_cli.networks import Affine, Estimator
 from mapsr_cli.training.data import Orientation, open_data, orientations, write_lesson
 from mapsr_cli.training.kept import kept_folder
 from mapsr_cli.training.loop import Interrupted, Status, Watch

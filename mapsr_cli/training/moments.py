@@ -3,20 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mapsr_cli.criteria.constraints import Affine, AffineConvolution, Constraint, Unconstrained
-from mapsr_cli.criteria.resolver import Estimator
 from mapsr_cli.errors import CheckpointError
+from mapsr_cli.networks import Estimator
 from mapsr_cli.training.assembly import SNAPSHOTS
-from mapsr_cli.zoo import Model, load_model, load_pinv
-from mapsr_cli.zoo.manifest import PINV_SUFFIX, model_files
+from mapsr_cli.zoo import load_model
+from mapsr_cli.zoo.manifest import model_files, read_card
 
 
 def read_estimator(path: Path) -> Estimator:
-    """ŷ = Π(f(x)) from a model's weights, in eval mode, its A⁺ by convolution as it was learnt if one lies beside it.
-
-    Raises CheckpointError for anything else.
-    """
-    return _estimator(load_model(path), path)
+    """Read ŷ = Π f(x) from a model's weights, as it was trained, in eval mode. Raises CheckpointError for others."""
+    return load_model(path).estimator().eval().requires_grad_(False)
 
 
 def moments(folder: Path) -> Iterator[tuple[int, Estimator]]:
@@ -28,18 +24,4 @@ def moments(folder: Path) -> Iterator[tuple[int, Estimator]]:
     if not paths:
         raise CheckpointError(f"{folder}: no snapshots of a training", "--set loop.snapshots=20 keeps them")
     for path in paths:
-        model = load_model(path)
-        yield int(model.card.training["steps"]), _estimator(model, path)
-
-
-def _estimator(model: Model, path: Path) -> Estimator:
-    """Of the model that lies at `path`."""
-    return Estimator(model.network, _constraint(model, path.with_suffix(PINV_SUFFIX))).eval().requires_grad_(False)
-
-
-def _constraint(model: Model, pinv: Path) -> Constraint:
-    if model.card.constraint != "affine":  # a soft one is paid for in training alone
-        return Unconstrained(model.kernel)
-    if not pinv.exists():
-        return Affine(model.kernel)
-    return AffineConvolution(model.kernel, load_pinv(pinv)[0].kernels, trainable=False)
+        yield int(read_card(path).training["steps"]), read_estimator(path)

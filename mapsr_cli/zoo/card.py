@@ -20,6 +20,7 @@ VALUE_RANGE = [0, 1]
 BORDER = "symmetric"
 _KERNEL_FIELDS = {"name", "scale", "sigma", "phase", "border", "first", "taps", "sha256"}
 _SEAL = "sha256"
+_LEARNT = "pinv_taps"
 _LONGEST_LINE = 4000
 _DEEPEST = 16
 
@@ -64,6 +65,8 @@ class Card:
     """Of the weights, as the Hub spells licences: `apache-2.0`."""
     data: tuple[Dataset, ...] = ()
     """What it learnt from, with the terms."""
+    pinv_taps: int = 0
+    """Side of the kernels of a learnt A⁺, in LR pixels, which lie beside the weights; 0: the exact A⁺, and no field."""
 
     @property
     def scale(self) -> int:
@@ -77,6 +80,8 @@ class Card:
     def to_header(self) -> dict[str, Any]:
         """All of it as JSON values; a figure that is not finite becomes null."""
         header = {"scale": self.kernel.get("scale"), "value_range": VALUE_RANGE, **asdict(self)}
+        if not self.pinv_taps:
+            del header["pinv_taps"]
         return {key: _finite(value) for key, value in header.items()}
 
 
@@ -172,9 +177,9 @@ def parse_card(header: dict[str, Any], where: object) -> Card:
 
 def _card(header: dict[str, Any]) -> Card:
     known = {f.name for f in fields(Card)} | {"scale", "value_range"}
-    if header.keys() != known:
-        odd = sorted(header.keys() ^ known)[0]
-        raise ValueError(f"'{odd}' is missing" if odd in known else "it has a field that this mapsr does not know")
+    if odd := sorted((header.keys() ^ known) - {_LEARNT}):
+        known_one = odd[0] in known
+        raise ValueError(f"'{odd[0]}' is missing" if known_one else "it has a field that this mapsr does not know")
     kernel = header["kernel"]
     if not (isinstance(kernel, dict) and kernel.keys() == _KERNEL_FIELDS):
         raise ValueError("'kernel' has other fields than " + ", ".join(sorted(_KERNEL_FIELDS)))
@@ -190,6 +195,11 @@ def _card(header: dict[str, Any]) -> Card:
     for key in ("config", "training", "metrics"):
         if not isinstance(header[key], dict):
             raise ValueError(f"'{key}' is not an object")
+    if _LEARNT in header:
+        if type(header[_LEARNT]) is not int or header[_LEARNT] < 1:
+            raise ValueError(f"'{_LEARNT}' is not a whole number from 1 on")
+        if header["constraint"] != "affine":
+            raise ValueError(f"'{_LEARNT}' goes with the constraint 'affine' alone")
     _plain(header, 0)
     data = header["data"]
     if not (isinstance(data, list | tuple) and all(isinstance(entry, dict) for entry in data)):

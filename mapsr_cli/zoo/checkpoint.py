@@ -1,16 +1,29 @@
 """A generator's checkpoint: safetensors, with a card that says what the tensors are and how they came to be."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mapsr_cli.errors import CheckpointError, MapsrError, UsageError
-from mapsr_cli.networks import AnyGeneratorConfig, MlpGenerator, build, noise_dim_of, read_config
+from mapsr_cli.networks import (
+    AffineConvolution,
+    AnyGeneratorConfig,
+    Constraint,
+    Estimator,
+    MlpGenerator,
+    architecture_of,
+    build,
+    make_constraint,
+    noise_dim_of,
+    read_config,
+)
 from mapsr_cli.operators import Kernel
+from mapsr_cli.operators.fit_pinv import MOST_TAPS
 from mapsr_cli.zoo.card import Card, describe_kernel, parse_card, restore_kernel
 from mapsr_cli.zoo.sealed import restore, write_checkpoint
 
@@ -25,6 +38,17 @@ class Model:
     card: Card
     network: nn.Module
     kernel: Kernel
+    pinv: Tensor | None = field(default=None, kw_only=True)
+    """Kernels of a learnt A⁺ [scale², k, k], under which it was trained; None: the exact A⁺."""
+
+    @cached_property
+    def constraint(self) -> Constraint:
+        """What ties its estimates to their originals."""
+        return make_constraint(self.card.constraint, self.kernel, pinv=self.pinv)
+
+    def estimator(self, clamp: bool = False) -> Estimator:
+        """Make ŷ = Π f(x) of it, as it was trained; see `networks.Estimator`."""
+        return Estimator(self.network, self.constraint, clamp)
 
     @property
     def identity(self) -> str:
@@ -44,7 +68,7 @@ class Model:
     @property
     def needs_projection(self) -> bool:
         """Whether f is no picture without Π, under which it was trained."""
-        return self.card.constraint == "affine" and not self.network.detail
+        return self.constraint.projects and not self.network.detail
 
     @property
     def noise_dim(self) -> int:
@@ -67,13 +91,40 @@ class Model:
         return torch.channels_last
 
 
-def save_model(path: Path, network: nn.Module, card: Card, dtype: torch.dtype = torch.float32) -> None:
-    """Write weights in `dtype` (float32, float16 or bfloat16) and the card; to a temporary file first.
+def model_of(estimator: Estimator, name: str, **card: Any) -> Model:
+    """Make a model of an estimator that no file holds yet; `card` gives fields of its card that it cannot tell."""
+    config: Any = estimator.generator.config
+    kernel, constraint = estimator.kernel, estimator.constraint
+    described = Card(
+        name=name,
+        architecture=architecture_of(config),
+        config=asdict(config),
+        kernel=describe_kernel(kernel),
+        constraint=constraint.kind,
+        **{"method": "", **card},
+    )
+    pinv = constraint.kernels if isinstance(constraint, AffineConvolution) else None
+    return Model(described, estimator.generator, kernel, pinv=pinv)
 
-    Raises CheckpointError for a card that could not be read back.
+
+def save_model(
+    path: Path, network: nn.Module, card: Card, dtype: torch.dtype = torch.float32, pinv: Tensor | None = None
+) -> None:
+    """Write weights in `dtype` (float32, float16 or bfloat16), a learnt A⁺ if there is one, and the card; to a
+    temporary file first.
+
+    `pinv`: as in `Model`. Raises CheckpointError for a card that could not be read back.
     """
+    card = replace(card, pinv_taps=0 if pinv is None else pinv.shape[-1])
     parse_card(header := card.to_header(), path)
-    write_checkpoint(path, network, header, dtype)
+    write_checkpoint(path, _stored(network, card, pinv), header, dtype)
+
+
+def _stored(network: nn.Module, card: Card, pinv: Tensor | None) -> nn.Module:
+    """The module whose tensors the file holds: the network, or with a learnt A⁺ the estimator."""
+    if pinv is None:
+        return network
+    return Estimator(network, make_constraint(card.constraint, card.make_kernel(), pinv=pinv))
 
 
 def load_model(path: Path) -> Model:
@@ -85,10 +136,24 @@ def load_model(path: Path) -> Model:
 
     def understand(header: dict[str, Any]) -> tuple[Card, Kernel, AnyGeneratorConfig]:
         card = parse_card(header, path)
-        return card, read_kernel(card.kernel, path), _config(card, path)
+        kernel = read_kernel(card.kernel, path)
+        if card.pinv_taps > MOST_TAPS:
+            raise CheckpointError(f"{path}: the header describes no A⁺ (taps are not 1 to {MOST_TAPS})")
+        try:
+            make_constraint(card.constraint, kernel)
+        except UsageError as error:
+            raise CheckpointError(f"{path}: {error}", "update mapsr") from error
+        return card, kernel, _config(card, path)
 
-    (card, kernel, _), network = restore(path, understand, lambda said: build(said[2]))
-    return Model(card, network, kernel)
+    def unfilled(said: tuple[Card, Kernel, AnyGeneratorConfig]) -> nn.Module:
+        card, kernel, config = said
+        taps = card.pinv_taps
+        return _stored(build(config), card, torch.zeros(kernel.scale**2, taps, taps) if taps else None)
+
+    (card, kernel, _), stored = restore(path, understand, unfilled)
+    if isinstance(stored, Estimator):
+        return Model(card, stored.generator, kernel, pinv=stored.constraint.get_parameter("kernels"))
+    return Model(card, stored, kernel)
 
 
 def _config(card: Card, path: Path) -> AnyGeneratorConfig:

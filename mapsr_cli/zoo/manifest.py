@@ -15,8 +15,6 @@ from mapsr_cli.zoo.names import RepoName, is_commit, parse_repo_name
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 SUFFIX = ".safetensors"
-PINV_SUFFIX = ".pinv.safetensors"
-"""Of an A⁺ by convolution, beside the model that was trained with it."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*\.safetensors", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -90,8 +88,8 @@ def read_card(path: Path) -> Card:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """A folder's checkpoints by name, without the A⁺ that lie beside some."""
-    return [path for path in sorted(folder.glob(f"*{SUFFIX}")) if not path.name.endswith(PINV_SUFFIX)]
+    """List a folder's checkpoints by name."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
 
 
 def sha256_of(path: Path) -> str:

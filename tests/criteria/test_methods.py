@@ -8,15 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.criteria.base import Criterion
-from mapsr_cli.criteria.constraints import Affine, Constraint, Soft, Unconstrained
 from mapsr_cli.criteria.denoiser_guided import DenoiserGuided
 from mapsr_cli.criteria.density_guided import DensityGuided
 from mapsr_cli.criteria.gan import GAN
 from mapsr_cli.criteria.mae import MAE
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.mse import MSE
-from mapsr_cli.criteria.resolver import Estimator, SuperResolver
-from mapsr_cli.networks import Compact, CompactConfig
+from mapsr_cli.criteria.resolver import SuperResolver
+from mapsr_cli.networks import Affine, Compact, CompactConfig, Constraint, Estimator, Soft, Unconstrained
 from mapsr_cli.operators import make_kernel
 from tests.criteria.stage import Rehearsal, build, images, same, tiny_denoiser, tiny_density, tiny_judge, weights
 

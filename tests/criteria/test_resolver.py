@@ -2,9 +2,8 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.criteria.base import Criterion, Patches, Report, Stage
-from mapsr_cli.criteria.constraints import Affine, Soft
-from mapsr_cli.criteria.resolver import Estimator, SuperResolver
-from mapsr_cli.networks import Compact, CompactConfig
+from mapsr_cli.criteria.resolver import SuperResolver
+from mapsr_cli.networks import Affine, Compact, CompactConfig, Estimator, Soft
 from mapsr_cli.operators import make_kernel
 from tests.criteria.stage import Rehearsal, build, images
 

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.criteria.base import PriorLearner
-from mapsr_cli.criteria.constraints import Affine
 from mapsr_cli.criteria.denoising import Denoising, DenoisingConfig
 from mapsr_cli.criteria.density import MaximumLikelihood, MaximumLikelihoodConfig
 from mapsr_cli.criteria.methods import METHODS
-from mapsr_cli.criteria.resolver import Estimator, SuperResolver
+from mapsr_cli.criteria.resolver import SuperResolver
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
 from mapsr_cli.networks import (
+    Affine,
     Density,
     DensityConfig,
+    Estimator,
     MlpDenoiser,
     MlpDenoiserConfig,
     MlpDiscriminator,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mapsr_cli.errors import CheckpointError, ImageError, UsageError
 from mapsr_cli.evaluation.estimators import SamplingEstimator, interpolate, make_estimators, minimum_norm
-from mapsr_cli.evaluation.metrics import psnr_y
+from mapsr_cli.evaluation.protocol import PROTOCOLS
 from mapsr_cli.inference import Settings
 from mapsr_cli.operators import downsampling, make_kernel, to_levels
 from mapsr_cli.operators.kernels import cubic, lanczos3
@@ -86,7 +86,7 @@ def test_somebody_elses_network_with_and_without_a_projection(tmp_path: Path, mo
     assert kernel == make_kernel("bicubic", 4)
     assert projected.consistency.holds
     assert not raw.consistency.holds
-    assert psnr_y(projected.levels / 255, HR / 255, 4) > psnr_y(raw.levels / 255, HR / 255, 4)
+    assert PROTOCOLS["y"].psnr(projected.levels / 255, HR / 255, 4) > PROTOCOLS["y"].psnr(raw.levels / 255, HR / 255, 4)
 
 
 @pytest.mark.parametrize("name", ["baby.png", "baby_x4.tif"])

@@ -7,7 +7,8 @@ from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from mapsr_cli.errors import ImageError, MissingExtraError, install_command
-from mapsr_cli.evaluation.metrics import decibels, luma, psnr, psnr_y, ssim
+from mapsr_cli.evaluation.metrics import decibels, luma, psnr, ssim
+from mapsr_cli.evaluation.protocol import PROTOCOLS
 from tests.pictures import scene
 
 
@@ -32,8 +33,8 @@ def test_shaved_pixels_do_not_count() -> None:
     b = a.clone()
     b[:, :4] = 0
     b[:, :, -4:] = 1
-    assert math.isinf(psnr_y(a, b, 4))
-    assert psnr_y(a, b, 3) < 40
+    assert math.isinf(PROTOCOLS["y"].psnr(a, b, 4))
+    assert PROTOCOLS["y"].psnr(a, b, 3) < 40
 
 
 def ssim_by_definition(a: Tensor, b: Tensor) -> float:

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError, install_command
-from mapsr_cli.inference.estimator import Estimator
-from mapsr_cli.inference.onnx_graph import DenseProjection, Graph, check_onnx, export_onnx
-from mapsr_cli.networks import MlpGenerator, MlpGeneratorConfig, PaperGenerator, PaperGeneratorConfig
-from mapsr_cli.operators import downsampling, make_kernel, make_psf
+from mapsr_cli.inference.onnx_graph import DenseAxes, check_onnx, dense, export_onnx
+from mapsr_cli.networks import Affine, MlpGenerator, MlpGeneratorConfig, PaperGenerator, PaperGeneratorConfig
+from mapsr_cli.operators import Point, downsampling, make_kernel, make_psf
 from mapsr_cli.operators.axis import dense_a
 from mapsr_cli.zoo import Model, load_model
 
@@ -23,14 +22,14 @@ def test_the_dense_projection_is_the_projection(
 ) -> None:
     """`gaussian9` at ×2 is the worst conditioned (560 per axis): Newton–Schulz still finds the inverse."""
     kernel = make_kernel(name, scale, sigma)
-    dense = DenseProjection(kernel)
-    a = dense.down(size[1])
+    axes = DenseAxes(kernel)
+    a = axes.axis(size[1])
     assert (a - torch.from_numpy(dense_a(kernel, scale * size[1]))).abs().max() < 1e-15
-    assert (a @ dense.pinv(a) - torch.eye(size[1])).abs().max() < 1e-10
+    assert (a @ axes.inverse(a) - torch.eye(size[1])).abs().max() < 1e-10
     op = downsampling(kernel, (scale * size[0], scale * size[1]))
     f, x = torch.rand(1, 2, *op.hr_size), torch.rand(1, 2, *size)
     wanted = op.project(f, x)
-    assert (dense(f, x) - wanted).abs().max() < 1e-4 * max(1.0, wanted.abs().max().item())
+    assert (dense(Affine(kernel))(f, Point(x)) - wanted).abs().max() < 1e-4 * max(1.0, wanted.abs().max().item())
 
 
 def test_networks_of_one_size_are_refused(tiny_model: Path, tmp_path: Path) -> None:
@@ -44,8 +43,9 @@ def test_only_separable_kernels_are_projected(tiny_model: Path, tmp_path: Path) 
     model = load_model(tiny_model)
     psf = make_psf("psf", torch.rand(5, 5).numpy(), 4)
     with pytest.raises(UsageError, match="separable"):
-        Graph(Model(model.card, model.network, psf))
-    assert Graph(Model(replace(model.card, constraint="soft"), model.network, psf)).project is None
+        dense(Model(model.card, model.network, psf).constraint)
+    free = Model(replace(model.card, constraint="soft"), model.network, psf).constraint
+    assert dense(free) is free
 
 
 def test_without_the_extra(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_one_graph_for_every_size(tiny_model: Path, tmp_path: Path) -> None:
     with torch.no_grad():
         model.network.load_state_dict({name: 2 * value for name, value in model.network.state_dict().items()})
     with pytest.raises(ConsistencyError):
-        check_onnx(tmp_path / "m.onnx", Estimator(model, clamp=False))
+        check_onnx(tmp_path / "m.onnx", model.estimator())
 
 
 @pytest.mark.slow

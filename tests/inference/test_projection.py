@@ -9,7 +9,17 @@ from mapsr_cli.errors import MapsrError
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.comparison import downscaled
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
-from mapsr_cli.operators import Downsampling, Strips, downsampling, make_kernel, make_strips, round_trip, to_levels
+from mapsr_cli.networks import Affine, Constraint, MinimumNorm, Unconstrained
+from mapsr_cli.operators import (
+    Downsampling,
+    Point,
+    Strips,
+    downsampling,
+    make_kernel,
+    make_strips,
+    round_trip,
+    to_levels,
+)
 from mapsr_cli.zoo import load_model
 from tests.bits import same_levels, same_sums
 from tests.pictures import lr_of, scene
@@ -19,9 +29,9 @@ SIZE = (4 * 150, 4 * 20)
 
 
 @pytest.mark.parametrize(("peak", "dtype"), [(255, torch.float32), (65535, torch.float64)])
-@pytest.mark.parametrize(("constrained", "residual"), [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("kind", [Affine, MinimumNorm, Unconstrained])
 def test_projected_in_strips(
-    peak: int, dtype: torch.dtype, constrained: bool, residual: bool, monkeypatch: pytest.MonkeyPatch
+    peak: int, dtype: torch.dtype, kind: type[Constraint], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     op = downsampling(BICUBIC, SIZE, dtype)
     f = torch.rand(3, *SIZE)
@@ -31,9 +41,9 @@ def test_projected_in_strips(
     chunks = chunks_for(strips, 3)
     assert 1 < len(chunks._rows) < len(strips.plan)
     chunks.write(slice(0, SIZE[0]), slice(0, SIZE[1]), SIZE[1], f, times=peak)
-    projected = project(strips, chunks, x, x, peak, constrained, residual)
+    projected = project(strips, chunks, kind(BICUBIC), Point(x), x, peak)
     f = (f * peak).to(dtype)
-    y = op.project(f, x) if constrained else f + op.pinv(x) if residual else f
+    y = {Affine: op.project(f, x), MinimumNorm: f + op.pinv(x), Unconstrained: f}[kind]
     assert torch.equal(projected.levels.image.to(dtype), to_levels(y, peak))
     error = (x - op.down(y)).double() / peak
     assert same_sums(torch.tensor(projected.max_abs_float, dtype=torch.float64), error.abs().max())

@@ -42,6 +42,18 @@ def test_a_network_is_the_same_without(fusing: bool, monkeypatch: pytest.MonkeyP
     assert (found - expected).abs().max() <= 1e-6
 
 
+@pytest.mark.parametrize("inference", [True, False])
+def test_autocast_casts(inference: bool) -> None:
+    """The weights stay float32 while what comes in becomes bf16, layer by layer."""
+    network = Compact(CompactConfig(channels=16, blocks=2)).requires_grad_(False)
+    nn.init.normal_(network.tail.weight, std=0.1)
+    x = torch.rand(1, 3, 12, 15)
+    with torch.inference_mode(inference), torch.autocast("cpu", torch.bfloat16):
+        found = network(x)
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - network(x)).abs().max() < 0.05
+
+
 def test_training_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_works", lambda dtype: pytest.fail("asked"))
     network, x = Compact(CompactConfig(channels=8, blocks=1)), torch.rand(1, 3, 4, 4, requires_grad=True)

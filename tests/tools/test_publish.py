@@ -5,17 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mapsr_cli.operators import downsampling
 from mapsr_cli.zoo import load_model
 from mapsr_cli.zoo.manifest import read_manifest
 from tests.pictures import save, scene
 from tools import publish
-
-
-def test_the_estimate_obeys_the_constraint(tiny_model: Path) -> None:
-    model, lr = load_model(tiny_model), torch.rand(3, 9, 7)
-    op = downsampling(model.kernel, (36, 28))
-    assert torch.allclose(op.down(publish.estimate(model, lr)), lr, atol=1e-5)
 
 
 def test_noise_is_the_same_whenever_a_model_is_measured(tmp_path: Path, stochastic_model: Path) -> None:

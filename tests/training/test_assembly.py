@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mapsr_cli.criteria.resolver import Estimator, SuperResolver
+from mapsr_cli.criteria.resolver import SuperResolver
 from mapsr_cli.errors import UsageError
+from mapsr_cli.networks import Estimator
 from mapsr_cli.training.assembly import export, make_learner
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.zoo import load_model

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mapsr_cli.criteria import constraints
 from mapsr_cli.criteria.base import Learner, Patches, Player, Report
-from mapsr_cli.criteria.constraints import Constraint
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
-from mapsr_cli.networks import PRESETS, build
+from mapsr_cli.networks import PRESETS, Constraint, build, constraints
 from mapsr_cli.training.assembly import export, make_learner
 from mapsr_cli.training.loop import Tasks, train
 from mapsr_cli.training.recipe import Recipe, make_recipe

@@ -10,9 +10,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from mapsr_cli.criteria.constraints import Affine
-from mapsr_cli.criteria.resolver import Estimator
 from mapsr_cli.errors import UsageError
+from mapsr_cli.networks import Affine, Estimator
 from mapsr_cli.operators import Kernel, make_kernel
 from mapsr_cli.training.data import DataConfig, open_lessons, orientations
 from mapsr_cli.training.distillation import ensemble, lessons

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from mapsr_cli.criteria.base import Patches
-from mapsr_cli.criteria.constraints import AffineConvolution
 from mapsr_cli.errors import MapsrError
-from mapsr_cli.operators import solve_pinv
-from mapsr_cli.training.assembly import make_constraint, make_learner
+from mapsr_cli.networks import AffineConvolution
+from mapsr_cli.operators import Point, solve_pinv
+from mapsr_cli.training.assembly import constraint_of, make_learner
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.settings import Settings
 from mapsr_cli.zoo import save_pinv
@@ -46,8 +46,8 @@ def test_a_fitted_projection_is_consistent_inside_and_a_random_one_is_not() -> N
     f, x = torch.rand(1, 3, 96, 96), torch.rand(1, 3, 24, 24)
 
     def inconsistency(projection: str) -> float:
-        constraint = make_constraint(recipe(projection))
-        return (constraint.down(constraint(f, x)) - x)[..., 6:-6, 6:-6].square().mean().item()
+        constraint = constraint_of(recipe(projection))
+        return (constraint.down(constraint(f, Point(x))) - x)[..., 6:-6, 6:-6].square().mean().item()
 
     assert inconsistency("fitted") < 1e-12
     assert inconsistency("random") > 1e-3
@@ -57,10 +57,10 @@ def test_a_file_of_fit_pinv_is_taken_if_it_is_for_this_a(tmp_path: Path) -> None
     a = recipe("fitted")["kernel"].make()
     pinv = solve_pinv(a, 5)
     save_pinv(tmp_path / "a.safetensors", pinv, a)
-    constraint = make_constraint(recipe("fitted", pinv=str(tmp_path / "a.safetensors")))
+    constraint = constraint_of(recipe("fitted", pinv=str(tmp_path / "a.safetensors")))
     assert isinstance(constraint, AffineConvolution)
     torch.testing.assert_close(constraint.kernels.detach(), pinv.kernels.float())
     fitted = {"projection": "fitted", "pinv": str(tmp_path / "a.safetensors")}
     other = make_recipe("affmse", "compact", {"constraint": fitted})
     with pytest.raises(MapsrError, match="inverts gaussian9"):
-        make_constraint(other)
+        constraint_of(other)

@@ -9,10 +9,9 @@ from accelerate import Accelerator
 from torch.nn import functional
 
 from mapsr_cli.criteria.base import CriterionConfig, Patches
-from mapsr_cli.criteria.constraints import Affine
 from mapsr_cli.criteria.mse import MSE
-from mapsr_cli.criteria.resolver import Estimator, SuperResolver
-from mapsr_cli.networks import Compact, CompactConfig
+from mapsr_cli.criteria.resolver import SuperResolver
+from mapsr_cli.networks import Affine, Compact, CompactConfig, Estimator
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.training.assembly import leave
 from mapsr_cli.training.config import LoopConfig

@@ -21,7 +21,7 @@ from mapsr_cli.networks import (
     architecture_of,
     build,
 )
-from mapsr_cli.operators import make_kernel, make_psf
+from mapsr_cli.operators import ConvPinv, downsampling, make_kernel, make_psf
 from mapsr_cli.zoo import Card, Dataset, describe_kernel, load_model, save_model
 from mapsr_cli.zoo.card import kernel_hash
 from tests.psfs import comet_kernel
@@ -67,6 +67,52 @@ def test_everything_that_a_card_says_comes_back(tiny_card: Card, tmp_path: Path)
     loaded = load_model(tmp_path / "m.safetensors")
     assert loaded.card == card
     assert loaded.kernel == make_kernel("gaussian9", 4, 1.3)
+
+
+@pytest.fixture
+def learnt(tiny_model: Path, tmp_path: Path) -> Path:
+    """A model with an A⁺ of its own."""
+    model, kernels = load_model(tiny_model), torch.rand(16, 3, 3, generator=torch.Generator().manual_seed(0))
+    save_model(path := tmp_path / "learnt.safetensors", model.network, model.card, pinv=kernels)
+    return path
+
+
+def test_a_learnt_pseudo_inverse_lies_in_the_models_file(learnt: Path, tiny_model: Path) -> None:
+    model, without = load_model(learnt), load_model(tiny_model)
+    kernels = torch.rand(16, 3, 3, generator=torch.Generator().manual_seed(0))
+    assert model.pinv is not None
+    assert torch.equal(model.pinv, kernels)
+    assert without.pinv is None
+    assert (model.card.pinv_taps, without.card.pinv_taps) == (3, 0)
+    x = torch.rand(1, 3, 5, 7)
+    f = without.estimator().generator(x.contiguous(memory_format=torch.channels_last))
+    op = downsampling(model.kernel, (20, 28))
+    assert torch.allclose(model.estimator()(x), f + ConvPinv(kernels).pinv(x - op.down(f)), atol=1e-6)
+    assert torch.allclose(without.estimator()(x), op.project(f, x), atol=1e-6)
+
+
+@pytest.mark.parametrize("taps", [0, -1, 1.0, True, "3", 2, 4, 10**6, None])
+def test_a_learnt_pseudo_inverse_is_what_the_header_says(learnt: Path, tmp_path: Path, taps: Any) -> None:
+    tensors, header, data = take_apart(learnt)
+    header["pinv_taps"] = taps
+    refused(put_together(tmp_path / "bad.safetensors", tensors, header, data))
+    del header["pinv_taps"]
+    refused(put_together(tmp_path / "bad.safetensors", tensors, header, data))
+
+
+@pytest.mark.parametrize("constraint", ["none", "soft", "banana", ""])
+def test_a_learnt_pseudo_inverse_is_an_affine_constraints(learnt: Path, tmp_path: Path, constraint: str) -> None:
+    tensors, header, data = take_apart(learnt)
+    header["constraint"] = constraint
+    refused(put_together(tmp_path / "bad.safetensors", tensors, header, data))
+
+
+def test_unknown_constraints_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+    tensors, header, data = take_apart(tiny_model)
+    header["constraint"] = "convex"
+    assert "unknown constraint 'convex'" in str(
+        refused(put_together(tmp_path / "new.safetensors", tensors, header, data))
+    )
 
 
 def test_a_point_spread_function_comes_back_with_the_same_bits(tiny_card: Card, tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.criteria.methods import PRIORS
-from mapsr_cli.criteria.resolver import Estimator
 from mapsr_cli.criteria.snapshots import Snapshots, read_snapshots
 from mapsr_cli.errors import UsageError
 from mapsr_cli.experiments.images.rows import Trainings, check_same
 from mapsr_cli.experiments.images.scores import score
 from mapsr_cli.experiments.order import Order
+from mapsr_cli.networks import Estimator
 from mapsr_cli.training.assembly import SNAPSHOTS, WEIGHTS, make_accelerator, make_learner
 from mapsr_cli.training.data.decoding import looks_like_image
 from mapsr_cli.training.journal import CsvJournal

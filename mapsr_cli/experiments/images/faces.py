@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mapsr_cli.criteria.constraints import AffineConvolution
 from mapsr_cli.experiments.images.bench import Bench
 from mapsr_cli.experiments.images.figures import STYLE, Line, draw_lines, picture_grid, show_kernel
 from mapsr_cli.experiments.images.page import effort, publish
@@ -18,6 +17,7 @@ from mapsr_cli.experiments.images.scores import History, estimates, first_step, 
 from mapsr_cli.experiments.images.truths import tar_images
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.output import LABELS, power, save, table
+from mapsr_cli.networks import AffineConvolution
 from mapsr_cli.operators import ConvPinv, Kernel
 from mapsr_cli.training.settings import Settings, merge
 from mapsr_cli.views.kernel_figure import impulse_response

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from mapsr_cli.criteria.resolver import Estimator
 from mapsr_cli.evaluation.metrics import psnr, ssim
+from mapsr_cli.networks import Estimator
 
 CONVENTION = (
     "PSNR and SSIM: RGB, all three channels together, whole image, estimates clipped to [0, 1] and not rounded; means "

@@ -4,10 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.constraints import Affine, Unconstrained
-from mapsr_cli.criteria.resolver import Estimator
 from mapsr_cli.experiments.images.scores import estimates, first_step, gradient_energy, history, score
-from mapsr_cli.networks import PaperGeneratorConfig, build
+from mapsr_cli.networks import Affine, Estimator, PaperGeneratorConfig, Unconstrained, build
 from mapsr_cli.operators import downsampling, make_kernel
 
 KERNEL = make_kernel("gaussian9", 4)
@@ -22,7 +20,7 @@ class Fixed(nn.Module):
         self.config = PaperGeneratorConfig()
         self.rest, self.error = truths, error
 
-    def forward(self, x: Tensor, z: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         some, self.rest = self.rest[: len(x)], self.rest[len(x) :]
         return some + self.error
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 import mapsr_cli
 from mapsr_cli.errors import ImageError
-from mapsr_cli.inference import Estimator, Upscaler
+from mapsr_cli.inference import Upscaler
 from mapsr_cli.networks import PaperGenerator, PaperGeneratorConfig
 from mapsr_cli.operators import consistency, downsampling, make_kernel
 from mapsr_cli.zoo import Model, load_model
@@ -45,16 +45,25 @@ def test_in_half_precision_the_projection_is_not(tiny_model: Path) -> None:
     assert torch.allclose(downsampling(module.kernel, (36, 28)).down(y), x.float(), atol=1e-5)
 
 
+def test_under_autocast_and_in_inference_mode(tiny_model: Path) -> None:
+    module, x = mapsr_cli.load(str(tiny_model), clamp=False), torch.rand(1, 3, 9, 7)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        y = module(x)
+    assert y.dtype == torch.float32
+    assert (y - module(x)).abs().max() < 0.05
+    assert torch.allclose(downsampling(module.kernel, (36, 28)).down(y), x, atol=1e-6)
+
+
 def test_without_the_constraint_it_is_the_network(tiny_model: Path) -> None:
     model = load_model(tiny_model)
     free = Model(replace(model.card, constraint="soft"), model.network, model.kernel)
     x = torch.rand(1, 3, 5, 5)
-    assert torch.equal(Estimator(free, clamp=False)(x), model.network(x))
+    assert torch.equal(free.estimator()(x), model.network(x.contiguous(memory_format=torch.channels_last)))
 
 
 def test_stochastic_models_draw(tiny_model: Path) -> None:
     network = PaperGenerator(PaperGeneratorConfig(widths=(8,), noise_dim=2)).eval()
-    module = Estimator(Model(load_model(tiny_model).card, network, make_kernel("bicubic", 4)))
+    module = Model(load_model(tiny_model).card, network, make_kernel("bicubic", 4)).estimator(clamp=True)
     x, z = torch.rand(1, 3, 5, 5), torch.randn(1, 2, 5, 5)
     assert not torch.equal(module(x), module(x))
     assert torch.equal(module(x, z), module(x, z))

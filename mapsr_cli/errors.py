@@ -25,11 +25,20 @@ class KernelError(MapsrError):
 
 
 class ImageError(MapsrError):
-    """A file that cannot be read, is not a picture we can keep our promise for, or cannot be written."""
+    """A picture that cannot be read, or cannot be stored as the file that is asked for."""
 
 
-class DiskFullError(ImageError):
-    """There is no room left to write into: what comes next would fail as well."""
+class FileError(MapsrError):
+    """A file or folder that cannot be written, or may not be replaced."""
+
+
+class DiskFullError(FileError):
+    """The disk is full: whatever is written next would fail as well."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, "free some space, then go on: upscale --skip-existing, train --resume, or the same command again"
+        )
 
 
 class CheckpointError(MapsrError):

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mapsr_cli.errors import CheckpointError
-from mapsr_cli.imaging import write_bytes
+from mapsr_cli.files import write_bytes
 from mapsr_cli.zoo.manifest import (
     MANIFEST,
     MANIFEST_VERSION,

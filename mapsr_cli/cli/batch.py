@@ -10,16 +10,9 @@ from typing import Any
 from mapsr_cli.cli.paths import PIPE, Job, page_path, source_name
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
 from mapsr_cli.cli.report import complain, drop_output, printable, result, say
-from mapsr_cli.errors import DiskFullError, ImageError, MapsrError, UsageError
-from mapsr_cli.imaging import (
-    check_target,
-    find_kernel,
-    make_folder,
-    output_format,
-    read_frames,
-    write_bytes,
-    write_error,
-)
+from mapsr_cli.errors import DiskFullError, FileError, MapsrError, UsageError
+from mapsr_cli.files import check_target, make_folder, write_bytes, write_error
+from mapsr_cli.imaging import find_kernel, output_format, read_frames
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.devices import choose_device, choose_dtype
@@ -161,7 +154,7 @@ class Batch:
         return load_file(sys.stdin.buffer.read() if job.source == PIPE else job.source, self._output_of(job))
 
     def _check(self, *targets: Path) -> None:
-        """Raise ImageError where one of them may not be written; make the folder that they go into."""
+        """Raise FileError where one of them may not be written; make the folder that they go into."""
         for target in targets:
             check_target(target, self.overwrite or self.skip_existing)
         make_folder(targets[0].parent)
@@ -185,7 +178,7 @@ class Batch:
         except FileExistsError as error:
             if self.skip_existing:
                 return None
-            raise ImageError(
+            raise FileError(
                 f"{job.target} was created by another process in the meantime", "--overwrite replaces it"
             ) from error
         self._tell(job, encoded)

@@ -33,15 +33,8 @@ def downscale(
     """Make a picture small: filter it with the kernel, keep every fourth pixel (or as --scale says), round and save."""
     with failures(debug):
         from mapsr_cli.cli.paths import Job, refuse_replacing
-        from mapsr_cli.imaging import (
-            FORMATS,
-            MAX_PIXELS,
-            check_target,
-            find_kernel,
-            output_format,
-            read_picture,
-            write_picture,
-        )
+        from mapsr_cli.files import check_target
+        from mapsr_cli.imaging import FORMATS, MAX_PIXELS, find_kernel, output_format, read_picture, write_picture
         from mapsr_cli.inference.comparison import downscale_picture
 
         a = find_kernel(kernel or "bicubic", 4 if scale is None else scale, sigma)

@@ -99,7 +99,7 @@ def evaluate(
         from mapsr_cli.evaluation.perceptual import load_perceptual
         from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets
         from mapsr_cli.evaluation.report import Gallery, report, spread
-        from mapsr_cli.imaging import write_bytes
+        from mapsr_cli.files import write_bytes
         from mapsr_cli.inference import Settings
         from mapsr_cli.inference.devices import choose_device, choose_dtype
 

@@ -41,7 +41,7 @@ def export(
     """
     with failures(debug):
         from mapsr_cli.errors import UsageError
-        from mapsr_cli.imaging import check_target
+        from mapsr_cli.files import check_target
         from mapsr_cli.inference.onnx_graph import export_onnx
         from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 

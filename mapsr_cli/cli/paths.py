@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mapsr_cli.cli.report import printable
 from mapsr_cli.errors import ImageError, UsageError
-from mapsr_cli.imaging import check_target, identity, output_format
+from mapsr_cli.files import check_target, identity
+from mapsr_cli.imaging import output_format
 from mapsr_cli.imaging.formats import SUFFIXES
 
 PIPE = Path("-")
@@ -75,7 +76,7 @@ class Source:
 def check_outputs(overwrite: bool, *paths: Path | None) -> None:
     """Raise MapsrError for a file that may not be written: better before the work than after it.
 
-    UsageError where its folder does not exist; ImageError where it exists and is not to be replaced.
+    UsageError where its folder does not exist; FileError where it exists and is not to be replaced.
     """
     for path in paths:
         if path is not None:

@@ -11,7 +11,7 @@ from mapsr_cli.cli.paths import Job, map_path, page_path, sheet_path, source_nam
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
 from mapsr_cli.cli.report import printable, result
 from mapsr_cli.errors import MapsrError, UsageError
-from mapsr_cli.imaging import write_bytes
+from mapsr_cli.files import write_bytes
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.files import Loaded
 from mapsr_cli.operators import Consistency

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mapsr_cli.imaging import write_bytes
+from mapsr_cli.files import write_bytes
 
 LABELS = {
     "map": "MAP", "mse": "MSE", "mae": "MAE", "affmse": "AffMSE", "affmae": "AffMAE", "softgan": "SoftGAN",

@@ -1,6 +1,6 @@
 """Files ↔ tensors. The one place that decodes, encodes and knows about formats."""
 
-from mapsr_cli.imaging.encoding import encode, encode_frames
+from mapsr_cli.imaging.encoding import encode, encode_frames, write_picture
 from mapsr_cli.imaging.formats import FORMATS, Format, Holds, is_lossless, output_format
 from mapsr_cli.imaging.hidden import spread
 from mapsr_cli.imaging.picture import Frames, Picture
@@ -8,7 +8,6 @@ from mapsr_cli.imaging.provenance import Provenance
 from mapsr_cli.imaging.psf import find_kernel, read_psf
 from mapsr_cli.imaging.reading import MAX_PIXELS, read_frames, read_picture, read_provenance
 from mapsr_cli.imaging.tags import Tags
-from mapsr_cli.imaging.writing import check_target, identity, make_folder, write_bytes, write_error, write_picture
 
 __all__ = [
     "FORMATS",
@@ -19,20 +18,15 @@ __all__ = [
     "Picture",
     "Provenance",
     "Tags",
-    "check_target",
     "encode",
     "encode_frames",
     "find_kernel",
-    "identity",
     "is_lossless",
-    "make_folder",
     "output_format",
     "read_frames",
     "read_picture",
     "read_provenance",
     "read_psf",
     "spread",
-    "write_bytes",
-    "write_error",
     "write_picture",
 ]

@@ -1,14 +1,17 @@
-"""Encode pictures into the bytes of a file."""
+"""Encode pictures into the bytes of a file, and write them."""
 
 import io
 import zlib
+from pathlib import Path
 
 import PIL
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
 from mapsr_cli.errors import ImageError
-from mapsr_cli.imaging.formats import FORMATS, is_lossless
+from mapsr_cli.files import write_bytes
+from mapsr_cli.imaging.formats import FORMATS, is_lossless, output_format
 from mapsr_cli.imaging.picture import Frames, Picture, interleaved
 from mapsr_cli.imaging.png import png_bytes
 from mapsr_cli.imaging.provenance import Provenance
@@ -19,6 +22,22 @@ _STRIP = 1 << 22
 """Bytes of a 16-bit PNG filtered at once."""
 _JPEG_EXIF_LIMIT = 65_533
 """Bytes of EXIF that fit into a JPEG: more (from a PNG or TIFF, say) is left out."""
+
+
+def write_picture(
+    path: Path,
+    picture: Tensor | Picture,
+    *,
+    quality: int | None = None,
+    provenance: Provenance | None = None,
+) -> None:
+    """Encode a picture (or its levels, [C, H, W] of 8 bits) by the path's suffix, and write it whole or not at all.
+
+    Raises UsageError for an unknown suffix, ImageError as `encode` does, FileError as `write_bytes` does.
+    """
+    if isinstance(picture, Tensor):
+        picture = Picture(picture.byte())
+    write_bytes(path, encode(picture, output_format(path.name), quality, provenance))
 
 
 def encode(picture: Picture, file_format: str, quality: int | None, provenance: Provenance | None) -> bytes:

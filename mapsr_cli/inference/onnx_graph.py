@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError
+from mapsr_cli.files import write_bytes
 from mapsr_cli.networks import Affine, AffineConvolution, Constraint, Estimator, MlpGenerator
 from mapsr_cli.operators import SeparableKernel, downsampling
 from mapsr_cli.zoo import Model
@@ -164,13 +165,9 @@ def export_onnx(model: Model, path: Path) -> Checked:
     kernel = model.kernel
     told = {"name": model.card.name, "scale": str(kernel.scale), "kernel": kernel.name, "range": "0 … 1"}
     program.model.metadata_props.update({f"mapsr-{key}": text for key, text in told.items()})
-    partial = path.with_name(path.name + ".partial")
-    try:
-        program.save(partial)
-        checked = check_onnx(partial, reference)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    graph = program.model_proto.SerializeToString()
+    checked = check_onnx(graph, reference)
+    write_bytes(path, graph)
     return checked
 
 
@@ -194,11 +191,11 @@ def trace(module: nn.Module, inputs: dict[str, Tensor]) -> torch.onnx.ONNXProgra
     return program
 
 
-def check_onnx(path: Path, reference: Estimator) -> Checked:
+def check_onnx(graph: bytes, reference: Estimator) -> Checked:
     """Run a graph in onnxruntime on several sizes. Raises ConsistencyError where it is off by more than `TOLERANCE`."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     difference, inconsistency = 0.0, 0.0
     for size in _TRIED:
         inputs = _inputs(size, reference.noise_dim)

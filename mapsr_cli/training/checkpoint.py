@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mapsr_cli.errors import CheckpointError
+from mapsr_cli.files import write_bytes
 
 HEADER = "mapsr-run"
 
@@ -47,12 +48,10 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write to a temporary file, then rename: a killed run keeps its last checkpoint."""
+    """Write the state whole or not at all: a killed run keeps its last checkpoint. Raises FileError."""
     tensors: dict[str, Tensor] = {}
     header = json.dumps(_pack(state, "", tensors))
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, {HEADER: header})
-    partial.replace(path)
+    write_bytes(path, save(tensors, {HEADER: header}))
 
 
 def load_state(path: Path) -> dict[str, Any]:

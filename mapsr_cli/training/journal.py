@@ -1,12 +1,14 @@
 """What a run writes down as it goes: metrics as CSV and TensorBoard."""
 
 import csv
+import io
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 from mapsr_cli.errors import UsageError, install_command
+from mapsr_cli.files import write_bytes
 
 
 class Journal(Protocol):
@@ -28,12 +30,9 @@ class CsvJournal:
         """Goes on after `step`: later rows, of a run that was killed after its last checkpoint, are dropped."""
         self.path = folder / "metrics.csv"
         kept = [row for row in read_metrics(folder) if row[0] <= step]
-        partial = self.path.with_suffix(".partial")
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(self.FIELDS)
-            writer.writerows(kept)
-        partial.replace(self.path)
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([self.FIELDS, *kept])
+        write_bytes(self.path, text.getvalue().encode())
         self._file = self.path.open("a", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.errors import UsageError
+from mapsr_cli.files import write_bytes
 from mapsr_cli.training.assembly import WEIGHTS, export, make_learner, open_run, snapshot_keeper
 from mapsr_cli.training.data import Data
 from mapsr_cli.training.distillation import lessons
@@ -63,7 +64,7 @@ class Plan:
         """Write the folder's recipe.json."""
         init = None if self.init is None else str(self.init)
         told = {**self.recipe.to_json(), "data": self.location, "init": init}
-        (self.folder / RECIPE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        write_bytes(self.folder / RECIPE, (json.dumps(told, indent=2) + "\n").encode())
 
 
 def open_plan(

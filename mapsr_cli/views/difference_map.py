@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from mapsr_cli.errors import ImageError
-from mapsr_cli.imaging import Picture, check_target, identity, write_bytes
+from mapsr_cli.errors import FileError
+from mapsr_cli.files import check_target, identity, write_bytes
+from mapsr_cli.imaging import Picture
 from mapsr_cli.inference.verification import Verification
 from mapsr_cli.views.map_frame import INK, PAPER, Caption, fonts, framed, length, map_scale
 
@@ -83,14 +84,14 @@ def _legend() -> Image.Image:
 
 
 def check_map(path: Path, lr: Path, hr: Path, overwrite: bool) -> None:
-    """Raise ImageError where a map at `path` would replace LR, HR or, unless `overwrite`, another file."""
+    """Raise FileError where a map at `path` would replace LR, HR or, unless `overwrite`, another file."""
     if (there := identity(path)) and there in (identity(lr), identity(hr)):
-        raise ImageError(f"{path} is one of the two files compared", "give the map another name")
+        raise FileError(f"{path} is one of the two files compared", "give the map another name")
     check_target(path, overwrite)
 
 
 def difference_picture(checked: Verification, lr: Path, hr: Path, path: Path, overwrite: bool = True) -> None:
-    """Draw where it does not hold into a PNG. Raises ImageError as `check_map` does, or where it cannot be written."""
+    """Draw where it does not hold into a PNG. Raises FileError as `check_map` does, or where it cannot be written."""
     check_map(path, lr, hr, overwrite)
     kernel, held, wrong = checked.kernel, checked.consistency, int((checked.difference != 0).sum())
     plural = "s" if held.worst_levels > 1 else ""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from mapsr_cli.errors import CheckpointError
+from mapsr_cli.files import write_bytes
 from mapsr_cli.zoo.card import read_header, seal, to_metadata
 from mapsr_cli.zoo.container import Container, Entry, opened, read_container
 
@@ -32,7 +33,7 @@ _CHUNK = 1 << 18
 def write_checkpoint(path: Path, network: nn.Module, header: dict[str, Any], dtype: torch.dtype) -> None:
     """Write a network's weights in `dtype` (a floating one of DTYPES) and a header of JSON values, sealed.
 
-    To a temporary file first. Raises CheckpointError for tensors of another dtype, or another header.
+    Raises CheckpointError for tensors of another dtype or another header, FileError where writing fails.
     """
     write_tensors(
         path,
@@ -45,7 +46,7 @@ def write_checkpoint(path: Path, network: nn.Module, header: dict[str, Any], dty
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Write contiguous tensors, bit for bit, and a header, sealed; to a temporary file first."""
+    """Write contiguous tensors, bit for bit, and a header, sealed. Raises as `write_checkpoint` does."""
     unsealed = save(tensors)
     container = read_container(BytesIO(unsealed), path)
     try:
@@ -53,9 +54,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: not written, its header is not plain JSON ({error})") from error
     sealed.update(memoryview(unsealed)[container.data_start :])
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(tensors, to_metadata(header, sealed.hexdigest())))
-    partial.replace(path)
+    write_bytes(path, save(tensors, to_metadata(header, sealed.hexdigest())))
 
 
 def restore(

@@ -12,7 +12,8 @@ import torch
 
 from mapsr_cli.cli.batch import _pipe
 from mapsr_cli.errors import DiskFullError
-from mapsr_cli.imaging import read_picture, write_bytes
+from mapsr_cli.files import write_bytes
+from mapsr_cli.imaging import read_picture
 from mapsr_cli.operators import Levels
 from tests.cli.conftest import Mapsr
 from tests.pictures import save, scene
@@ -71,7 +72,7 @@ def test_a_full_disk_ends_the_batch(
     mapsr: Mapsr, photos: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, data: bytes, overwrite: bool) -> None:
-        raise DiskFullError(f"cannot write {path}: No space left on device", "free some space")
+        raise DiskFullError(f"cannot write {path}: No space left on device")
 
     for i in range(8):
         save(scene(9, 8, seed=i), photos / f"more{i}.png")

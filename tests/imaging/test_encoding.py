@@ -1,6 +1,7 @@
 """What is encoded is decoded again, sample by sample: by us, and by Pillow where it can."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mapsr_cli.errors import ImageError
+from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.imaging import (
     FORMATS,
     Frames,
@@ -17,8 +18,11 @@ from mapsr_cli.imaging import (
     Tags,
     encode,
     encode_frames,
+    is_lossless,
+    output_format,
     read_frames,
     read_picture,
+    write_picture,
 )
 from mapsr_cli.imaging.png import png_bytes
 from tests.pictures import scene
@@ -127,3 +131,26 @@ def test_a_tiff_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mapsr_cli.imaging.tiff.LIMIT", 1 << 20)
     with pytest.raises(ImageError, match="4 GiB"):
         encode(Picture(scene(4, 4).byte()), "TIFF", None, None)
+
+
+def test_quality_matters(tmp_path: Path) -> None:
+    for quality in (20, 95):
+        write_picture(tmp_path / f"{quality}.jpg", scene(64, 64), quality=quality)
+    assert (tmp_path / "20.jpg").stat().st_size < (tmp_path / "95.jpg").stat().st_size / 2
+
+
+def test_which_formats_are_lossless() -> None:
+    names = ("PNG", "TIFF", "BMP", "WEBP", "JPEG", "AVIF")
+    assert [is_lossless(f, None) for f in names] == [True, True, True, True, False, False]
+    assert [is_lossless(f, 90) for f in names] == [True, True, True, False, False, False]
+
+
+def test_formats_by_name() -> None:
+    assert [output_format(n) for n in ("a.JPG", "b.tiff", "png", "webp")] == ["JPEG", "TIFF", "PNG", "WEBP"]
+    with pytest.raises(UsageError, match=r"\.gif"):
+        output_format("a.gif")
+
+
+def test_too_large_for_the_format(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot encode"):
+        write_picture(tmp_path / "a.webp", torch.zeros(1, 2, 17000))

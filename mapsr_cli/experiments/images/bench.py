@@ -15,6 +15,7 @@ from mapsr_cli.errors import UsageError
 from mapsr_cli.experiments.images.rows import Trainings, check_same
 from mapsr_cli.experiments.images.scores import score
 from mapsr_cli.experiments.order import Order
+from mapsr_cli.files import write_bytes
 from mapsr_cli.networks import Estimator
 from mapsr_cli.training.assembly import SNAPSHOTS, WEIGHTS, make_accelerator, make_learner
 from mapsr_cli.training.data.decoding import looks_like_image
@@ -73,7 +74,7 @@ class Bench:
         folder, without = self.order.find(self.trainings.data), self.trainings.rows[name].without
         images = [p for p in sorted(folder.iterdir()) if looks_like_image(p.name) and p.name not in without]
         self.runs.mkdir(parents=True, exist_ok=True)
-        self._images(name).write_text("".join(f"{p.resolve()}\n" for p in images), "utf-8")
+        write_bytes(self._images(name), "".join(f"{p.resolve()}\n" for p in images).encode())
 
     def weights(self, name: str) -> Path:
         """The row's averaged weights."""

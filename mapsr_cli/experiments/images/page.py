@@ -7,7 +7,7 @@ from typing import Any
 
 from mapsr_cli.experiments.images.scores import CONVENTION
 from mapsr_cli.experiments.order import Order
-from mapsr_cli.imaging import write_bytes
+from mapsr_cli.files import write_bytes
 
 
 def effort(row: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mapsr_cli.criteria.methods import METHODS, PRIORS
@@ -29,7 +29,7 @@ from mapsr_cli.experiments.swissroll.table1 import (
     score,
 )
 from mapsr_cli.experiments.swissroll.trials import denoiser_score, estimates
-from mapsr_cli.imaging import write_bytes
+from mapsr_cli.files import write_bytes
 
 Curve = np.ndarray[Any, np.dtype[np.float32]]
 """A trial's ŷ [801, 2], as it comes from another process."""
@@ -113,7 +113,7 @@ def _train(
 
 def _keep(curves: dict[str, Tensor], order: Order) -> None:
     """For a fig1 of the same budget and seed."""
-    save_file(curves, order.out / CURVES, _alike(order))
+    write_bytes(order.out / CURVES, save(curves, _alike(order)))
 
 
 def _kept(order: Order) -> dict[str, Tensor]:

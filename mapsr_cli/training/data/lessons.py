@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mapsr_cli.criteria.base import Patches
+from mapsr_cli.files import write_bytes
 from mapsr_cli.training.data.config import DataConfig, Draw, Share
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.orientation import Orientation, seen
@@ -17,10 +18,8 @@ from mapsr_cli.training.data.stream import Data, Job, numbered
 
 
 def write_lesson(path: Path, y: Tensor, estimate: Tensor) -> None:
-    """Keep HR patches y, uint8 [N, C, H, W], and estimates of them in [0, 1], in float16; a temporary file first."""
-    hidden = path.with_suffix(".partial")
-    save_file({"y": y.contiguous(), "estimate": estimate.half().contiguous()}, hidden)
-    hidden.replace(path)
+    """Write HR patches y, uint8 [N, C, H, W], and estimates of them in [0, 1], in float16. Raises FileError."""
+    write_bytes(path, save({"y": y.contiguous(), "estimate": estimate.half().contiguous()}))
 
 
 class Lessons:

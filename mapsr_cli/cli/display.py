@@ -1,25 +1,25 @@
-"""The live picture of a training run on a terminal; plain lines elsewhere."""
+"""How far a training is: a bar on a terminal, plain lines elsewhere."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from mapsr_cli.cli.report import say, stderr
+from mapsr_cli.cli.report import has_terminal, say, stderr
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.live import Live
-    from rich.table import Table
 
     from mapsr_cli.training.loop import Status
 
 PLAIN_SECONDS = 60.0
 """Computing time between lines where there is no terminal."""
 UNITS = {"valid/psnr_y": " dB", "valid/psnr": " dB"}
+LABELS = {"valid/psnr_y": "last validation", "valid/psnr": "last validation"}
 
 
 class Show(Protocol):
-    """Shows how far a training is; where several go on at once, each has a name."""
+    """Show how far a training is; where several go on at once, each has a name."""
 
     def __call__(self, status: "Status", name: str = "") -> None:
         """`name` is empty where there is but one."""
@@ -38,63 +38,71 @@ def _number(name: str, value: float) -> str:
     return f"{value:.3f}{unit}" if unit or 0.01 <= abs(value) < 1000 else f"{value:.3g}"
 
 
-def table(status: "Status") -> "Table":
-    """One row per figure."""
+def panel(status: "Status", name: str = "") -> "Group":
+    """Return a bar with the time left, and below it the figures."""
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
     from rich.table import Table
+    from rich.text import Text
 
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim")
-    grid.add_column(justify="right")
-    grid.add_row("step", f"{status.step:,}  ({status.progress:.1%})")
-    grid.add_row("time", f"{_clock(status.seconds)}  left {_clock(status.left)}")
-    grid.add_row("images/s", f"{status.images_per_second:.1f}  (waiting for data {status.waiting:.1%})")
-    for name, value in status.values.items():
-        grid.add_row(name, _number(name, value))
+    top = Table.grid(padding=(0, 2), expand=True)
+    for ratio in (0, 1, 0, 0):
+        top.add_column(ratio=ratio or None, no_wrap=True)
+    title = f"{name}  step {status.step:,}" if name else f"step {status.step:,}"
+    bar = ProgressBar(total=1.0, completed=status.progress)
+    top.add_row(Text(title, "bold"), bar, f"{status.progress:.0%}", f"left {_clock(status.left)}")
+    lines = [Text("  ".join(_figures(status))), Text(_pace(status), "dim")]
     if status.skipped:
-        grid.add_row("skipped", f"{status.skipped} updates that were not finite", style="yellow")
-    return grid
+        lines.append(Text(f"{status.skipped} updates were skipped: they were not finite", "yellow"))
+    return Group(top, *lines)
 
 
 def line(status: "Status") -> str:
-    """The same on one line."""
-    values = "  ".join(f"{name} {_number(name, value)}" for name, value in status.values.items())
-    pace = f"{status.images_per_second:.1f} images/s, waiting {status.waiting:.1%}, left {_clock(status.left)}"
-    return f"step {status.step}  {values}  {pace}"
+    """Return the same on one line."""
+    return "  ".join((f"step {status.step}", *_figures(status), f"{_pace(status)}, left {_clock(status.left)}"))
+
+
+def _figures(status: "Status") -> list[str]:
+    return [f"{LABELS.get(name, name)} {_number(name, value)}" for name, value in status.values.items()]
+
+
+def _pace(status: "Status") -> str:
+    return f"{status.images_per_second:.1f} images/s, waiting for data {status.waiting:.1%}"
 
 
 @contextmanager
-def training_display(quiet: bool = False) -> Iterator[Show]:
-    """Yields what the loop calls with each status."""
+def training_display(quiet: bool = False, opening: str = "") -> Iterator[Show]:
+    """Yield what the loop calls with each status; until it does, `opening` says what goes on."""
     if quiet:
         yield lambda status, name="": None
-    elif sys.stderr.isatty() and stderr().is_terminal:
+    elif has_terminal():
         from rich.live import Live
 
-        with Live(console=stderr(), refresh_per_second=4, transient=True) as live:
+        with Live(opening, console=stderr(), refresh_per_second=4, transient=True, redirect_stdout=False) as live:
             yield _lively(live)
     else:
+        if opening:
+            say(opening)
         yield _plain()
 
 
 def _lively(live: "Live") -> Show:
-    """A table for each training that goes on."""
+    """Return what shows a panel for each training that goes on."""
     from rich.console import Group
-    from rich.text import Text
 
-    tables: dict[str, Group] = {}
+    panels: dict[str, Group] = {}
 
     def show(status: "Status", name: str = "") -> None:
-        title = [Text(name, style="bold")] if name else []
-        tables[name] = Group(*title, table(status))
-        live.update(Group(*tables.values()))
+        panels[name] = panel(status, name)
+        live.update(Group(*panels.values()))
         if status.progress >= 1.0:
-            del tables[name]
+            del panels[name]
 
     return show
 
 
 def _plain() -> Show:
-    """A line a minute for each training, and one at its end."""
+    """Return what prints a line a minute for each training, and one at its end."""
     said: dict[str, float] = {}
 
     def show(status: "Status", name: str = "") -> None:

@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
-    from rich.live import Live
     from rich.progress import Progress
 
-_displays: list["Live | Progress"] = []
-"""What is drawn on the terminal's last lines, by `above`."""
+_bars: list["Progress"] = []
+"""What is drawn on the terminal's last line, by `above`."""
 WIDE = 240
 """Columns of a table that goes into a file or a pipe, where nothing needs to fold."""
 
@@ -51,30 +50,30 @@ def has_terminal() -> bool:
 
 
 @contextmanager
-def above(display: "Live | Progress") -> Iterator[None]:
-    """Draw `display` on the last lines of the terminal; whatever is printed meanwhile stands above it."""
-    display.start()
-    _displays.append(display)
+def above(bar: "Progress") -> Iterator[None]:
+    """Draw a bar of one line at the end of the terminal; whatever is printed meanwhile stands above it."""
+    bar.start()
+    _bars.append(bar)
     try:
         yield
     finally:
-        _displays.remove(display)
-        display.stop()
+        _bars.remove(bar)
+        bar.stop()
 
 
 @contextmanager
 def _paused() -> Iterator[None]:
-    """Take the display away while something is printed on a terminal that it may share."""
-    displays = list(_displays) if sys.stdout.isatty() else []
-    for display in displays:
-        display.stop()
+    """Take the bar away while something is printed on a terminal that it may share."""
+    bars = list(_bars) if sys.stdout.isatty() else []
+    for bar in bars:
+        bar.stop()
     try:
         yield
     finally:
-        if displays:
+        if bars:
             sys.stdout.flush()
-        for display in displays:
-            display.start()
+        for bar in bars:
+            bar.start()
 
 
 def wrote(*paths: "Path | None") -> None:

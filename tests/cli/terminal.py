@@ -4,6 +4,7 @@ import os
 import pty
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ import pytest
 from mapsr_cli.cli import report
 from mapsr_cli.cli.app import app
 
+Seen = tuple[int, list[str], list[str]]
 
-def on_terminal(
-    patch: pytest.MonkeyPatch, *words: object, columns: int = 80, stdout: Path | None = None
-) -> tuple[int, list[str], list[str]]:
+
+def on_terminal(patch: pytest.MonkeyPatch, *words: object, columns: int = 80, stdout: Path | None = None) -> Seen:
+    """Run a command; see `watch`."""
+    return watch(patch, lambda: app([str(word) for word in words], prog_name="mapsr"), columns, stdout)
+
+
+def watch(patch: pytest.MonkeyPatch, call: Callable[[], object], columns: int = 80, stdout: Path | None = None) -> Seen:
     """Return the exit code, the lines on the screen at the end, and every line that was on it at some time.
 
     Standard output is the terminal too, unless it goes to a file.
@@ -49,17 +55,17 @@ def on_terminal(
     ):
         streams.setattr(sys, "stderr", terminal)
         streams.setattr(sys, "stdout", file if stdout else terminal)
-        code = _run([str(word) for word in words])
+        code = _exit_code(call)
     reader.join(5)  # the slave is closed: reading fails
     os.close(master)
     report.stderr.cache_clear()
     return code, [line.rstrip() for line in screen.display if line.strip()], seen
 
 
-def _run(words: list[str]) -> int:
+def _exit_code(call: Callable[[], object]) -> int:
     code: Any = 0
     try:
-        app(words, prog_name="mapsr")
+        call()
     except SystemExit as end:
         code = end.code
     return int(code or 0)

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import on_terminal
+from mapsr_cli.cli.display import training_display
+from mapsr_cli.cli.report import say
+from mapsr_cli.training.loop import Status
+from tests.cli.terminal import on_terminal, watch
 from tests.pictures import save, scene
 
 
@@ -46,3 +49,16 @@ def test_notes_and_errors_stand_above_the_bar(photos: Path, tiny_model: Path, mo
     code, screen, _ = on_terminal(monkeypatch, "upscale", ".", "-m", tiny_model, columns=120)
     assert code == 1
     assert [line.split()[0] for line in screen] == ["a_x4.png", "error:", "c_x4.png", "1"], screen
+
+
+def test_a_training_has_a_bar_and_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    def train() -> None:
+        with training_display(opening="reading data") as show:
+            show(Status(1240, 0.34, 60.0, 754.0, 12.3, 0.01, 1.0, 0, {"loss": 0.0123, "valid/psnr_y": 30.123}))
+            say("above")
+
+    _, screen, seen = watch(monkeypatch, train)
+    assert screen == ["above"]
+    assert seen.index("reading data") < next(i for i, line in enumerate(seen) if line.startswith("step 1,240  ━"))
+    assert any(line.endswith("━  34%  left 12:34") for line in seen), seen
+    assert "loss 0.012  last validation 30.123 dB" in seen

@@ -6,22 +6,28 @@ One thread reads ahead, a block at a time; the workers share the decoding. So th
 `workers`.
 """
 
+import lzma
 import re
 import tarfile
 import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from glob import glob
+from http.client import HTTPException
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import Any
+from typing import IO, cast
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import ImageError, UsageError
+from mapsr_cli.training.data.braces import expand_braces
 from mapsr_cli.training.data.config import DataConfig, Draw, Share
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.decoding import Pixels, decode, looks_like_image
@@ -32,19 +38,20 @@ Sample = tuple[str, bytes]
 """An image's name (shard and member) and its encoded bytes."""
 Block = list[Sample]
 """Samples that are shuffled together."""
-DAMAGE = (OSError, EOFError, tarfile.TarError, zlib.error)
+DAMAGE = (OSError, EOFError, HTTPException, lzma.LZMAError, tarfile.TarError, zlib.error)
 """What reading a missing, truncated or overwritten shard raises."""
+TIMEOUT = 60.0
+"""Seconds for which a server may send nothing."""
+RETRIES = (1.0, 4.0, 16.0)
+"""Seconds before each further attempt at a download."""
+BUSY = (408, 429, 500, 502, 503, 504)
+"""HTTP statuses that may pass."""
 
 
 def shards(location: str, config: DataConfig, share: Share) -> "Shards":
-    """The shards that a path, brace pattern, glob or http address names. Raises ImageError where one is missing."""
+    """Open the shards of a path, brace pattern, glob or http address. Raises ImageError where one is missing."""
     try:
-        import webdataset  # noqa: F401  (better missed here than in the middle of a run)
-        from braceexpand import braceexpand
-    except ImportError as error:
-        raise UsageError("tar shards need webdataset, which is not installed", "pip install 'mapsr[train]'") from error
-    try:
-        patterns = list(braceexpand(location))
+        patterns = expand_braces(location)
     except ValueError as error:
         raise UsageError(f"{location}: unbalanced braces", "a pattern looks like shard-{000..009}.tar") from error
     return Shards(location, [url for pattern in patterns for url in _files(pattern)], config, share)
@@ -147,26 +154,40 @@ class Shards:
         images = 0
         try:
             with closing(_open(url)) as members:
-                for member in members:
+                for name, data in members:
                     images += 1
                     self.ledger.saw(url, images)
-                    yield f"{url}/{member['fname']}", member["data"]
+                    yield f"{url}/{name}", data
         except DAMAGE:
             self.ledger.corrupt.add(url)
         self._lengths[url] = images
 
 
-def _open(url: str) -> Generator[dict[str, Any]]:
-    """A shard's image members: `fname` and `data`."""
-    from webdataset.gopen import gopen
-    from webdataset.tariterators import tar_file_iterator
+def _open(url: str) -> Generator[Sample]:
+    """Read a shard's images from front to back: (name, encoded bytes)."""
+    with _stream(url) as stream, tarfile.open(fileobj=stream, mode="r|*") as tar:
+        for member in tar:
+            if member.isreg() and looks_like_image(member.name):
+                content = tar.extractfile(member)
+                assert content is not None  # it is a regular file
+                yield member.name, content.read()
+            tar.members.clear()  # type: ignore[attr-defined]  # or all headers stay in memory
 
-    stream = gopen(url) if _is_remote(url) else Path(url).open("rb")  # noqa: SIM115  (closed below)
-    try:
-        yield from tar_file_iterator(stream, skip_meta=None, select_files=looks_like_image)
-    finally:
-        with suppress(OSError):  # a download that is not read to its end complains
-            stream.close()
+
+def _stream(url: str) -> IO[bytes]:
+    """Open a file or download; what a busy server refuses is asked for again. Raises OSError."""
+    if not _is_remote(url):
+        return Path(url).open("rb")
+    for wait in RETRIES:
+        try:
+            return cast(IO[bytes], urlopen(url, timeout=TIMEOUT))
+        except HTTPError as error:
+            if error.code not in BUSY:
+                raise
+        except OSError:
+            pass
+        time.sleep(wait)
+    return cast(IO[bytes], urlopen(url, timeout=TIMEOUT))
 
 
 def _count_images(path: str) -> int:

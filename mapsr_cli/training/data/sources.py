@@ -40,7 +40,7 @@ def open_data(location: str | Path, config: DataConfig, rank: int = 0, world: in
     """Batches for process `rank` of `world` from a folder, a list, tar shards, or `swissroll:`.
 
     Raises ImageError where nothing is there or no image is large enough (half a patch), UsageError where the batch
-    cannot be shared by `world` processes, the location is of no known kind, or webdataset is missing.
+    cannot be shared by `world` processes, or the location is of no known kind.
     """
     source = SOURCES[kind_of(str(location))](str(location), config, Share(config.batch, rank, world))
     return Data(source, config.workers)

@@ -1,17 +1,17 @@
 import gzip
 import http.server
-import shutil
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from email.message import Message
 from functools import partial
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 import torch
-import webdataset
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError, UsageError
@@ -170,9 +170,9 @@ def test_compressed_shards(folder: Path) -> None:
 
 
 def test_what_webdataset_writes(tmp_path: Path) -> None:
-    with webdataset.TarWriter(str(tmp_path / "x.tar")) as writer:
-        for i in range(5):
-            writer.write({"__key__": f"sample{i}", "png": encoded(flat(i, 6, 6)), "json": {"label": i}})
+    """Files of one sample share a stem; what is no image is passed over."""
+    samples = {f"sample{i}": {"json": b"{}", "png": encoded(flat(i, 6, 6))} for i in range(5)}
+    write_tar(tmp_path / "x.tar", {f"{key}.{kind}": data for key, s in samples.items() for kind, data in s.items()})
     data = open_data(tmp_path / "x.tar", ONE)
     assert set(levels(take(data, 16))) == set(range(5))
     assert data.report.found == 5
@@ -190,7 +190,6 @@ def address(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="webdataset downloads with curl")
 def test_shards_on_the_web(folder: Path, address: str) -> None:
     near, far = f"{folder}/x-{{000..003}}.tar", f"{address}/x-{{000..003}}.tar"
     assert torch.equal(take(open_data(far, ONE), 10, start=20), take(open_data(near, ONE), 10, start=20))
@@ -204,8 +203,23 @@ def test_missing_shards(folder: Path) -> None:
         open_data(f"{folder}/x-{{000..004.tar", ONE)
 
 
-def test_without_webdataset(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "webdataset", None)
-    with pytest.raises(UsageError, match="need webdataset") as error:
-        open_data(f"{folder}/x-*.tar", ONE)
-    assert "mapsr[train]" in error.value.hint
+def test_a_busy_server_is_asked_again(folder: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[str] = []
+
+    def busy(url: str, timeout: float) -> object:
+        if refused.count(url) < 2:
+            refused.append(url)
+            raise HTTPError(url, 503, "busy", Message(), None)
+        return urlopen(url, timeout=timeout)
+
+    monkeypatch.setattr(shards, "urlopen", busy)
+    monkeypatch.setattr(shards, "RETRIES", (0.0, 0.0))
+    data = open_data(f"{address}/x-000.tar", ONE)
+    assert set(levels(take(data, 16))) == set(range(10))
+    assert data.report.corrupt == 0
+
+
+def test_a_shard_that_the_server_lacks_is_left_out(folder: Path, address: str) -> None:
+    data = open_data(f"{address}/x-{{000,999}}.tar", ONE)
+    assert set(levels(take(data, 30))) == set(range(10))
+    assert data.report.corrupt == 1

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from mapsr_cli.networks import Compact, CompactConfig
-from mapsr_cli.training.assembly import make_accelerator, make_learner, open_run
+from mapsr_cli.training.assembly import open_run
+from mapsr_cli.training.processes import make_accelerator
 from mapsr_cli.training.recipe import make_recipe
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -57,12 +58,12 @@ def main() -> None:
         "data": {"batch": args.batch, "patch": (args.patch, args.patch), "cache_mb": args.cache_mb},
         "loop": {"steps": 10_000},
     }
-    recipe = make_recipe("affmse", "compact", settings)
+    recipe = make_recipe("affmse", "compact", settings, args.data)
     side, config = args.patch // recipe["kernel"].scale, recipe["generator"]
     peak = convolution_rate(DTYPES[args.precision], args.batch, side, config.channels)
     accelerator = make_accelerator("cpu", args.precision)
     with tempfile.TemporaryDirectory() as folder:
-        run, data = open_run(recipe, Path(folder), args.data, make_learner(recipe), accelerator)
+        run = open_run(recipe, Path(folder), accelerator)
         for _ in range(3):
             run.advance()
         waited, began = run.engine.waited, time.perf_counter()
@@ -70,7 +71,7 @@ def main() -> None:
             run.advance()
         seconds = time.perf_counter() - began
         waiting = (run.engine.waited - waited) / seconds
-        data.close()
+        run.close()
     rate = network_flops(config, args.batch, side) * args.steps / seconds
     print(
         json.dumps(

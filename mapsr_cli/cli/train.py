@@ -206,7 +206,7 @@ def train(
 ) -> None:
     """Train a network. Stop it at any time with Ctrl-C; --resume goes on where it stopped."""
     with failures(debug):
-        from mapsr_cli.cli.training import Request, flags, session
+        from mapsr_cli.cli.training import flags, new_recipe, report_of, resumed_recipe, run_folder, run_training
 
         given = flags(
             kernel=kernel,
@@ -221,29 +221,16 @@ def train(
             seed=seed,
             noise_dim=noise_dim,
         )
-        outcome = session(
-            Request(
-                method=method,
-                location=data,
-                out=out,
-                resume=resume,
-                config=config,
-                assignments=assignments or [],
-                flags=given,
-                preset=preset,
-                valid=valid,
-                device=device,
-                precision=precision,
-                compiled=compiled,
-                init=init,
-                log=log,
-                quiet=json,
-            )
-        )
-        if outcome is None:
+        folder = run_folder(method, preset, out)
+        if resume:
+            recipe = resumed_recipe(folder, method, preset, data, given, fixed=bool(config or assignments or init))
+        else:
+            recipe = new_recipe(folder, method, preset, data, init, config, assignments or [], given)
+        run = run_training(recipe, folder, valid, device, precision, compiled, log, quiet=json)
+        if run is None:
             return
         if json:
-            document(outcome)
+            document(report_of(run))
         else:
-            result(str(outcome["weights"]))
-            say(f"{outcome['steps']} steps in {outcome['seconds'] / 60:.1f} minutes")
+            result(str(run.folder / "weights.safetensors"))
+            say(f"{run.step} steps in {run.seconds / 60:.1f} minutes")

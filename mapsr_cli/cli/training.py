@@ -1,11 +1,11 @@
-"""What `mapsr train` does: a recipe from what the user gave, then prior, run, loop."""
+"""Options → recipe → run: what `mapsr train` makes of what the user gave."""
 
 import math
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,9 +15,8 @@ from mapsr_cli.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from mapsr_cli.evaluation.validation import Validation
-    from mapsr_cli.training.journal import Journal
     from mapsr_cli.training.recipe import Recipe
-    from mapsr_cli.training.session import Plan
+    from mapsr_cli.training.run import Run
     from mapsr_cli.training.settings import Settings
 
 TOY_DATA = {"swissroll": "swissroll:"}
@@ -27,7 +26,7 @@ DEFAULT_MINUTES = 60.0
 
 
 def flags(**given: Any) -> "Settings":
-    """Options that have a name of their own, as settings by section."""
+    """Return options that have a name of their own as settings by section."""
     places = {
         "kernel": ("kernel", "name"),
         "sigma": ("kernel", "sigma"),
@@ -55,161 +54,148 @@ def flags(**given: Any) -> "Settings":
     return settings
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for."""
-
-    method: str
-    location: str | None
-    out: Path | None
-    resume: bool
-    config: Path | None
-    assignments: list[str]
-    flags: "Settings"
-    preset: str | None
-    valid: Path | None
-    device: str
-    precision: str
-    compiled: bool
-    init: str | None
-    log: str
-    quiet: bool
-
-
 def need_extra(module: str, extra: str) -> None:
     """Refuse to go on without an optional package, and say how to get it."""
     if find_spec(module) is None:
         raise MissingExtraError("training" if extra == "train" else "pictures", extra)
 
 
-def plan(request: Request) -> "Plan":
-    """From options, TOML and preset; or, with --resume, from what the run wrote down when it began."""
+def run_folder(method: str, preset: str | None, out: Path | None) -> Path:
+    """Return the run's folder: `out`, or runs/METHOD-PRESET."""
     from mapsr_cli.networks import DEFAULT_PRESET
-    from mapsr_cli.training.recipe import make_recipe
-    from mapsr_cli.training.session import RECIPE, Plan
-    from mapsr_cli.training.settings import merge, parse_assignments, read_settings
 
-    if request.resume:
-        return _resumed(request)
-    preset = request.preset or DEFAULT_PRESET
-    init = _init(request)
-    layers = [_network_of(init, request.method, preset)] if init is not None else []
-    if request.config is not None:
-        layers.append(read_settings(request.config))
-    settings = merge(*layers, parse_assignments(request.assignments), request.flags)
+    return out or Path("runs") / f"{method}-{preset or DEFAULT_PRESET}"
+
+
+def new_recipe(
+    folder: Path,
+    method: str,
+    preset: str | None,
+    location: str | None,
+    init: str | None,
+    config: Path | None,
+    assignments: list[str],
+    given: "Settings",
+) -> "Recipe":
+    """Make the recipe of a run that begins in `folder`, from options, TOML, --init and preset, the first to say."""
+    from mapsr_cli.networks import DEFAULT_PRESET
+    from mapsr_cli.training.recipe import RECIPE, make_recipe
+    from mapsr_cli.training.settings import merge, parse_assignments, read_settings
+    from mapsr_cli.zoo import find_model
+
+    preset = preset or DEFAULT_PRESET
+    start = find_model(init) if init is not None else None
+    layers = [_network_of(start, method, preset)] if start is not None else []
+    if config is not None:
+        layers.append(read_settings(config))
+    settings = merge(*layers, parse_assignments(assignments), given)
     if not {"steps", "minutes"} & settings.get("loop", {}).keys():
         settings = merge(settings, {"loop": {"minutes": DEFAULT_MINUTES}})
         say(f"no --steps and no --minutes: the run ends after {DEFAULT_MINUTES:g} minutes")
-    location = request.location or TOY_DATA.get(preset)
+    location = location or TOY_DATA.get(preset)
     if location is None:
         raise UsageError("no data to train on", "--data takes a folder of images, a list file or tar shards")
-    folder = request.out or Path("runs") / f"{request.method}-{preset}"
     if (folder / RECIPE).exists():
         raise UsageError(f"{folder} already holds a run", "--resume goes on with it; --out names another folder")
-    return Plan(make_recipe(request.method, preset, settings), folder, location, init)
+    return make_recipe(method, preset, settings, location, start)
 
 
-def _resumed(request: Request) -> "Plan":
-    """The run's own recipe; only its length may be given anew."""
-    from mapsr_cli.networks import DEFAULT_PRESET
-    from mapsr_cli.training.session import Plan
+def resumed_recipe(
+    folder: Path, method: str, preset: str | None, location: str | None, given: "Settings", fixed: bool
+) -> "Recipe":
+    """Read the recipe of the run in `folder`; only its length and its data's place may be given anew.
+
+    `fixed`: whether settings were given that cannot change. Raises UsageError for those, and for another run's folder.
+    """
+    from mapsr_cli.training.recipe import read_recipe
     from mapsr_cli.training.settings import apply
 
-    folder = request.out or Path("runs") / f"{request.method}-{request.preset or DEFAULT_PRESET}"
-    length = {k: v for k, v in request.flags.get("loop", {}).items() if k in ("steps", "minutes")}
-    if (
-        request.assignments
-        or request.config
-        or request.init
-        or request.flags.keys() - {"loop"}
-        or len(length) < len(request.flags.get("loop", {}))
-    ):
+    length = given.get("loop", {})
+    if fixed or given.keys() - {"loop"} or length.keys() - {"steps", "minutes"}:
         raise UsageError(
             "--resume takes its settings from the run itself", "only --steps, --minutes and --data may be given again"
         )
-    begun = Plan.read(folder)
-    if begun.recipe.method != request.method:
-        raise UsageError(f"{folder} holds a run of {begun.recipe.method}, not of {request.method}")
-    longer = {**begun.recipe.sections, "loop": apply(begun.recipe.loop, length, "loop")}
-    return replace(begun, recipe=replace(begun.recipe, sections=longer), location=request.location or begun.location)
+    begun = read_recipe(folder)
+    if begun.method != method:
+        raise UsageError(f"{folder} holds a run of {begun.method}, not of {method}")
+    if preset not in (None, begun.preset):
+        raise UsageError(f"{folder} holds a run with --preset {begun.preset}, not {preset}")
+    longer = {**begun.sections, "loop": apply(begun.loop, length, "loop")}
+    return replace(begun, sections=longer, location=location or begun.location)
 
 
-def session(request: Request) -> dict[str, Any] | None:
-    """Train to the end; what `--json` prints, in the main process: None in others, which have nothing to say.
+def run_training(
+    recipe: "Recipe",
+    folder: Path,
+    valid: Path | None,
+    device: str,
+    precision: str,
+    compiled: bool,
+    log: str,
+    quiet: bool,
+) -> "Run | None":
+    """Train to the end; return the run in the main process, None in others, which have nothing to say.
 
     A signal ends it with exit code 130 and a run that can be resumed.
     """
     need_extra("accelerate", "train")
     import torch
 
-    from mapsr_cli.training.assembly import leave, make_accelerator
     from mapsr_cli.training.journal import journal_kinds
     from mapsr_cli.training.loop import Interrupted
-    from mapsr_cli.training.session import conduct, open_plan, tasks_of
+    from mapsr_cli.training.processes import joined, make_accelerator
+    from mapsr_cli.training.session import train_recipe
 
     torch.set_flush_denormal(True)
-    kinds = journal_kinds(request.log)
-    made = plan(request)
-    validation = _validation(request, made.recipe)
-    accelerator = make_accelerator(request.device, request.precision)
+    logs = journal_kinds(log)
+    validation = _validation(valid, recipe)
+    accelerator = make_accelerator(device, precision)
     main = accelerator.is_main_process
-    with training_display(request.quiet or not main) as watch:
-        try:
-            run, data = open_plan(made, accelerator, watch, request.compiled)
-        except Interrupted as stop:
-            leave(accelerator)
-            _stopped("stopped and saved in the first stage; the same command goes on with it", main, stop)
-        before = run.seconds
-        journals: list[Journal] = [kind(made.folder, run.step) for kind in kinds] if main else []
-        try:
-            figures = conduct(run, data, tasks_of(made, run, watch, journals, validation))
-            leave(accelerator)
-        except Interrupted as stop:
-            leave(accelerator)
-            _stopped(f"stopped and saved at step {run.step}; go on with: {_again(request, made.folder)}", main, stop)
+    try:
+        with training_display(quiet or not main) as watch, joined(accelerator):
+            run = train_recipe(recipe, folder, accelerator, watch, logs, validation, compiled)
+    except Interrupted as stop:
+        if main:
+            again = _again(recipe.method, folder, valid, device, precision, compiled)
+            say(
+                f"stopped and saved at step {stop.step}; go on with: {again}"
+                if stop.folder == folder
+                else "stopped and saved in the first stage; the same command goes on with it"
+            )
+        raise typer.Exit(130) from stop
     if not main:
         return None
-    if skipped := data.report.corrupt + data.report.small:
-        say(f"{skipped} of {data.report.found} images were left out: damaged, or too small for a patch")
-    images = run.engine.images * accelerator.num_processes
+    if run.data is not None and (skipped := run.data.report.corrupt + run.data.report.small):
+        say(f"{skipped} of {run.data.report.found} images were left out: damaged, or too small for a patch")
+    return run
+
+
+def report_of(run: "Run") -> dict[str, Any]:
+    """Return what `--json` prints of a run that ended."""
     return {
-        "run": str(made.folder),
-        "weights": str(made.folder / "weights.safetensors"),
+        "run": str(run.folder),
+        "weights": str(run.folder / "weights.safetensors"),
         "steps": run.step,
         "seconds": round(run.seconds, 3),
-        "images_per_second": round(images / max(run.seconds - before, 1e-9), 3),
-        "valid": {
-            name.removeprefix("valid/"): value if math.isfinite(value) else None for name, value in figures.items()
-        },
+        "images_per_second": round(run.images_per_second, 3),
+        "valid": {name: value if math.isfinite(value) else None for name, value in run.figures.items()},
     }
 
 
-def _again(request: Request, folder: Path) -> str:
-    """The command that goes on: the recipe does not hold how this machine computes, nor what it validates on."""
-    given = {"--valid": request.valid, "--device": request.device, "--precision": request.precision}
-    words = ["mapsr", "train", request.method, "--out", str(folder), "--resume"]
+def _again(method: str, folder: Path, valid: Path | None, device: str, precision: str, compiled: bool) -> str:
+    """Return the command that goes on: the recipe holds neither how this machine computes nor what it validates on."""
+    given = {"--valid": valid, "--device": device, "--precision": precision}
+    words = ["mapsr", "train", method, "--out", str(folder), "--resume"]
     for name, value in given.items():
         if value not in (None, "auto"):
             words += [name, str(value)]
-    if request.compiled:
+    if compiled:
         words.append("--compile")
     return shlex.join(words)
 
 
-def _stopped(line: str, main: bool, stop: KeyboardInterrupt) -> NoReturn:
-    if main:
-        say(line)
-    raise typer.Exit(130) from stop
-
-
-def _init(request: Request) -> Path | None:
-    from mapsr_cli.zoo import find_model
-
-    return find_model(request.init) if request.init is not None else None
-
-
 def _network_of(init: Path, method: str, preset: str) -> "Settings":
-    """The generator's settings as the weights to start from have them, if the preset's is of that kind."""
+    """Return the generator's settings as the weights to start from have them, if the preset's is of that kind."""
     from mapsr_cli.criteria.methods import METHODS
     from mapsr_cli.networks import PRESETS, architecture_of
     from mapsr_cli.zoo import load_model
@@ -221,12 +207,12 @@ def _network_of(init: Path, method: str, preset: str) -> "Settings":
     return {"generator": dict(card.config)} if alike else {}
 
 
-def _validation(request: Request, recipe: "Recipe") -> "Validation | None":
-    if request.valid is None:
+def _validation(folder: Path | None, recipe: "Recipe") -> "Validation | None":
+    if folder is None:
         return None
     from mapsr_cli.evaluation.validation import Validation
     from mapsr_cli.operators import make_kernel
 
     # A prior looks at HR alone: which kernel makes the LR twins that nobody sees does not matter.
     kernel = recipe["kernel"].make() if "kernel" in recipe.sections else make_kernel("box", 2)
-    return Validation(request.valid, kernel, recipe["data"].patch)
+    return Validation(folder, kernel, recipe["data"].patch)

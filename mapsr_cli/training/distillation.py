@@ -42,8 +42,8 @@ def _back(y: Tensor, view: Orientation) -> Tensor:
     return torch.rot90(y.flip(-1) if mirrored else y, -turns, (-2, -1))
 
 
-def lessons(recipe: Recipe, location: str, runs: Path, accelerator: Accelerator, watch: Watch) -> Path | None:
-    """The folder of what the recipe's teacher makes of its patches, in `runs`/lessons; None without a teacher.
+def lessons(recipe: Recipe, runs: Path, accelerator: Accelerator, watch: Watch) -> Path | None:
+    """Return the folder of what the recipe's teacher makes of its patches, in `runs`/lessons; None without a teacher.
 
     The folder's name holds a digest of all that decides what is in it, so the next run with the same finds it, and one
     that was stopped goes on. Raises Interrupted after a signal, UsageError for a teacher that does not fit.
@@ -54,10 +54,10 @@ def lessons(recipe: Recipe, location: str, runs: Path, accelerator: Accelerator,
     path = find_model(teacher.weights)
     estimator = _teacher(path, recipe).to(accelerator.device)
     settings = asdict(recipe["kernel"]), recipe["data"].decisive(), teacher.patches
-    place = accelerator.num_processes, str(Path(location).absolute())
+    place = accelerator.num_processes, str(Path(recipe.location).absolute())
     folder = kept_folder(runs / "lessons", path.stem, sha256_of(path), *settings, *place)
     folder.mkdir(parents=True, exist_ok=True)
-    _teach(estimator, recipe, location, folder, accelerator, watch)
+    _teach(estimator, recipe, folder, accelerator, watch)
     accelerator.wait_for_everyone()
     return folder
 
@@ -77,17 +77,15 @@ def _teacher(path: Path, recipe: Recipe) -> Estimator:
     return Estimator(model.network.to(memory_format=torch.channels_last), Affine(kernel)).eval()  # type: ignore[call-overload]
 
 
-def _teach(
-    estimator: Estimator, recipe: Recipe, location: str, folder: Path, accelerator: Accelerator, watch: Watch
-) -> None:
-    """This process's share of the lessons, from the first that is missing."""
+def _teach(estimator: Estimator, recipe: Recipe, folder: Path, accelerator: Accelerator, watch: Watch) -> None:
+    """Make this process's share of the lessons, from the first that is missing."""
     config, rank = recipe["data"], accelerator.process_index
     paths = [folder / f"{k:06d}-{rank:03d}.safetensors" for k in range(-(-recipe["teacher"].patches // config.batch))]
     first = next((k for k, path in enumerate(paths) if not path.exists()), len(paths))
     if first == len(paths):
         return
     views, began = orientations(config, estimator.constraint.kernel), time.perf_counter()
-    data = open_data(location, config, rank, accelerator.num_processes)
+    data = open_data(recipe.location, config, rank, accelerator.num_processes)
     try:
         with stop_wishes() as wish, torch.no_grad():
             for k, patches in zip(range(first, len(paths)), data.batches(first), strict=False):
@@ -98,7 +96,7 @@ def _teach(
                     write_lesson(paths[k], patches.y, ensemble(estimator, x, views).cpu())
                 watch(_status(k + 1, len(paths), first, len(patches), time.perf_counter() - began))
                 if wish.signal:
-                    raise Interrupted(wish.signal)
+                    raise Interrupted(wish.signal, folder, k + 1)
     finally:
         data.close()
 

@@ -75,14 +75,15 @@ class TensorBoardJournal:
         self._writer.close()
 
 
-JOURNALS: dict[str, type[CsvJournal] | type[TensorBoardJournal]] = {
+JournalKind = type[CsvJournal] | type[TensorBoardJournal]
+JOURNALS: dict[str, JournalKind] = {
     "csv": CsvJournal,
     "tensorboard": TensorBoardJournal,
 }
 
 
-def journal_kinds(names: str) -> list[type[CsvJournal] | type[TensorBoardJournal]]:
-    """The kinds in a comma-separated list. Raises UsageError for one that is unknown or cannot be had here."""
+def journal_kinds(names: str) -> list[JournalKind]:
+    """Return the kinds in a comma-separated list. Raises UsageError for one that is unknown or cannot be had here."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if odd := [name for name in wanted if name not in JOURNALS]:
         raise UsageError(f"unknown log '{odd[0]}'", f"known: {', '.join(JOURNALS)}")

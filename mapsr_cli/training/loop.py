@@ -1,12 +1,12 @@
 """The one loop: time, log, validate, save, step. It knows nothing of GANs, faces or files' contents."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mapsr_cli.criteria.base import Report
 from mapsr_cli.training.journal import Journal
@@ -41,27 +41,27 @@ Watch = Callable[[Status], None]
 
 @dataclass(frozen=True)
 class Tasks:
-    """What happens beside the steps, on the main process. Each gets the averaged network in eval mode."""
+    """What happens beside the steps, on the main process. `Run.result` is the averaged network, in eval mode."""
 
-    validate: Callable[[nn.Module], Mapping[str, float]] | None = None
-    """Figures, by name."""
-    picture: Callable[[nn.Module, Path], None] | None = None
+    validate: Callable[[Run], Mapping[str, float]] | None = None
+    """Measures the result; returns figures by name."""
+    picture: Callable[[Run, Path], None] | None = None
     """Writes a grid of samples to a path."""
-    export: Callable[[nn.Module, Run], object] | None = None
+    export: Callable[[Run], None] | None = None
     """Writes the weights that people use."""
-    snapshot: Callable[[nn.Module, int, float], None] | None = None
-    """Keeps a copy: its number and the learner's level."""
+    snapshot: Callable[[Run, int], None] | None = None
+    """Keeps a copy of the result under a number, 0, 1, …"""
     watch: Watch = lambda status: None
     """Shows how it goes."""
-    journals: list[Journal] = field(default_factory=list)
+    journals: Sequence[Journal] = ()
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked to stop; the run is saved."""
+    """A signal asked to stop; what was trained in `folder` is saved."""
 
-    def __init__(self, signal: int) -> None:
-        super().__init__(f"stopped by signal {signal}")
-        self.signal = signal
+    def __init__(self, signal: int, folder: Path, step: int) -> None:
+        super().__init__(f"stopped by signal {signal} at step {step} in {folder}")
+        self.signal, self.folder, self.step = signal, folder, step
 
 
 class _Meter:
@@ -69,7 +69,6 @@ class _Meter:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.latest: dict[str, float] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -102,12 +101,12 @@ class _Meter:
             waiting=(engine.waited - self.waited) / seconds,
             rate=engine.rate,
             skipped=engine.skipped,
-            values={**self.latest, **self.means()},
+            values={**{f"valid/{name}": value for name, value in run.figures.items()}, **self.means()},
         )
 
 
-def train(run: Run, tasks: Tasks) -> Mapping[str, float]:
-    """Run to its end; the last validation's figures. Raises Interrupted after a signal, with the run saved."""
+def train(run: Run, tasks: Tasks) -> None:
+    """Train to the run's end. Raises Interrupted after a signal, with the run saved."""
     config, meter = run.config, _Meter(run)
     saved = validated = run.seconds
     with stop_wishes() as wish:
@@ -120,15 +119,14 @@ def train(run: Run, tasks: Tasks) -> Mapping[str, float]:
             _keep(run, tasks, before)
             if run.seconds - validated >= 60 * config.validate_minutes and run.progress < 1.0:
                 validated = run.seconds
-                _validate(run, meter, tasks)
+                _validate(run, tasks)
             if stop or run.seconds - saved >= 60 * config.checkpoint_minutes:
                 saved = run.seconds
                 _save(run, tasks)
             if stop:
-                raise Interrupted(stop)
-    _validate(run, meter, tasks)
+                raise Interrupted(stop, run.folder, run.step)
+    _validate(run, tasks)
     _save(run, tasks)
-    return meter.latest
 
 
 def _agreed(run: Run, seconds: float, signal: int | None) -> tuple[float, int]:
@@ -151,21 +149,21 @@ def _log(meter: _Meter, tasks: Tasks) -> None:
     meter.reset()
 
 
-def _validate(run: Run, meter: _Meter, tasks: Tasks) -> None:
+def _validate(run: Run, tasks: Tasks) -> None:
     if not run.engine.accelerator.is_main_process:
         return
     if tasks.validate is not None:
-        meter.latest = {f"valid/{name}": value for name, value in tasks.validate(run.result).items()}
+        run.figures = tasks.validate(run)
         for journal in tasks.journals:
-            journal.write(run.step, meter.latest)
+            journal.write(run.step, {f"valid/{name}": value for name, value in run.figures.items()})
     if tasks.picture is not None:
-        tasks.picture(run.result, run.folder / "samples" / f"{run.step:07d}.png")
+        tasks.picture(run, run.folder / "samples" / f"{run.step:07d}.png")
 
 
 def _save(run: Run, tasks: Tasks) -> None:
     run.save()
     if tasks.export is not None and run.engine.accelerator.is_main_process:
-        tasks.export(run.result, run)
+        tasks.export(run)
 
 
 def _keep(run: Run, tasks: Tasks, before: float) -> None:
@@ -173,4 +171,4 @@ def _keep(run: Run, tasks: Tasks, before: float) -> None:
     count = run.config.snapshots
     number = int(run.progress * count)
     if tasks.snapshot is not None and number > int(before * count) and run.engine.accelerator.is_main_process:
-        tasks.snapshot(run.result, number - 1, run.learner.level(run.progress))
+        tasks.snapshot(run, number - 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.networks import Estimator
-from mapsr_cli.training.assembly import SNAPSHOTS
+from mapsr_cli.training.export import SNAPSHOTS
 from mapsr_cli.zoo import load_model
 from mapsr_cli.zoo.manifest import model_files, read_card
 

@@ -1,98 +1,28 @@
-"""What to train, in full: a method, a preset, and every setting of their parts."""
+"""What to train, in full: a method, a preset, every setting of their parts, the data, and the weights to start from."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mapsr_cli.criteria.base import CriterionConfig
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.errors import UsageError
-from mapsr_cli.imaging import find_kernel
+from mapsr_cli.files import write_bytes
 from mapsr_cli.networks import PRESETS, Preset
-from mapsr_cli.operators import Kernel
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.data import DataConfig
 from mapsr_cli.training.defaults import DEFAULTS
+from mapsr_cli.training.sections import PLACES, ConstraintConfig, KernelConfig, PriorConfig, TeacherConfig
 from mapsr_cli.training.settings import Settings, apply, merge
 
-Projection = Literal["exact", "fitted", "fitted-trainable", "random", "random-trainable"]
-
-
-@dataclass(frozen=True)
-class KernelConfig:
-    """A."""
-
-    name: str = "bicubic"
-    """`gaussian9`, `bicubic`, `file:psf.npy`, …"""
-    scale: int = 4
-    """HR pixels per LR pixel."""
-    sigma: float | None = None
-    """Standard deviation of a Gaussian, in HR pixels."""
-    rounded: bool = False
-    """Learn from A y as an 8-bit file has it, clipped and rounded, rather than from A y itself. For images."""
-
-    def make(self) -> Kernel:
-        """The kernel."""
-        return find_kernel(self.name, self.scale, self.sigma)
-
-
-@dataclass(frozen=True)
-class ConstraintConfig:
-    """How the estimate is tied to its LR image."""
-
-    weight: float = 1.0
-    """λ of the soft constraint's MAE(x, Aŷ)."""
-    projection: Projection = "exact"
-    """A⁺ of the affine constraint: exact, or the paper's convolution, fixed or trainable × fitted or random."""
-    pinv: str | None = None
-    """A⁺ that fit-pinv wrote, for the fitted ones; none: it is solved for here."""
-    taps: int = 5
-    """Side of the convolution's kernels, in LR pixels."""
-
-
-@dataclass(frozen=True)
-class PriorConfig:
-    """Where a guided method's snapshots come from."""
-
-    run: str | None = None
-    """Folder of a prior's run; none: one is trained first, and kept for the next run with the same settings."""
-    steps: int = 20_000
-    """Length of that first stage."""
-    snapshots: int = 8
-    """Copies kept along it, poor to good."""
-
-    def __post_init__(self) -> None:
-        if min(self.steps, self.snapshots) < 1:
-            raise UsageError(f"a prior of {self.steps} steps and {self.snapshots} snapshots", "at least 1 of each")
-
-
-@dataclass(frozen=True)
-class TeacherConfig:
-    """Distillation: whose estimates are part of what MSE and MAE compare with."""
-
-    weights: str | None = None
-    """A model for the same A, by name or path; none: y is all there is to learn."""
-    share: float = 0.5
-    """The target is (1 − share) · y + share · estimate."""
-    patches: int = 8192
-    """Patches that it estimates beforehand; the run draws from these alone."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise UsageError(f"a teacher's share of {self.share}", "above 0, at most 1")
-        if self.patches < 1:
-            raise UsageError(f"a teacher of {self.patches} patches")
-
-
-PLACES = {"constraint": "pinv", "teacher": "weights", "prior": "run"}
-"""Settings, by section, that may be the path of a file or folder. (A measured kernel's path is its name: `verify` looks
-there for it.)"""
+RECIPE = "recipe.json"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a run computes, but the data themselves."""
+    """Everything that decides what a run computes."""
 
     method: str
     """A row of METHODS, or of PRIORS."""
@@ -100,6 +30,10 @@ class Recipe:
     """A row of PRESETS."""
     sections: Mapping[str, Any]
     """Configs by section: `generator`, `discriminator`, `criterion`, `data`, `loop`, …"""
+    location: str = ""
+    """The training data, as `open_data` takes them; empty: the caller feeds the run."""
+    init: Path | None = None
+    """Weights that the run starts from; None: random ones."""
 
     def __getitem__(self, section: str) -> Any:
         return self.sections[section]
@@ -107,35 +41,64 @@ class Recipe:
     @property
     def loop(self) -> LoopConfig:
         """Length, schedule, averaging."""
-        found = self.sections["loop"]
-        assert isinstance(found, LoopConfig)
-        return found
+        config = self.sections["loop"]
+        assert isinstance(config, LoopConfig)
+        return config
+
+    @property
+    def criterion(self) -> CriterionConfig:
+        """How the networks learn."""
+        config = self.sections["criterion"]
+        assert isinstance(config, CriterionConfig)
+        return config
 
     @property
     def teacher(self) -> TeacherConfig | None:
-        """Whom the run learns from besides the images, if from anyone."""
-        found = self.sections.get("teacher")
-        return found if isinstance(found, TeacherConfig) and found.weights is not None else None
+        """Whose estimates the run learns from besides the images; None: nobody's."""
+        config = self.sections.get("teacher")
+        return config if isinstance(config, TeacherConfig) and config.weights is not None else None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; `make_recipe(method, preset, sections)` makes the same recipe of them."""
-        return {
-            "method": self.method,
-            "preset": self.preset,
-            "sections": {k: asdict(v) for k, v in self.sections.items()},
-        }
+    @property
+    def is_prior(self) -> bool:
+        """Whether the run trains a prior, not a super-resolution network."""
+        return self.method in PRIORS
 
-    def to_told(self) -> dict[str, Any]:
-        """As `to_json`, to be published: of files and folders only their own names, for others need not know where."""
-        told = self.to_json()
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Plain values by section and field, of which `make_recipe` makes the same sections."""
+        return {name: asdict(config) for name, config in self.sections.items()}
+
+    def published(self) -> dict[str, Any]:
+        """Return what a model's header tells: of files and folders only their own names, not where they lie."""
+        sections = self.settings
         for section, field in PLACES.items():
-            if place := told["sections"].get(section, {}).get(field):
-                told["sections"][section][field] = Path(place).name
-        return told
+            if place := sections.get(section, {}).get(field):
+                sections[section][field] = Path(place).name
+        return {"method": self.method, "preset": self.preset, "sections": sections}
+
+    def write(self, folder: Path) -> None:
+        """Write `folder`/recipe.json."""
+        content: dict[str, Any] = {"method": self.method, "preset": self.preset, "sections": self.settings}
+        content |= {"data": self.location, "init": None if self.init is None else str(self.init)}
+        write_bytes(folder / RECIPE, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def make_recipe(method: str, preset: str, settings: Settings) -> Recipe:
-    """The preset's recipe for a method, with `settings` in place; unknown names are refused with those there are."""
+def read_recipe(folder: Path) -> Recipe:
+    """Read the recipe of the run in `folder`. Raises UsageError if there is none."""
+    try:
+        content = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
+        method, preset, sections, location = (content[key] for key in ("method", "preset", "sections", "data"))
+        init = None if content.get("init") is None else Path(content["init"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder} holds no run", "a run's folder has a recipe.json") from error
+    return make_recipe(method, preset, sections, location, init)
+
+
+def make_recipe(method: str, preset: str, settings: Settings, location: str = "", init: Path | None = None) -> Recipe:
+    """Make the preset's recipe for a method, with `settings` in place.
+
+    Raises UsageError for an unknown method, preset, section or field, or a value that does not fit.
+    """
     if preset not in PRESETS:
         raise UsageError(f"unknown preset '{preset}'", f"known: {', '.join(PRESETS)}")
     base = _sections(method, PRESETS[preset])
@@ -144,19 +107,19 @@ def make_recipe(method: str, preset: str, settings: Settings) -> Recipe:
         raise UsageError(f"{method} has no settings '{odd[0]}'", f"it has: {', '.join(base)}")
     sections = {name: apply(config, given.get(name, {}), name) for name, config in base.items()}
     if "generator" in sections:
-        sections["generator"] = _of_scale(sections["generator"], sections["kernel"].scale)
-    return Recipe(method, preset, sections)
+        sections["generator"] = replace(sections["generator"], scale=sections["kernel"].scale)
+    return Recipe(method, preset, sections, location, init)
 
 
 def _without_the_presets_sigma(given: Settings) -> Settings:
-    """Of another kernel than the preset's: its σ would be refused by those that have none."""
+    """Drop the preset's σ where another kernel is asked for, which may have none."""
     kernel = given.get("kernel", {})
     other = "name" in kernel and "sigma" not in kernel
     return {**given, "kernel": {**kernel, "sigma": None}} if other else given
 
 
 def _sections(method: str, preset: Preset) -> dict[str, Any]:
-    """The sections of a method's recipe as the preset has them."""
+    """Return the sections of a method's recipe as the preset has them."""
     common = {"data": DataConfig(patch=preset.patch, colours=preset.colours), "loop": LoopConfig()}
     if method in PRIORS:
         return {method: getattr(preset, method), "criterion": PRIORS[method].Config(), **common}
@@ -177,15 +140,3 @@ def _sections(method: str, preset: Preset) -> dict[str, Any]:
     if row.criterion.needs in PRIORS:
         sections["prior"] = PriorConfig()
     return {**sections, **common}
-
-
-def _of_scale(generator: Any, scale: int) -> Any:
-    """The generator at the kernel's scale: they cannot differ."""
-    return apply(generator, {"scale": scale}, "generator")
-
-
-def criterion_config(recipe: Recipe) -> CriterionConfig:
-    """The recipe's `criterion`, typed."""
-    found = recipe["criterion"]
-    assert isinstance(found, CriterionConfig)
-    return found

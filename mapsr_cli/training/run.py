@@ -1,6 +1,6 @@
 """One training run: its learner, its engine, its averaged weights, and the folder that lets it go on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from mapsr_cli.criteria.base import Learner, Report
 from mapsr_cli.errors import UsageError
 from mapsr_cli.training.checkpoint import load_module, load_state, save_state
 from mapsr_cli.training.config import LoopConfig
+from mapsr_cli.training.data import Data
 from mapsr_cli.training.engine import Engine
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -35,6 +36,10 @@ class Run:
             raise UsageError("a run needs a length", "give --steps or --minutes")
         self.folder, self.learner, self.engine, self.config = folder, learner, engine, config
         self.step, self.seconds = 0, 0.0
+        self.figures: Mapping[str, float] = {}
+        """The last validation's, by name."""
+        self.data: Data | None = None
+        self._resumed_at = 0.0
         _, result = next(learner.players())
         self.average = AveragedModel(  # before the engine wraps it: a plain float32 module
             result.bare, device=engine.accelerator.device, multi_avg_fn=_averaging(config.average)
@@ -48,13 +53,29 @@ class Run:
         return self.config.progress(self.step, self.seconds)
 
     @property
+    def images_per_second(self) -> float:
+        """HR patches drawn over all processes, per second since the run was opened."""
+        images: int = self.engine.images * self.engine.accelerator.num_processes
+        return images / max(self.seconds - self._resumed_at, 1e-9)
+
+    @property
     def result(self) -> nn.Module:
         """The averaged network, in eval mode: what is validated and saved."""
         module: nn.Module = self.average.module
         return module.eval()
 
+    def feed(self, data: Data) -> None:
+        """Draw from `data`, from the first batch that the run has not used yet; `close` closes it."""
+        self.data = data
+        self.engine.feed(data.batches(self.engine.drawn))
+
+    def close(self) -> None:
+        """Stop the threads that read data."""
+        if self.data is not None:
+            self.data.close()
+
     def advance(self) -> Report:
-        """One step of the learner, and of the average."""
+        """Train for one step, and move the average."""
         self.engine.begin(self.step, self.progress)
         report = self.learner.step(self.engine)
         self.step += 1
@@ -86,7 +107,7 @@ class Run:
         )
 
     def resume(self) -> bool:
-        """Go on from the folder's checkpoint; False if there is none."""
+        """Go on from the folder's checkpoint; return False if there is none."""
         path = self.folder / CHECKPOINT
         if not path.exists():
             return False
@@ -97,6 +118,7 @@ class Run:
         load_module(self.average, state["average"], path)
         self.learner.load_state(state["learner"])
         self.step, self.seconds = state["step"], state["seconds"]
+        self._resumed_at = self.seconds
         self.engine.drawn, self.engine.skipped = state["drawn"], state["skipped"]
         if self.engine.accelerator.scaler is not None and state["scaler"]:  # none, where it began in another precision
             self.engine.accelerator.scaler.load_state_dict(state["scaler"])

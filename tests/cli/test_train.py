@@ -14,7 +14,7 @@ import torch
 
 from mapsr_cli.training.checkpoint import load_state
 from mapsr_cli.training.journal import read_metrics
-from mapsr_cli.training.recipe import Projection
+from mapsr_cli.training.sections import Projection
 from mapsr_cli.zoo import find_here, load_model
 from tests.cli.conftest import Mapsr
 
@@ -86,7 +86,7 @@ def test_a_run_goes_on_where_it_stopped(mapsr: Mapsr, photos: Path, tmp_path: Pa
         (["affmse", "--preset", "grasss"], "unknown preset"),
         (["affmse", "--set", "loop.clipp=1"], "no setting 'clipp'"),
         (["affmse", "--set", "criterion.noise=linear"], "no setting 'noise'"),
-        (["affgan", "--set", "criterion.noise=cubic"], "not one of"),
+        (["affgan", "--set", "criterion.noise=cubic"], "should be 'none', 'linear'"),
         (["affmse", "--device", "cuda"], "no device"),
         (["affmse", "--log", "paper"], "unknown log"),
         (["affmse", "--init", "nothing"], "no model"),

@@ -1,5 +1,6 @@
 """Starting from given weights, the same network's or a deterministic twin's; and what is written."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 from mapsr_cli.criteria.resolver import SuperResolver
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import Estimator
-from mapsr_cli.training.assembly import export, make_learner
+from mapsr_cli.training.assembly import make_learner
+from mapsr_cli.training.export import export
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.zoo import load_model
 from tests.training.learners import run
@@ -24,12 +26,12 @@ def weights(tmp_path: Path) -> Path:
     made = recipe()
     trained = run(tmp_path, made.loop, make_learner(made))
     path = tmp_path / "weights.safetensors"
-    export(made, "photos", trained.result, trained, {}, path)
+    export(made, trained, path, {})
     return path
 
 
 def estimator(made: Recipe, init: Path | None) -> Estimator:
-    learner = make_learner(made, init=init)
+    learner = make_learner(replace(made, init=init))
     assert isinstance(learner, SuperResolver)
     found = learner.generator.bare
     assert isinstance(found, Estimator)
@@ -50,7 +52,7 @@ def test_a_stochastic_network_starts_from_a_deterministic_one(weights: Path) -> 
 @pytest.mark.parametrize("generator", [{"widths": (8, 16)}, {"noise_dim": 2, "widths": (16, 8)}])
 def test_another_network_is_refused(weights: Path, generator: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="its network is not this run's"):
-        make_learner(recipe(**generator), init=weights)
+        make_learner(replace(recipe(**generator), init=weights))
 
 
 def test_weights_do_not_tell_where_files_lie(tmp_path: Path) -> None:
@@ -59,9 +61,10 @@ def test_weights_do_not_tell_where_files_lie(tmp_path: Path) -> None:
         "constraint": {"pinv": str(tmp_path / "b.safetensors")},
         "teacher": {"weights": "/home/ada/a.safetensors"},
     }
-    made = make_recipe("affmse", "grass", {"loop": {"steps": 1}, "data": {"patch": (16, 16)}, **places})
+    settings = {"loop": {"steps": 1}, "data": {"patch": (16, 16)}, **places}
+    made = make_recipe("affmse", "grass", settings, str(tmp_path / "photos"))  # type: ignore[arg-type]
     trained = run(tmp_path, made.loop, make_learner(made))
-    export(made, str(tmp_path / "photos"), trained.result, trained, {}, tmp_path / "weights.safetensors")
+    export(made, trained, tmp_path / "weights.safetensors", {})
     training = load_model(tmp_path / "weights.safetensors").card.training
     sections = training["settings"]["sections"]
     assert (sections["constraint"]["pinv"], sections["teacher"]["weights"]) == ("b.safetensors", "a.safetensors")

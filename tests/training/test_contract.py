@@ -13,7 +13,8 @@ from mapsr_cli.criteria.base import Learner, Patches, Player, Report
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
 from mapsr_cli.networks import PRESETS, Constraint, build, constraints
-from mapsr_cli.training.assembly import export, make_learner
+from mapsr_cli.training.assembly import make_learner
+from mapsr_cli.training.export import export
 from mapsr_cli.training.loop import Tasks, train
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.run import Run
@@ -114,7 +115,7 @@ def test_its_weights_are_a_checkpoint_that_loads(method: str, preset: str, tmp_p
     wanted, path = recipe(method, preset), tmp_path / "weights.safetensors"
     trained = run(wanted, tmp_path)
     trained.advance()
-    export(wanted, "photos", trained.result, trained, {"psnr_y": 30.0}, path)
+    export(wanted, trained, path, {"psnr_y": 30.0})
     if wanted.method in PRIORS:
         assert load_prior(path).kind == wanted.method
         return

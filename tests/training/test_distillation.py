@@ -24,18 +24,20 @@ from tests.psfs import comet_kernel
 KERNEL = make_kernel("bicubic", 4)
 
 
-def recipe(weights: Path, **settings: dict[str, object]) -> Recipe:
+def recipe(weights: Path, location: str = "", **settings: dict[str, object]) -> Recipe:
     base: Settings = {
         "teacher": {"weights": str(weights), "patches": 10},
         "data": {"batch": 4, "patch": (16, 16), "workers": 0},
         "loop": {"steps": 2},
     }
-    return make_recipe("affmae", "compact", {name: {**base.get(name, {}), **settings.get(name, {})} for name in base})
+    return make_recipe(
+        "affmae", "compact", {name: {**base.get(name, {}), **settings.get(name, {})} for name in base}, location
+    )
 
 
 def made(wanted: Recipe, photos: Path, seen: list[Status] | None = None) -> Path:
     watch = (lambda status: None) if seen is None else seen.append
-    folder = lessons(wanted, str(photos), photos.parent, Accelerator(cpu=True), watch)
+    folder = lessons(replace(wanted, location=str(photos)), photos.parent, Accelerator(cpu=True), watch)
     assert folder is not None
     return folder
 
@@ -100,7 +102,10 @@ def test_they_are_made_once_and_a_stopped_stage_goes_on(tiny_model: Path, photos
     wanted, seen = recipe(tiny_model), list[Status]()
     with pytest.raises(Interrupted):
         lessons(
-            wanted, str(photos), photos.parent, Accelerator(cpu=True), lambda _: os.kill(os.getpid(), signal.SIGINT)
+            replace(wanted, location=str(photos)),
+            photos.parent,
+            Accelerator(cpu=True),
+            lambda _: os.kill(os.getpid(), signal.SIGINT),
         )
     (folder,) = (photos.parent / "lessons").iterdir()
     first = times(folder)
@@ -139,4 +144,4 @@ def test_only_pairs_can_be_taught() -> None:
 
 def test_points_cannot_be_taught(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not for points"):
-        lessons(recipe(tiny_model), "swissroll:", tmp_path, Accelerator(cpu=True), lambda status: None)
+        lessons(recipe(tiny_model, "swissroll:"), tmp_path, Accelerator(cpu=True), lambda status: None)

@@ -15,7 +15,7 @@ from mapsr_cli.errors import CheckpointError, UsageError
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.engine import HOPELESS, DivergenceError
 from mapsr_cli.training.journal import CsvJournal, read_metrics
-from mapsr_cli.training.loop import Interrupted, Status, Tasks, train
+from mapsr_cli.training.loop import Status, Tasks, train
 from mapsr_cli.training.run import CHECKPOINT, Run
 from tests.training.learners import Fit, engine, run, stream
 
@@ -193,22 +193,23 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_tasks_are_called_when_due(tmp_path: Path) -> None:
-    kept: list[tuple[int, float]] = []
+    kept: list[tuple[int, int]] = []
     pictures: list[Path] = []
     exports: list[int] = []
-    figures = train(
-        run(tmp_path, LoopConfig(steps=10, snapshots=3, validate_minutes=0, checkpoint_minutes=1e9)),
+    trained = run(tmp_path, LoopConfig(steps=10, snapshots=3, validate_minutes=0, checkpoint_minutes=1e9))
+    train(
+        trained,
         Tasks(
-            validate=lambda network: {"weight": next(network.parameters()).mean().item()},
-            picture=lambda network, path: pictures.append(path),
-            export=lambda network, made: exports.append(made.step),
-            snapshot=lambda network, number, level: kept.append((number, level)),
+            validate=lambda made: {"weight": next(made.result.parameters()).mean().item()},
+            picture=lambda made, path: pictures.append(path),
+            export=lambda made: exports.append(made.step),
+            snapshot=lambda made, number: kept.append((number, made.step)),
         ),
     )
-    assert [number for number, _ in kept] == [0, 1, 2]
+    assert kept == [(0, 4), (1, 7), (2, 10)]
     assert [path.name for path in pictures] == [f"{step:07d}.png" for step in range(1, 11)]
     assert exports == [10]
-    assert set(figures) == {"valid/weight"}
+    assert trained.figures == {"weight": next(trained.result.parameters()).mean().item()}
 
 
 def test_rows_after_the_checkpoint_are_dropped_on_resume(tmp_path: Path) -> None:
@@ -251,7 +252,3 @@ def test_a_signal_saves_and_stops(tmp_path: Path, number: signal.Signals) -> Non
     assert said[0] == "saved"
     assert int(said[2]) == number
     assert run(tmp_path, LoopConfig(minutes=5)).step == int(said[1])
-
-
-def test_interrupted_carries_its_signal() -> None:
-    assert Interrupted(15).signal == 15

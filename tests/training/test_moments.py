@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import CheckpointError
-from mapsr_cli.training.assembly import WEIGHTS, export, make_learner, snapshot_keeper
+from mapsr_cli.training.assembly import make_learner
+from mapsr_cli.training.export import WEIGHTS, export, export_snapshot
 from mapsr_cli.training.loop import Tasks, train
 from mapsr_cli.training.moments import moments, read_estimator
 from mapsr_cli.training.recipe import make_recipe
+from mapsr_cli.training.run import Run
 from mapsr_cli.training.settings import Settings
 from tests.training.learners import run
 
@@ -26,15 +28,14 @@ def test_what_was_written_is_what_trained(method: str, projection: str | None, t
     made = make_recipe(method, "compact", {**small, **constraint, "loop": {"steps": 4, "snapshots": 2}})
     began = run(tmp_path, made.loop, make_learner(made))
     began.engine.feed(map(Patches, torch.rand(4, 2, 3, 16, 16, generator=torch.Generator().manual_seed(0))))
-    keep = snapshot_keeper(made, "photos", began)
     found: list[Tensor] = []
 
-    def take(result: nn.Module, number: int, level: float) -> None:
-        found.append(result(X))
-        keep(result, number, level)
+    def take(run: Run, number: int) -> None:
+        found.append(run.result(X))
+        export_snapshot(made, run, number)
 
     train(began, Tasks(snapshot=take))
-    export(made, "photos", began.result, began, {}, tmp_path / WEIGHTS)
+    export(made, began, tmp_path / WEIGHTS, {})
     kept = list(moments(tmp_path))
     assert [step for step, _ in kept] == [2, 4]
     for (_, estimator), estimate in zip(kept, found, strict=True):

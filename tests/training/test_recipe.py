@@ -3,7 +3,8 @@
 import pytest
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.training.recipe import PriorConfig, make_recipe
+from mapsr_cli.training.recipe import make_recipe
+from mapsr_cli.training.sections import PriorConfig
 
 
 @pytest.mark.parametrize("name", ["bicubic", "box", "lanczos3"])

@@ -53,12 +53,12 @@ def test_values_take_the_fields_type(text: str, field: str, value: object) -> No
     ("text", "complaint"),
     [
         ("c.cuont=7", "no setting 'cuont'"),
-        ("c.count=1.5", "c.count=1.5: not int"),
-        ("c.count=true", "not int"),
-        ("c.share=much", "not float"),
-        ("c.kind=cubic", "not one of linear, adaptive"),
-        ("c.pair=[1]", "c.pair"),
-        ("c.widths=[1.5]", "not int"),
+        ("c.count=1.5", "c.count=1.5: should be a valid integer"),
+        ("c.count=true", "c.count=True: should be a valid integer"),
+        ("c.share=much", "c.share=much: should be a valid number"),
+        ("c.kind=cubic", "c.kind=cubic: should be 'linear' or 'adaptive'"),
+        ("c.pair=[1]", "c.pair.1"),
+        ("c.widths=[1.5]", "c.widths.0=1.5: should be a valid integer"),
         ("c.count=-1", "must not be negative"),
     ],
 )

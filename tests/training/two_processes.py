@@ -13,10 +13,10 @@ from mapsr_cli.criteria.mse import MSE
 from mapsr_cli.criteria.resolver import SuperResolver
 from mapsr_cli.networks import Affine, Compact, CompactConfig, Estimator
 from mapsr_cli.operators import make_kernel
-from mapsr_cli.training.assembly import leave
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.loop import Status, Tasks, train
+from mapsr_cli.training.processes import leave
 from mapsr_cli.training.run import Run
 
 STEPS, BATCH = 20, 4

@@ -1,7 +1,7 @@
 """Rows trained in OUT/runs/NAME, or found there: an interrupted one goes on, a finished one is used as it is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
@@ -17,11 +17,14 @@ from mapsr_cli.experiments.images.scores import score
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.files import write_bytes
 from mapsr_cli.networks import Estimator
-from mapsr_cli.training.assembly import SNAPSHOTS, WEIGHTS, make_accelerator, make_learner
+from mapsr_cli.training.assembly import make_learner
 from mapsr_cli.training.data.decoding import looks_like_image
+from mapsr_cli.training.export import SNAPSHOTS, WEIGHTS
 from mapsr_cli.training.journal import CsvJournal
 from mapsr_cli.training.moments import moments, read_estimator
-from mapsr_cli.training.session import RECIPE, Plan, conduct, open_plan, tasks_of
+from mapsr_cli.training.processes import make_accelerator
+from mapsr_cli.training.recipe import RECIPE, Recipe, read_recipe
+from mapsr_cli.training.session import train_recipe
 from mapsr_cli.zoo import load_model, load_prior
 
 
@@ -37,12 +40,12 @@ class Bench:
         """Where the rows' folders are."""
         return self.order.out / "runs"
 
-    def plan(self, name: str) -> Plan:
-        """What `mapsr train` would make of the row."""
+    def recipe(self, name: str) -> Recipe:
+        """Return what `mapsr train` would make of the row."""
         row = self.trainings.rows[name]
         recipe = self.trainings.recipe(name, self.order.budget, self.order.seed, self.runs)
         init = None if row.init is None else self.weights(row.init)
-        return Plan(recipe, self.runs / name, str(self._images(name)), init)
+        return replace(recipe, location=str(self._images(name)), init=init)
 
     def _images(self, name: str) -> Path:
         """What the row trains on: the folder, or a list beside its own folder where it leaves some of it out."""
@@ -55,20 +58,20 @@ class Bench:
         Raises UsageError where a row's folder holds a training with another recipe or of other data.
         """
         for name in names:
-            plan = self.plan(name)
-            _check(plan, f"{name}.txt" if self.trainings.rows[name].without else self.trainings.data)
-            if self._steps(name) < (plan.recipe.loop.steps or 0):
-                self._train(name, plan)
+            recipe = self.recipe(name)
+            data = f"{name}.txt" if self.trainings.rows[name].without else self.trainings.data
+            _check(recipe, self.runs / name, data)
+            if self._steps(name) < (recipe.loop.steps or 0):
+                self._train(name, recipe)
 
-    def _train(self, name: str, plan: Plan) -> None:
+    def _train(self, name: str, recipe: Recipe) -> None:
         row = self.trainings.rows[name]
         self.train(*(before for before in (row.init, row.prior) if before is not None))
         if row.without:
             self._list_images(name)
         torch.set_flush_denormal(True)
         watch = partial(self.order.watch, name)
-        run, data = open_plan(plan, make_accelerator("auto", "auto"), watch)
-        conduct(run, data, tasks_of(plan, run, watch, [CsvJournal(plan.folder, run.step)]))
+        train_recipe(recipe, self.runs / name, make_accelerator("auto", "auto"), watch, [CsvJournal])
 
     def _list_images(self, name: str) -> None:
         folder, without = self.order.find(self.trainings.data), self.trainings.rows[name].without
@@ -101,7 +104,7 @@ class Bench:
 
     def untrained(self, name: str) -> Estimator:
         """The row before its first step, in eval mode."""
-        _, generator = next(make_learner(self.plan(name).recipe).players())
+        _, generator = next(make_learner(replace(self.recipe(name), init=None)).players())
         assert isinstance(generator.bare, Estimator)
         return generator.bare.eval().requires_grad_(False)
 
@@ -114,15 +117,15 @@ class Bench:
         return read_snapshots(self.runs / name / SNAPSHOTS)
 
 
-def _check(plan: Plan, data: str) -> None:
-    """Whether a run that is in the folder already is this one, on these data."""
-    if not (plan.folder / RECIPE).exists():
+def _check(wanted: Recipe, folder: Path, data: str) -> None:
+    """Raise UsageError if a run that is in the folder already is not this one, on these data."""
+    if not (folder / RECIPE).exists():
         return
-    found = Plan.read(plan.folder)
-    check_same(plan.recipe, found.recipe, plan.folder)
-    wanted = PurePath(data).parts
-    if PurePath(found.location).parts[-len(wanted) :] != wanted:
+    begun = read_recipe(folder)
+    check_same(wanted, begun, folder)
+    parts = PurePath(data).parts
+    if PurePath(begun.location).parts[-len(parts) :] != parts:
         raise UsageError(
-            f"{plan.folder} holds a training on {found.location}, not on {data}",
+            f"{folder} holds a training on {begun.location}, not on {data}",
             "move that folder away, or choose another --out",
         )

@@ -177,7 +177,7 @@ def _about_bits(bits: float) -> str:
 
 def _switches(bench: Bench, name: str) -> list[float]:
     """Steps at which a guided method goes on to the next snapshot of its prior."""
-    steps = bench.plan(name).recipe.loop.steps or 0
+    steps = bench.recipe(name).loop.steps or 0
     prior = GRASS.rows[name].prior
     assert prior is not None
     return [steps * progress for progress in bench.snapshots(prior).switches]

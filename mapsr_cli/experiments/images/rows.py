@@ -94,6 +94,6 @@ def check_same(wanted: Recipe, found: Recipe, folder: Path) -> None:
 
 def _flat(recipe: Recipe) -> dict[str, object]:
     """Every setting by name; of files and folders only their own names, as they may have been moved."""
-    told = recipe.to_told()
+    told = recipe.published()
     flat = {f"{name}.{key}": value for name, section in told["sections"].items() for key, value in section.items()}
     return {"method": told["method"], **flat}

@@ -9,13 +9,13 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from torch import nn
 
 from mapsr_cli.experiments.order import NamedWatch
 from mapsr_cli.experiments.output import save
 from mapsr_cli.experiments.swissroll.table1 import ROWS, Budget, Examination, score, settings_of
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_trials
 from mapsr_cli.training.loop import Tasks
+from mapsr_cli.training.run import Run
 from mapsr_cli.training.settings import Settings, merge
 
 MOMENTS = 10
@@ -37,8 +37,8 @@ def run_variant(
     entry = replace(ROWS["affgan"], settings=VARIANTS[name])
     history: list[list[float]] = []
 
-    def take(result: nn.Module, number: int, level: float) -> None:
-        history.append([score(bench.density, bench.x, y)[0] for y in estimates(result, bench.x, trials)])
+    def take(run: Run, number: int) -> None:
+        history.append([score(bench.density, bench.x, y)[0] for y in estimates(run.result, bench.x, trials)])
 
     settings = merge(settings_of(entry, budget, seed, trials), {"loop": {"snapshots": MOMENTS}})
     train_trials(recipe_of("affgan", trials, settings), trials, None, Tasks(watch=partial(watch, name), snapshot=take))

@@ -53,8 +53,8 @@ class Contest:
     divergences: list[Tensor] = field(default_factory=list)
     """KL[q‖p_Y] as the discriminators saw it, nats: [trials, starts] of each late moment."""
 
-    def watch(self, result: nn.Module, number: int, level: float) -> None:
-        """The loop's snapshot task."""
+    def watch(self, result: nn.Module, number: int) -> None:
+        """Ask the discriminators about the result at moment `number` of the training."""
         if number < MOMENTS - LATE:
             return
         assert isinstance(self.learner.criterion, GAN)
@@ -77,6 +77,5 @@ def train_contest(recipe: Recipe, trials: int, starts: int, tasks: Tasks) -> Cho
     loop = replace(recipe.loop, snapshots=MOMENTS)
     contest = Contest(learner, trials, starts, loop.seed)
     entrants = trials * starts
-    return contest.decide(
-        run_learner(learner, loop, recipe["data"].batch, entrants, replace(tasks, snapshot=contest.watch))
-    )
+    tasks = replace(tasks, snapshot=lambda run, number: contest.watch(run.result, number))
+    return contest.decide(run_learner(learner, loop, recipe["data"].batch, entrants, tasks))

@@ -14,11 +14,12 @@ from mapsr_cli.criteria.density import MaximumLikelihood, MaximumLikelihoodConfi
 from mapsr_cli.criteria.methods import METHODS
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
 from mapsr_cli.networks import DensityConfig, build
-from mapsr_cli.training.assembly import make_accelerator, make_learner
+from mapsr_cli.training.assembly import make_learner
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.data import swiss_roll
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.loop import Tasks, Watch, train
+from mapsr_cli.training.processes import make_accelerator
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.run import Run
 from mapsr_cli.training.settings import Settings, merge
@@ -90,8 +91,8 @@ def _kept(learner: Learner, recipe: Recipe, trials: int, tasks: Tasks) -> Snapsh
     """Train a prior and keep its snapshots in memory."""
     kept: list[Snapshot] = []
 
-    def keep(result: nn.Module, number: int, level: float) -> None:
-        kept.append(Snapshot(level, copy.deepcopy(result)))
+    def keep(run: Run, number: int) -> None:
+        kept.append(Snapshot(learner.level(run.progress), copy.deepcopy(run.result)))
 
     loop = _prior_loop(recipe)
     run_learner(learner, loop, recipe["data"].batch, trials, Tasks(snapshot=keep, watch=tasks.watch))

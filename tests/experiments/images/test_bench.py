@@ -1,6 +1,5 @@
 """Rows are trained once: resumed if interrupted, used if done, refused if they are something else."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from mapsr_cli.experiments.images.rows import Row, Trainings
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.training.loop import Status
 from mapsr_cli.training.recipe import make_recipe
+from mapsr_cli.training.settings import merge
 from mapsr_cli.zoo import load_model
 
 Orders = Callable[..., Order]
@@ -77,12 +77,10 @@ def test_another_training_in_its_place_is_refused(
     order: Orders, change: dict[str, dict[str, float]], complaint: str
 ) -> None:
     bench = Bench(FACES, order())
-    plan = bench.plan("affmse")
-    told = plan.recipe.to_json()
-    for section, values in change.items():
-        told["sections"][section] |= values
-    plan.folder.mkdir(parents=True)
-    (plan.folder / "recipe.json").write_text(json.dumps({**told, "data": "elsewhere/train.tar"}))
+    recipe, folder = bench.recipe("affmse"), bench.runs / "affmse"
+    settings = merge(recipe.settings, change)
+    folder.mkdir(parents=True)
+    make_recipe(recipe.method, recipe.preset, settings, "elsewhere/train.tar").write(folder)
     with pytest.raises(UsageError, match=complaint):
         bench.train("affmse")
 
@@ -93,7 +91,7 @@ def test_images_left_out_are_not_trained_on(order: Orders, data: Path) -> None:
     Bench(part, order()).train("affmse")
     bench = Bench(part, order(watch=never))
     bench.train("affmse")  # done already
-    assert Path(bench.plan("affmse").location).read_text().splitlines() == [str(p.resolve()) for p in others]
+    assert Path(bench.recipe("affmse").location).read_text().splitlines() == [str(p.resolve()) for p in others]
     with pytest.raises(UsageError, match=r"holds a training on .*affmse\.txt, not on grass/train"):
         Bench(GRASS, order(watch=never)).train("affmse")
 

@@ -47,7 +47,7 @@ def test_the_least_divergence_is_kept_whatever_the_truth() -> None:
 def test_late_moments_count_and_each_discriminator_judges_its_own() -> None:
     judged = contest(2, 2)
     result = judged.learner.generator.network.eval()
-    judged.watch(result, MOMENTS - LATE - 1, 0.0)
+    judged.watch(result, MOMENTS - LATE - 1)
     assert not judged.divergences
     bare = next(player for name, player in judged.learner.players() if name == "discriminator").bare
     with torch.no_grad():  # logits are the last layer's bias: 1, 2, 3, 4
@@ -55,7 +55,7 @@ def test_late_moments_count_and_each_discriminator_judges_its_own() -> None:
             parameter.zero_()
         last = list(bare.parameters())[-1]
         last.copy_(torch.arange(1.0, 5.0).view_as(last))
-    judged.watch(result, MOMENTS - 1, 0.0)
+    judged.watch(result, MOMENTS - 1)
     assert torch.equal(judged.divergences[0], -torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
 
 

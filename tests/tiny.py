@@ -12,6 +12,7 @@ from mapsr_cli.networks import (
     MlpGeneratorConfig,
     PaperGeneratorConfig,
     Preset,
+    SlimConfig,
 )
 from mapsr_cli.networks.architectures import AnyConfig
 
@@ -26,6 +27,8 @@ def _shrunk(config: AnyConfig) -> AnyConfig:
     match config:
         case CompactConfig():
             return replace(config, channels=8, blocks=1)
+        case SlimConfig():
+            return replace(config, channels=8, blocks=1, wide_every=1, wide_channels=4, dilations=(2,))
         case PaperGeneratorConfig():
             return replace(config, widths=(8, 8, 8))
         case DiscriminatorConfig():

@@ -56,7 +56,7 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Kind of data and its networks: swissroll, grass, faces, faces-half, natural, "
-            "natural-half or compact.",
+            "natural-half, compact or slim.",
             show_default="compact",
             rich_help_panel=options.EVERYDAY,
         ),

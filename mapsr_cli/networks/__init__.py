@@ -39,6 +39,7 @@ from mapsr_cli.networks.mlp import (
     MlpGeneratorConfig,
 )
 from mapsr_cli.networks.presets import DEFAULT_PRESET, PRESETS, Preset
+from mapsr_cli.networks.slim import Slim, SlimConfig
 
 __all__ = [
     "ARCHITECTURES",
@@ -74,6 +75,8 @@ __all__ = [
     "PaperGenerator",
     "PaperGeneratorConfig",
     "Preset",
+    "Slim",
+    "SlimConfig",
     "Soft",
     "Unconstrained",
     "architecture_of",

@@ -20,9 +20,10 @@ from mapsr_cli.networks.mlp import (
     MlpGenerator,
     MlpGeneratorConfig,
 )
+from mapsr_cli.networks.slim import Slim, SlimConfig
 
-AnyGenerator = Compact | PaperGenerator | MlpGenerator
-AnyGeneratorConfig = CompactConfig | PaperGeneratorConfig | MlpGeneratorConfig
+AnyGenerator = Compact | Slim | PaperGenerator | MlpGenerator
+AnyGeneratorConfig = CompactConfig | SlimConfig | PaperGeneratorConfig | MlpGeneratorConfig
 AnyDiscriminator = Discriminator | MlpDiscriminator
 AnyDiscriminatorConfig = DiscriminatorConfig | MlpDiscriminatorConfig
 AnyDenoiser = Denoiser | MlpDenoiser
@@ -31,6 +32,7 @@ AnyConfig = AnyGeneratorConfig | AnyDiscriminatorConfig | AnyDenoiserConfig | De
 
 ARCHITECTURES: dict[str, tuple[Callable[[Any], nn.Module], type[Any]]] = {
     "compact": (Compact, CompactConfig),
+    "slim": (Slim, SlimConfig),
     "paper": (PaperGenerator, PaperGeneratorConfig),
     "mlp": (MlpGenerator, MlpGeneratorConfig),
     "discriminator": (Discriminator, DiscriminatorConfig),

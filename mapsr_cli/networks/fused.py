@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def conv_relu(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """relu(conv(x))."""
+def conv_relu(conv: nn.Conv2d, x: Tensor, slope: float = 0.0) -> Tensor:
+    """relu(conv(x)), leaky where `slope`, that of negative values, is not 0."""
     if _fusible(x):
-        return cast(Tensor, torch.ops.mkldnn._convolution_pointwise(x, *_settings(conv), "relu", [], ""))
-    return functional.relu(conv(x), inplace=True)
+        fused = torch.ops.mkldnn._convolution_pointwise
+        return cast(Tensor, fused(x, *_settings(conv), *(("leaky_relu", [slope], "") if slope else ("relu", [], ""))))
+    h: Tensor = conv(x)
+    return functional.leaky_relu(h, slope, inplace=True) if slope else functional.relu(h, inplace=True)
 
 
 def conv_add(conv: nn.Conv2d, x: Tensor, onto: Tensor) -> Tensor:
@@ -46,13 +48,16 @@ def _works(dtype: torch.dtype) -> bool:
     x, weight, bias = (_wave(*shape).to(dtype) for shape in ((1, 8, 5, 5), (8, 8, 3, 3), (8,)))
     sizes = ((1, 1), (1, 1), (1, 1), 1)
     try:
-        relu = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *sizes, "relu", [], "")
+        pointwise = torch.ops.mkldnn._convolution_pointwise
+        relu = pointwise(x, weight, bias, *sizes, "relu", [], "")
+        leaky = pointwise(x, weight, bias, *sizes, "leaky_relu", [0.1], "")
         fused = torch.ops.mkldnn._convolution_pointwise_.binary
         added = fused(x.clone(), x, weight, bias, *sizes, "add", 1.0, None, [], None)
     except (AttributeError, RuntimeError, TypeError):
         return False
     plain = functional.conv2d(x, weight, bias, padding=1)
-    return _alike(relu, plain.relu()) and _alike(added, x + plain)
+    alike = _alike(relu, plain.relu()) and _alike(leaky, functional.leaky_relu(plain, 0.1))
+    return alike and _alike(added, x + plain)
 
 
 def _wave(*shape: int) -> Tensor:

@@ -13,6 +13,7 @@ from mapsr_cli.networks.density import DensityConfig
 from mapsr_cli.networks.discriminator import DiscriminatorConfig
 from mapsr_cli.networks.generator import PaperGeneratorConfig
 from mapsr_cli.networks.mlp import MlpDenoiserConfig, MlpDiscriminatorConfig, MlpGeneratorConfig
+from mapsr_cli.networks.slim import SlimConfig
 
 
 @dataclass(frozen=True)
@@ -127,5 +128,10 @@ COMPACT = Preset(
     density=DensityConfig(),
 )
 
-PRESETS = {preset.name: preset for preset in (SWISSROLL, GRASS, FACES, NATURAL, FACES_HALF, NATURAL_HALF, COMPACT)}
+SLIM = replace(COMPACT, name="slim", generator=SlimConfig())
+
+PRESETS = {
+    preset.name: preset
+    for preset in (SWISSROLL, GRASS, FACES, NATURAL, FACES_HALF, NATURAL_HALF, COMPACT, SLIM)
+}
 DEFAULT_PRESET = COMPACT.name

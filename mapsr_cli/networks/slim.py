@@ -1,0 +1,147 @@
+"""A generator for fewer multiply-adds than `compact`: narrower residual blocks, and a few branches that look far.
+
+After published ideas: residual blocks of three convolutions and nothing else between them (RLFN: Kong et al., 2022,
+arXiv:2205.07514); attention without parameters, by what the block itself has found (SPAN: Wan et al., 2024,
+arXiv:2311.12770); a context of few maps beside the blocks (RLFN's spatial attention and SAFMN's pyramid: Sun et al.,
+2023, arXiv:2302.13800), here by dilated convolutions (Yu and Koltun, 2016, arXiv:1511.07122), as strides and pools
+would make the result depend on where a tile starts.
+"""
+
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mapsr_cli.networks.expanded import expand
+from mapsr_cli.networks.fused import conv_add, conv_relu
+from mapsr_cli.networks.layers import with_noise
+
+
+@dataclass(frozen=True)
+class SlimConfig:
+    """What a Slim network is made of."""
+
+    scale: int = 4
+    """HR pixels per LR pixel."""
+    channels: int = 48
+    """Feature maps."""
+    blocks: int = 7
+    """Residual blocks."""
+    depth: int = 3
+    """Convolutions of a block."""
+    slope: float = 0.05
+    """Of the activations for negative values; 0: ReLU."""
+    gated: bool = False
+    """Weigh what a block adds by attention without parameters."""
+    wide_every: int = 2
+    """A wide branch follows every so many blocks; more than `blocks`: there is none."""
+    wide_channels: int = 16
+    """Feature maps of a wide branch."""
+    dilations: tuple[int, ...] = (3, 5)
+    """LR pixels between the taps of each convolution of a wide branch."""
+    expanded: bool = False
+    """Train every convolution of a block as a sum of itself and a chain of three; the saved network has one again."""
+    colours: int = 3
+    """Image channels."""
+    noise_dim: int = 0
+    """Noise maps beside the LR image (Appendix F); 0: a deterministic generator."""
+
+
+class SlimBlock(nn.Module):
+    """h + v, v = conv(…leaky(conv(h))…); `gated`: h + (h + v)·(σ(v) − ½), SPAN's attention with one more skip."""
+
+    def __init__(self, config: SlimConfig) -> None:
+        super().__init__()
+        self.slope, self.gated = config.slope, config.gated
+        self.convolutions = nn.ModuleList(_convolution(config.channels, config.slope) for _ in range(config.depth))
+        with torch.no_grad():  # as in `Compact`: the sum of all blocks starts with the variance of the head alone
+            self.convolutions[-1].weight.mul_(0.5 * config.blocks**-0.5)  # type: ignore[operator, union-attr]
+        if config.expanded:
+            for conv in self.convolutions:
+                expand(conv)  # type: ignore[arg-type]
+
+    def forward(self, h: Tensor) -> Tensor:
+        """[N, channels, h, w] → the same; in inference mode h may be used up."""
+        *hidden, last = self.convolutions
+        v = h
+        for conv in hidden:
+            v = conv_relu(conv, v, self.slope)  # type: ignore[arg-type]
+        if not self.gated:
+            return conv_add(last, v, h)  # type: ignore[arg-type]
+        v = last(v)
+        return torch.addcmul(h, h + v, (0.5 * v).tanh_(), value=0.5)  # σ(v) − ½ = ½ tanh(v/2), in fewer passes
+
+
+class WideBranch(nn.Module):
+    """h + what lies far away makes of it: 1×1 to few maps, dilated 3×3 convolutions, 1×1 back, which starts at zero."""
+
+    def __init__(self, config: SlimConfig) -> None:
+        super().__init__()
+        self.slope, maps = config.slope, config.wide_channels
+        self.narrow = nn.Conv2d(config.channels, maps, 1)
+        self.far = nn.ModuleList(_convolution(maps, config.slope, dilation) for dilation in config.dilations)
+        self.widen = nn.Conv2d(maps, config.channels, 1)
+        nn.init.zeros_(self.widen.weight)
+        nn.init.zeros_(self.widen.bias)  # type: ignore[arg-type]
+
+    def forward(self, h: Tensor) -> Tensor:
+        """[N, channels, h, w] → the same; in inference mode h may be used up."""
+        far = self.narrow(h)
+        for conv in self.far:
+            far = conv_relu(conv, far, self.slope)  # type: ignore[arg-type]
+        return conv_add(self.widen, far, h)
+
+
+class Slim(nn.Module):
+    """f(x): LR [N, colours, h, w] in [0, 1] → the detail to add to A⁺x, [N, colours, s·h, s·w].
+
+    The last layer starts at zero, so an untrained network estimates A⁺x.
+    """
+
+    detail: ClassVar[bool] = True
+    """As in `Compact`."""
+
+    def __init__(self, config: SlimConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.head = nn.Conv2d(config.colours + config.noise_dim, config.channels, 3, padding=1)
+        parts: list[nn.Module] = []
+        for number in range(1, config.blocks + 1):
+            parts.append(SlimBlock(config))
+            if number % config.wide_every == 0:
+                parts.append(WideBranch(config))
+        self.body = nn.Sequential(*parts)
+        self.tail = nn.Conv2d(config.channels, config.colours * config.scale**2, 3, padding=1)
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+
+    @property
+    def reach(self) -> int:
+        """LR pixels on each side that an output pixel depends on."""
+        wide = self.config.blocks // self.config.wide_every * sum(self.config.dilations)
+        return self.config.blocks * self.config.depth + wide + 2
+
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """x [N, colours, h, w] (and z [N, noise_dim, h, w]) → [N, colours, s·h, s·w]."""
+        h = self.head(with_noise(x - 0.5, z, self.config.noise_dim))
+        return functional.pixel_shuffle(self.tail(self.body(h)), self.config.scale)
+
+    def for_use(self) -> "Slim":
+        """A copy that computes the same, with one convolution for each that was expanded."""
+        with torch.device("meta"):
+            plain = Slim(replace(self.config, expanded=False))
+        plain.load_state_dict(
+            {name: attrgetter(name)(self).detach().clone() for name in plain.state_dict()}, assign=True
+        )
+        return plain.train(self.training)
+
+
+def _convolution(channels: int, slope: float, dilation: int = 1) -> nn.Conv2d:
+    """3×3, with weights that keep the variance under a leaky ReLU."""
+    conv = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
+    nn.init.kaiming_normal_(conv.weight, slope)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv

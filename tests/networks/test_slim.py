@@ -1,0 +1,73 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mapsr_cli.networks import Slim, SlimConfig
+
+TINY = SlimConfig(scale=2, channels=8, blocks=2, depth=2, wide_channels=4, dilations=(2, 3))
+
+
+def trained(config: SlimConfig) -> Slim:
+    """As if: nothing is at zero any more."""
+    torch.manual_seed(0)
+    network = Slim(config).double()
+    for parameter in network.parameters():
+        if parameter.abs().max() == 0:
+            nn.init.normal_(parameter, std=0.3)
+    return network
+
+
+def test_untrained_network_adds_nothing() -> None:
+    assert torch.equal(Slim(TINY)(torch.rand(2, 3, 7, 5)), torch.zeros(2, 3, 14, 10))
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_shape(scale: int) -> None:
+    assert Slim(replace(TINY, scale=scale))(torch.rand(1, 3, 6, 9)).shape == (1, 3, 6 * scale, 9 * scale)
+
+
+@pytest.mark.parametrize("config", [TINY, replace(TINY, wide_every=3), replace(TINY, wide_every=1, gated=True)])
+def test_reach_is_how_far_it_looks(config: SlimConfig) -> None:
+    network = trained(config)
+    x = torch.rand(1, 3, 55, 55, dtype=torch.float64, requires_grad=True)
+    network(x)[..., 54:56, 54:56].sum().backward()
+    assert x.grad is not None
+    seen = x.grad[0].abs().sum(0).nonzero()
+    assert int(seen.min()) == 27 - network.reach
+    assert int(seen.max()) == 27 + network.reach
+
+
+def test_the_zoos_network_looks_forty_pixels_far() -> None:
+    assert Slim(SlimConfig()).reach >= 40
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_one_convolution_for_each_that_was_expanded(gated: bool) -> None:
+    network, x = trained(replace(TINY, expanded=True, gated=gated)), torch.rand(1, 3, 9, 8, dtype=torch.float64)
+    plain = network.for_use()
+    torch.testing.assert_close(plain(x), network(x), rtol=0, atol=1e-12)
+    assert plain.config == replace(network.config, expanded=False)
+    fresh = Slim(plain.config).double()
+    fresh.load_state_dict(plain.state_dict())
+    assert torch.equal(fresh(x), plain(x))
+    assert network.config.expanded
+
+
+def test_an_expanded_kernel_starts_with_the_same_variance() -> None:
+    def deviation(expanded: bool) -> Tensor:
+        torch.manual_seed(0)
+        return Slim(SlimConfig(blocks=1, expanded=expanded)).get_submodule("body.0.convolutions.0").weight.std()  # type: ignore[return-value, union-attr, operator]
+
+    torch.testing.assert_close(deviation(True), deviation(False), rtol=0.05, atol=0)
+
+
+@pytest.mark.parametrize("config", [TINY, replace(TINY, gated=True), replace(TINY, slope=0.0)])
+def test_in_use_as_in_training(config: SlimConfig) -> None:
+    """Where convolutions are fused with what follows them."""
+    network = trained(config).float().requires_grad_(False)
+    x = torch.rand(1, 3, 12, 15).contiguous(memory_format=torch.channels_last)
+    expected = network(x)
+    with torch.inference_mode():
+        assert (network(x) - expected).abs().max() <= 1e-5 * expected.abs().max()

@@ -11,6 +11,7 @@ from mapsr_cli.networks.architectures import (
     AnyGeneratorConfig,
     architecture_of,
     build,
+    for_use,
     read_config,
 )
 from mapsr_cli.networks.compact import Compact, CompactConfig
@@ -82,6 +83,7 @@ __all__ = [
     "architecture_of",
     "bits_per_dim",
     "build",
+    "for_use",
     "make_constraint",
     "noise_dim_of",
     "read_config",

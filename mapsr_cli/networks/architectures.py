@@ -62,6 +62,11 @@ def build(config: AnyConfig) -> nn.Module:
     return module(config)
 
 
+def for_use(network: nn.Module) -> nn.Module:
+    """Make of a trained generator what is saved: the same function, without what only training needs."""
+    return network.for_use() if isinstance(network, Slim) else network
+
+
 def read_config(architecture: str, fields: dict[str, Any]) -> AnyConfig:
     """A config from what JSON or TOML make of its fields (lists for tuples); fields left out take their defaults.
 

@@ -1,10 +1,10 @@
 """A 3×3 convolution that is trained as more than it is.
 
 Its kernel is K = W + G∘M∘S: the plain kernel and a chain of a 1×1, a 3×3 and a 1×1 convolution between more maps, which
-are linear, so their composition is a 3×3 kernel, too. More directions to descend in lead to better minima, and cost
-nothing in use (Ding et al., 2021, arXiv:2101.03697; Zhang et al., 2021, doi 10.1145/3474085.3475291). Kernels are
-composed instead of images (Bhardwaj et al., 2022, arXiv:2103.09404), which costs next to nothing in training, either,
-and is the same at borders, where a padded chain is not.
+are linear, so their composition is a 3×3 kernel, too. It changes the path of the descent and costs nothing in use
+(Ding et al., 2021, arXiv:2103.13425; Zhang et al., 2021, doi 10.1145/3474085.3475291). Kernels are composed, not maps
+(Bhardwaj et al., 2022, arXiv:2103.09404): that costs next to nothing in training, either, and is the same at borders,
+where a padded chain is not.
 """
 
 import math

@@ -131,7 +131,6 @@ COMPACT = Preset(
 SLIM = replace(COMPACT, name="slim", generator=SlimConfig())
 
 PRESETS = {
-    preset.name: preset
-    for preset in (SWISSROLL, GRASS, FACES, NATURAL, FACES_HALF, NATURAL_HALF, COMPACT, SLIM)
+    preset.name: preset for preset in (SWISSROLL, GRASS, FACES, NATURAL, FACES_HALF, NATURAL_HALF, COMPACT, SLIM)
 }
 DEFAULT_PRESET = COMPACT.name

@@ -58,7 +58,7 @@ class SlimBlock(nn.Module):
         self.slope, self.gated = config.slope, config.gated
         self.convolutions = nn.ModuleList(_convolution(config.channels, config.slope) for _ in range(config.depth))
         with torch.no_grad():  # as in `Compact`: the sum of all blocks starts with the variance of the head alone
-            self.convolutions[-1].weight.mul_(0.5 * config.blocks**-0.5)  # type: ignore[operator, union-attr]
+            self.convolutions[-1].weight.mul_(0.5 * config.blocks**-0.5)  # type: ignore[operator]
         if config.expanded:
             for conv in self.convolutions:
                 expand(conv)  # type: ignore[arg-type]

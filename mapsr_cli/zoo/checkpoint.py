@@ -18,6 +18,7 @@ from mapsr_cli.networks import (
     MlpGenerator,
     architecture_of,
     build,
+    for_use,
     make_constraint,
     noise_dim_of,
     read_config,
@@ -93,7 +94,8 @@ class Model:
 
 def model_of(estimator: Estimator, name: str, **card: Any) -> Model:
     """Make a model of an estimator that no file holds yet; `card` gives fields of its card that it cannot tell."""
-    config: Any = estimator.generator.config
+    network = for_use(estimator.generator)
+    config: Any = network.config
     kernel, constraint = estimator.kernel, estimator.constraint
     described = Card(
         name=name,
@@ -104,7 +106,7 @@ def model_of(estimator: Estimator, name: str, **card: Any) -> Model:
         **{"method": "", **card},
     )
     pinv = constraint.kernels if isinstance(constraint, AffineConvolution) else None
-    return Model(described, estimator.generator, kernel, pinv=pinv)
+    return Model(described, network, kernel, pinv=pinv)
 
 
 def save_model(

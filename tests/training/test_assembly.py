@@ -70,3 +70,18 @@ def test_weights_do_not_tell_where_files_lie(tmp_path: Path) -> None:
     assert (sections["constraint"]["pinv"], sections["teacher"]["weights"]) == ("b.safetensors", "a.safetensors")
     assert str(tmp_path.parent) not in str(training)
     assert made["constraint"].pinv == str(tmp_path / "b.safetensors")
+
+
+def test_an_expanded_network_is_saved_plain(tmp_path: Path) -> None:
+    settings = {"channels": 8, "blocks": 1, "depth": 2, "expanded": True}
+    made = make_recipe("affmae", "slim", {"generator": settings, "loop": {"steps": 2}, "data": {"patch": (16, 16)}})
+    trained = run(tmp_path, made.loop, make_learner(made))
+    trained.advance()
+    assert isinstance(trained.result, Estimator)
+    path = tmp_path / "weights.safetensors"
+    export(made, "photos", trained.result, trained, {}, path)
+    saved, x = load_model(path), torch.rand(1, 3, 6, 5)
+    expected = trained.result.generator(x)
+    assert expected.abs().max() > 0
+    assert saved.card.config["expanded"] is False
+    torch.testing.assert_close(saved.network(x), expected, rtol=0, atol=1e-5)

@@ -44,14 +44,6 @@ Projection Report Row Sample Samples Settings Share Source Stage Value
 """
 """Public type names that are still defined more than once: to become none."""
 NOUNS = """
-mapsr_cli/cli/batch.py
-mapsr_cli/cli/display.py
-mapsr_cli/cli/evaluate.py
-mapsr_cli/cli/fit_pinv.py
-mapsr_cli/cli/paths.py
-mapsr_cli/cli/push.py
-mapsr_cli/cli/report.py
-mapsr_cli/cli/sampling.py
 mapsr_cli/cli/training.py
 mapsr_cli/criteria/annealing.py
 mapsr_cli/criteria/base.py

@@ -1,4 +1,4 @@
-"""A batch of files through one upscaler: goes on past a bad file and says so at the end."""
+"""A batch of files through one upscaler: one that fails does not end it."""
 
 import os
 import sys
@@ -37,7 +37,7 @@ def make_upscaler(
     seed: int = 0,
     fetched: Callable[[int, int], None] = lambda done, total: None,
 ) -> Upscaler:
-    """Make the upscaler that the options of `mapsr upscale` describe; `fetched` is told of bytes from the Hub."""
+    """Make the upscaler that the options of `mapsr upscale` describe; `fetched` hears of bytes from the Hub."""
     chosen = choose_device(device)
     loaded: Model
     if backbone is None:
@@ -61,7 +61,7 @@ def _tile(text: str) -> int | None:
 
 
 def _pipe(data: bytes) -> None:
-    """To stdout, all of it now. Raises as `write_bytes` does; BrokenPipeError where whoever reads has had enough."""
+    """Write to standard output at once. Raises as `write_bytes` does; BrokenPipeError if the reader is gone."""
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -102,7 +102,7 @@ class Batch:
         self._sum_up(len(jobs), len(jobs), left)
 
     def document(self) -> dict[str, Any]:
-        """What `--json` prints."""
+        """Return what `--json` prints."""
         return {"results": self.results, "failed": self.failed}
 
     def _warn(self) -> None:
@@ -111,7 +111,7 @@ class Batch:
             say(f"note: --strength {strength:g}: the guarantee is off, results do not give their originals back")
 
     def _upscaled(self, jobs: list[Job], progress: BatchProgress) -> Generator[tuple[Job, Encoded | MapsrError | None]]:
-        """Yield jobs with what came of each; successes are told as soon as they are stored."""
+        """Yield jobs with what came of each; a result is printed as soon as it is stored."""
         begun: set[Job] = set()
 
         def compute(job: Job, loaded: Loaded) -> Made:
@@ -165,7 +165,7 @@ class Batch:
         return replace(self.output, file_format=output_format(self.file_format or job.target.name))
 
     def _store(self, job: Job, made: Made) -> Encoded | None:
-        """Encode, write and tell; None where another run was faster and that is well."""
+        """Encode, write and print; return None where another run was faster and --skip-existing is given."""
         encoded = encode_made(made, self.upscaler, self._output_of(job))
         if job.target == PIPE:
             _pipe(encoded.data)
@@ -185,11 +185,11 @@ class Batch:
         return encoded
 
     def _page_path(self, job: Job) -> Path | None:
-        """Of the page about this one file, if there is to be one."""
+        """Return where the page about this one file goes, or None without `--compare`."""
         return page_path(job.target) if self.compare else None
 
     def _page(self, job: Job, made: Made, encoded: Encoded) -> bytes:
-        """A before/after page of what the file stores."""
+        """Return the before/after page of what the file stores."""
         original, upscaled = made.loaded.frames.pictures[0], made.frames.pictures[0]
         if not self._output_of(job).lossless:
             upscaled = read_frames(encoded.data, max_pixels=encoded.frames * upscaled.levels[0].numel()).pictures[0]

@@ -22,7 +22,7 @@ class Show(Protocol):
     """Show how far a training is; where several go on at once, each has a name."""
 
     def __call__(self, status: "Status", name: str = "") -> None:
-        """`name` is empty where there is but one."""
+        """Show a status; `name` is empty where only one training goes on."""
 
 
 def _clock(seconds: float) -> str:

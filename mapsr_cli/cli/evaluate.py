@@ -133,7 +133,7 @@ def evaluate(
 
 
 def _print(found: "Evaluation") -> None:
-    """A table per test set, and how it was measured."""
+    """Print a table per test set, and how it was measured."""
     from mapsr_cli.evaluation.table import tabulate
 
     for group, rows in found.by_set():
@@ -143,7 +143,7 @@ def _print(found: "Evaluation") -> None:
 
 
 def _complain(found: "Evaluation") -> None:
-    """What could not be evaluated, the first of it in words."""
+    """Say which pictures could not be evaluated."""
     for failure in found.failed[:COMPLAINTS]:
         who = "" if failure.model is None else f", {failure.model}"
         say(f"not evaluated: {failure.image}{who}: {failure.error}")

@@ -1,4 +1,4 @@
-"""`mapsr export`: a model for other runtimes."""
+"""`mapsr export`: write a model for other programs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -46,7 +46,7 @@ def export(
         from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
         if not onnx:
-            raise UsageError("export to what?", "mapsr export --onnx")
+            raise UsageError("no format to export to is given", "mapsr export --onnx")
         name = model or DEFAULT_MODEL
         with busy(f"exporting {name}") as fetched:
             loaded = load_model(find_model(name, fetched))

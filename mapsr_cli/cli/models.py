@@ -63,13 +63,13 @@ def show(name: Name, json: options.Json = False, debug: options.Debug = False) -
         result(f"{header.pop('name')}: {header.pop('description') or 'its file does not say what it is for'}")
         header["kernel"] = {key: value for key, value in card.kernel.items() if key not in ("taps", "sha256")}
         for key, value in (header | stored).items():
-            result(f"{key + ':':14}{_told(value)}")
+            result(f"{key + ':':14}{_printed(value)}")
 
 
-def _told(value: Any) -> str:
+def _printed(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_told(entry)}" for key, entry in value.items())
-    return "; ".join(_told(entry) for entry in value) if isinstance(value, list) else str(value)
+        return ", ".join(f"{key} {_printed(entry)}" for key, entry in value.items())
+    return "; ".join(_printed(entry) for entry in value) if isinstance(value, list) else str(value)
 
 
 @app.command(cls=Command, epilog="Example: mapsr models pull org/repo@v1")

@@ -30,38 +30,38 @@ class Job:
     """Number of the draw, where the model is stochastic."""
 
     def samples(self, count: int) -> list["Job"]:
-        """This one `count` times: photo_x4.png becomes photo_x4_1.png, photo_x4_2.png, …"""
+        """Return this job `count` times: photo_x4.png becomes photo_x4_1.png, photo_x4_2.png, …"""
         return [Job(self.source, beside(self.target, f"_{n}"), n) for n in range(1, count + 1)]
 
     def targets(self, samples: int | None) -> list[Path]:
-        """All pictures that come of it: one, or so many samples with their sheet and map."""
+        """List all pictures that it writes: one, or the samples with their contact sheet and map."""
         if samples is None:
             return [self.target]
         return [*(one.target for one in self.samples(samples)), sheet_path(self.target), map_path(self.target)]
 
 
 def beside(target: Path, ending: str, extension: str | None = None) -> Path:
-    """photo_x4.png → photo_x4<ending>.png, or with another extension."""
+    """Return photo_x4<ending>.png for photo_x4.png, or with another extension."""
     return target.with_name(f"{target.stem}{ending}{target.suffix if extension is None else extension}")
 
 
 def sheet_path(target: Path) -> Path:
-    """Of the contact sheet of photo_x4.png's samples: photo_x4_samples.png."""
+    """Return the path of the contact sheet of photo_x4.png's samples: photo_x4_samples.png."""
     return beside(target, SHEET, ".png")
 
 
 def map_path(target: Path) -> Path:
-    """Of the map of where they differ: photo_x4_spread.png."""
+    """Return the path of the map of where the samples differ: photo_x4_spread.png."""
     return beside(target, MAP, ".png")
 
 
 def page_path(target: Path) -> Path:
-    """Of the before/after page: photo_x4.html."""
+    """Return the path of the before/after page: photo_x4.html."""
     return beside(target, "", ".html")
 
 
 def source_name(job: Job) -> str:
-    """What people call the input."""
+    """Return the name of the input for people."""
     return "standard input" if job.source == PIPE else printable(job.source.name)
 
 
@@ -96,7 +96,7 @@ def check_naming(suffix: str | None, file_format: str | None) -> None:
 
 
 def find_sources(inputs: list[Path], recursive: bool, suffix: str) -> list[Source]:
-    """The files that inputs name: files, folders, glob patterns that the shell left alone, and lists (.txt, .lst).
+    """Find the files that inputs name: files, folders, glob patterns that the shell left alone, lists (.txt, .lst).
 
     A list names one input per line, relative to itself; `#` starts a remark. In folders, files whose stem ends with
     `suffix` are an earlier run's. A file named twice counts once, as it was named first. Raises UsageError where a
@@ -143,7 +143,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _in_folder(folder: Path, recursive: bool, suffix: str) -> Iterator[Source]:
-    """Images in a folder; not those that an earlier run put there, samples, sheets and maps included."""
+    """Find the images in a folder, without those that an earlier run put there (samples, sheets and maps included)."""
     found = sorted(folder.rglob("*") if recursive else folder.glob("*"))
     ours = re.compile(rf"{re.escape(suffix)}(_\d+|{SHEET}|{MAP})?$")
     images = [p for p in found if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and _is_plain(p)]
@@ -153,7 +153,7 @@ def _in_folder(folder: Path, recursive: bool, suffix: str) -> Iterator[Source]:
 
 
 def _is_plain(path: Path) -> bool:
-    """Whether it is a file: no folder, pipe or device. A link to nowhere counts, so that it is told of."""
+    """Return whether it is a file: no folder, pipe or device. A link to nowhere counts, so that it is reported."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except OSError:
@@ -161,7 +161,7 @@ def _is_plain(path: Path) -> bool:
 
 
 def plan(sources: list[Source], output: Path | None, folder: bool, suffix: str, extension: str | None) -> list[Job]:
-    """Where to write what is read.
+    """Choose where to write what is read.
 
     Beside its source as `<name><suffix>.<extension>` by default; into `output` if that is a `folder` (what comes from
     folders keeps its structure there); to `output` itself if not. Raises UsageError where two inputs would write one
@@ -193,7 +193,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def is_folder(output: Path, inputs: list[Path], sources: list[Source]) -> bool:
-    """Whether `-o` names a folder: it is one, must be one, or has no suffix."""
+    """Return whether `-o` names a folder: it is one, must be one, or has no suffix."""
     return _is_folder(output) or len(sources) > 1 or any(map(_is_folder, inputs)) or not output.suffix
 
 
@@ -219,12 +219,12 @@ class Share:
 
     @classmethod
     def from_environment(cls) -> "Share":
-        """As RANK and WORLD_SIZE say."""
+        """Read RANK and WORLD_SIZE. Raises UsageError where they do not go together."""
         rank, processes = (os.environ.get(name, default) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
         if not (rank.isdecimal() and processes.isdecimal() and int(rank) < int(processes)):
             raise UsageError(f"RANK={rank} and WORLD_SIZE={processes} do not go together")
         return cls(int(rank), int(processes))
 
     def of(self, jobs: list[Job]) -> list[Job]:
-        """Every `processes`-th job, from the `rank`-th on."""
+        """Select every `processes`-th job, from the `rank`-th on."""
         return jobs[self.rank :: self.processes]

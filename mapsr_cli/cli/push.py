@@ -84,7 +84,7 @@ def push(
 
 
 def _show(repo: str, files: dict[str, bytes | Path], json: bool) -> None:
-    """What would be published: names and sizes, then config and card."""
+    """Print what would be published: names and sizes, then config and card."""
     texts = {path: data.decode() for path, data in files.items() if isinstance(data, bytes) and _is_text(path)}
     if json:
         document({"repo": repo, "commit": None, "url": None, "files": _sizes(files), "texts": texts})

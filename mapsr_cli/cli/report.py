@@ -1,4 +1,4 @@
-"""How commands speak: results on stdout, the rest on stderr; errors in one line, what to do in another."""
+"""How commands print: results on stdout, the rest on stderr; errors in one line, what to do in another."""
 
 import json
 import os
@@ -26,7 +26,7 @@ WIDE = 240
 
 @cache
 def stderr() -> "Console":
-    """Where remarks go. Rich takes a tenth of a second to import: commands that need none of it do without."""
+    """Return the console for remarks. Rich takes 0.1 s to import: commands that say nothing do without."""
     from rich.console import Console
 
     # No markup: whatever is said may hold the name of a file, and no escaping of [ and \ survives Rich in every case.
@@ -34,7 +34,7 @@ def stderr() -> "Console":
 
 
 def say(line: str) -> None:
-    """A remark, on stderr."""
+    """Print a remark on standard error."""
     stderr().print(printable(line))
 
 
@@ -45,7 +45,7 @@ def result(line: str) -> None:
 
 
 def has_terminal() -> bool:
-    """Whether standard error is a terminal, where progress may be drawn."""
+    """Tell whether standard error is a terminal, where progress may be drawn."""
     return sys.stderr.isatty() and stderr().is_terminal
 
 
@@ -84,7 +84,7 @@ def wrote(*paths: "Path | None") -> None:
 
 
 def printable(text: str) -> str:
-    """Text that any terminal takes: names of files may hold anything, line ends and bytes that are no text included."""
+    """Escape what a terminal does not take: names of files may hold anything, line ends and bytes that are no text."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
 
 
@@ -105,12 +105,12 @@ def table(title: str | None, titles: Sequence[str], rows: Sequence[Sequence[tupl
 
 
 def document(content: dict[str, Any]) -> None:
-    """A result for programs, on stdout."""
+    """Print a result for programs on standard output."""
     typer.echo(json.dumps(content, indent=2, allow_nan=False))
 
 
 def complain(error: MapsrError) -> None:
-    """One line that says what is wrong, one that says what to do."""
+    """Print one line that says what is wrong, and one that says what to do."""
     from rich.text import Text
 
     stderr().print(Text.assemble(("error:", "bold red"), " ", one_line(str(error))))
@@ -119,7 +119,7 @@ def complain(error: MapsrError) -> None:
 
 
 def one_line(text: str) -> str:
-    """Text on one line, as any terminal takes it."""
+    """Put text on one line, as any terminal takes it."""
     return printable(" ".join(text.split()))
 
 
@@ -135,11 +135,11 @@ def failures(debug: bool) -> Iterator[None]:
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
-    except BrokenPipeError as error:  # whoever reads our output has had enough
+    except BrokenPipeError as error:  # the reader of standard output has closed it
         drop_output()
         raise typer.Exit(1) from error
 
 
 def drop_output() -> None:
-    """What stdout still holds back goes nowhere: Python would try once more as it ends, and say so."""
+    """Discard what standard output still holds: Python would try once more as it ends, and print an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -110,13 +110,13 @@ def reproduce(
                 show(status, name)
 
             try:
-                told = chosen.run(Order(folder, data, budget.value, trials, seed, watch))
+                written = chosen.run(Order(folder, data, budget.value, trials, seed, watch))
             except KeyboardInterrupt:
-                begins = "goes on with what was saved" if chosen.keeps_trainings else "begins again"
-                say(f"stopped; the same command {begins}")
+                resumption = "goes on from what was saved" if chosen.keeps_trainings else "starts anew"
+                say(f"stopped; the same command {resumption}")
                 raise
         if json:
-            document(told)
+            document(written)
         else:
-            for path in told["files"]:
+            for path in written["files"]:
                 result(path)

@@ -53,7 +53,7 @@ class SampledBatch(Batch):
         self._sum_up(len(jobs) * self.count, len(jobs), len(jobs) - tried)
 
     def document(self) -> dict[str, Any]:
-        """What `--json` prints."""
+        """Return what `--json` prints."""
         return {**super().document(), "samples": self.sheets}
 
     def _sample(self, job: Job, progress: BatchProgress) -> None:
@@ -83,7 +83,7 @@ class SampledBatch(Batch):
         return self._latest[1]
 
     def _page_path(self, job: Job) -> Path | None:
-        """None: the page is about all samples."""
+        """Return None: the page is about all samples."""
         return None
 
     def _show(self, job: Job, samples: Samples, held: Consistency | None) -> None:
@@ -118,5 +118,5 @@ class SampledBatch(Batch):
 
 
 def _least(held: list[Consistency]) -> Consistency:
-    """The worst of several."""
+    """Return the worst of several."""
     return min(held, key=lambda one: (one.bit_exact, -one.worst_levels))

@@ -1,4 +1,4 @@
-"""A command that computes starts sooner."""
+"""A command that computes starts faster."""
 
 import gc
 import os
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 def heavy_imports() -> Iterator[None]:
     """Import torch and what needs it in here, and nowhere before.
 
-    What imports make stays until the end, so looking for garbage in it (a tenth of a second, more than once) is in
-    vain. And torch shall ask for large pages, which it does only if told before it starts: activations come and go by
-    the hundred megabytes, and in pages of 2 MB the system hands them out in 512 times fewer steps.
+    What imports create stays until the end, so garbage collection is off meanwhile: it takes 0.1 s, more than once.
+    The variable has torch ask for pages of 2 MB. It is read when torch starts. Activations of hundreds of megabytes
+    are then allocated in 512 times fewer steps.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     gc.disable()

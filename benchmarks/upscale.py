@@ -33,7 +33,7 @@ from mapsr_cli.inference.comparison import difference
 from mapsr_cli.inference.devices import choose_dtype
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.networks import Affine
-from mapsr_cli.operators import Point, downsampling, make_strips, mend, to_levels
+from mapsr_cli.operators import LevelCube, Point, downsampling, make_strips, mend, to_levels
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
 SIDE = 1000
@@ -159,7 +159,7 @@ def parts(lr: Tensor, peak: int, upscaler: Upscaler, fastest: Convolution) -> No
         projections.append(clock() - began)
     times["projection"], levels = min(projections), projected.levels
     began = clock()
-    mended = mend(levels, x, residual_of(strips, levels, x), upscaler.kernel)
+    mended = mend(levels, LevelCube(x, peak), residual_of(strips, levels, x), upscaler.kernel)
     times["round trip"] = clock() - began
     image, wrong = levels.image, 0
 

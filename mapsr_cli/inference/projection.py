@@ -1,4 +1,4 @@
-"""Π f and its rounding, strip by strip: an image need not exist in floating point as a whole."""
+"""Projecting an estimate, and rounding it, strip by strip: an image need not exist in floating point as a whole."""
 
 from dataclasses import dataclass
 
@@ -10,23 +10,23 @@ from mapsr_cli.networks import Constraint
 from mapsr_cli.operators import Evidence, Levels, Strips
 
 CHUNK = 64 << 20
-"""Bytes of the estimate that are given back at once: from 32 MB on, glibc returns memory to the system."""
+"""Bytes of the estimate that are released at once: from 32 MB on, glibc returns memory to the system."""
 
 
 @dataclass(frozen=True, eq=False)
 class Projected:
-    """Π f, rounded, and how well it held before that."""
+    """ŷ, rounded, and how far A ŷ was from x before that."""
 
     levels: Levels
     """[C, s·h, s·w]."""
     mse_float: float
-    """Mean of (x − A Π f)² over LR samples, on a 0 … 1 scale."""
+    """Mean of (x − A ŷ)² over LR samples, on a 0 … 1 scale."""
     max_abs_float: float
-    """Largest |x − A Π f|, on a 0 … 1 scale."""
+    """Largest |x − A ŷ|, on a 0 … 1 scale."""
 
 
 def chunks_for(strips: Strips, colours: int) -> Chunks:
-    """What an estimate is to be written into, so that `project` can give it up bit by bit."""
+    """Make what an estimate is to be written into, so that `project` can release it chunk by chunk."""
     row = 4 * colours * strips.op.hr_size[1]
     rows: list[slice] = []
     for part in map(strips.hr, strips.plan):
@@ -73,5 +73,5 @@ def project(
 
 
 def residual_of(strips: Strips, levels: Levels, x: Tensor) -> Tensor:
-    """A of the rounded image, less x: [C, h, w]."""
+    """Compute A of the rounded image, less x: [C, h, w]."""
     return strips.down_whole(levels.rows) - x

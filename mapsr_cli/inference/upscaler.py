@@ -22,6 +22,7 @@ from mapsr_cli.operators import (
     Consistency,
     Downsampling,
     Kernel,
+    LevelCube,
     Point,
     check_strength,
     downsampling,
@@ -226,8 +227,8 @@ class Upscaler:
         projected = project(strips, f, constraint, Point(target), x, peak)
         passes = 0
         if self.settings.consistency == "bits" and strength == 1:
-            told = partial(progress, "round trip")
-            passes = mend(projected.levels, x, residual_of(strips, projected.levels, x), self.kernel, told).passes
+            told, levels, evidence = partial(progress, "round trip"), projected.levels, LevelCube(x, peak)
+            passes = mend(levels, evidence, residual_of(strips, levels, x), self.kernel, told).passes
         progress("project", 1, 1)
         return Unchecked(
             levels=projected.levels.image.cpu(),

@@ -5,98 +5,142 @@ one level. An estimate f becomes consistent with either by the same formula,
 
     z = P_C(A f),    ŷ = f + A⁺(z − A f),    A ŷ = z ∈ C, because A A⁺ = I,
 
-of which eqn (7) is the case of a point.
+of which eqn (7) is the case of a point. The round trip looks for an image of whole levels whose A y lies in C.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from mapsr_cli.operators.levels import Place, to_levels
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence(ABC):
-    """A closed convex set C of LR images [..., C, h, w], given as low ≤ L v ≤ high for a linear map L.
+    """A closed convex set C = {v : low ≤ L v ≤ high} of LR images v [..., C, h, w], for a linear map L.
 
-    L may couple the channels of a pixel and the pixels of a block; for samples it is the identity. Dtype, device and
-    unit are those of the original; every method is differentiable.
+    The coordinates L v have the shape of v. For samples L is the identity; it may couple the channels of a pixel and
+    the pixels of a block (a unit that has fewer coordinates than samples leaves the rest of them 0 and unbounded, as
+    does one that the image's border cuts). Dtype, device and unit are the original's. Everything is differentiable.
     """
+
+    couples_channels: ClassVar[bool] = False
+    """Whether L mixes channels. Otherwise each channel is evidence of its own."""
+    block: ClassVar[int] = 1
+    """LR pixels a side of the blocks within which L mixes pixels, counted from the image's first row and column."""
+
+    x: Tensor
+    """[..., C, h, w]: the original. Tolerances are relative to it, so that they keep their precision in float32."""
 
     @abstractmethod
     def nearest(self, ay: Tensor) -> Tensor:
-        """Project A y [..., C, h, w] onto C: the nearest point z = P_C(A y), of the same shape."""
+        """Project A y [..., C, h, w] onto C: return z = P_C(A y), of the same shape."""
 
     @abstractmethod
-    def coordinates(self, ay: Tensor) -> Tensor:
-        """Apply L: the coordinates of A y [..., C, h, w] that `bounds` limits."""
-
-    @abstractmethod
-    def bounds(self) -> tuple[Tensor, Tensor]:
-        """Return (low, high) for the coordinates, broadcastable to them; infinite where there is no limit."""
+    def tolerance(self) -> tuple[Tensor, Tensor]:
+        """Return (low, high) for L(A y − x), in the shape of x; infinite where there is no limit."""
 
     @abstractmethod
     def describe(self) -> str:
         """Say in a few words what C is, for messages and reports."""
 
+    @abstractmethod
+    def shrunk(self, by: float) -> Self:
+        """Move every face of C inwards by so many levels: what lies in there stays in C when disturbed by as much."""
+
+    def coordinates(self, v: Tensor) -> Tensor:
+        """Apply L to an LR image, or a difference of two, [..., C, h, w]; here the identity."""
+        return v
+
+    def coordinates_adjoint(self, c: Tensor) -> Tensor:
+        """Apply Lᵀ to coordinates [..., C, h, w]; here the identity."""
+        return c
+
+    def at(self, places: Sequence[Place]) -> Self:
+        """Return the evidence about parts of the image [C, h, w], of one size, as a batch [B, C, h, w].
+
+        Each place has (channels, rows, columns), beginning where a block does.
+        """
+        return replace(self, x=torch.stack([self.x[place] for place in places]))
+
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """Return (low, high) for the coordinates of A y itself."""
+        low, high = self.tolerance()
+        origin = self.coordinates(self.x)
+        return origin + low, origin + high
+
     def violation(self, ay: Tensor) -> Tensor:
-        """Measure how far each coordinate of A y lies beyond its bounds: ≥ 0, in the coordinates' unit, 0 inside C."""
-        coordinates = self.coordinates(ay)
-        return (coordinates - torch.clamp(coordinates, *self.bounds())).abs()
+        """Measure how far each coordinate of A y [..., C, h, w] lies beyond its bounds: ≥ 0, and 0 inside C."""
+        c = self.coordinates(ay - self.x)
+        return (c - torch.clamp(c, *self.tolerance())).abs()
+
+    def violated(self, residual: Tensor) -> Tensor:
+        """Return whether each coordinate lies beyond its bounds, for residual = A y − x [..., C, h, w]."""
+        c, (low, high) = self.coordinates(residual), self.tolerance()
+        return (c < low) | (c > high)
+
+    def holds(self, ay: Tensor) -> Tensor:
+        """Return, for each coordinate of A y [..., C, h, w], whether the original says the same."""
+        return self.violation(ay) == 0
 
 
 @dataclass(frozen=True, eq=False)
 class Point(Evidence):
-    """A y = x exactly: the paper's evidence, and training's."""
-
-    x: Tensor
-    """[..., C, h, w], any unit."""
+    """A y = x exactly: the paper's evidence, and training's. x may be in any unit."""
 
     def nearest(self, ay: Tensor) -> Tensor:
         """Return x for each A y [..., C, h, w]."""
         return self.x.expand_as(ay)
 
-    def coordinates(self, ay: Tensor) -> Tensor:
-        """Return A y itself."""
-        return ay
-
-    def bounds(self) -> tuple[Tensor, Tensor]:
-        """Return (x, x)."""
-        return self.x, self.x
+    def tolerance(self) -> tuple[Tensor, Tensor]:
+        """Return (0, 0)."""
+        zero = torch.zeros_like(self.x)
+        return zero, zero
 
     def describe(self) -> str:
         """Say that it is a point."""
         return "A y = x"
+
+    def shrunk(self, by: float) -> Self:
+        """Return itself: a point has no inside."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)
 class LevelCube(Evidence):
     """A y, clipped to 0 … peak and rounded to whole levels, is x: the evidence of a file that stores levels losslessly.
 
-    |A y − x| ≤ ½ for each sample, without a limit below where x = 0 and above where x = peak, because saving clips.
+    |A y − x| ≤ ½ for each sample of x (whole levels 0 … peak), without a limit below where x = 0 and above where
+    x = peak, because saving clips.
     """
 
-    x: Tensor
-    """[..., C, h, w], whole levels 0 … peak."""
     peak: int
     """The largest level: 255 or 65535."""
     margin: float = 0.0
-    """Levels by which each face is moved inwards, below ½: then another implementation of A rounds alike, too."""
+    """Levels by which each face lies further inside than ½."""
 
     def nearest(self, ay: Tensor) -> Tensor:
         """Clip A y [..., C, h, w], in levels, into the cube."""
         return torch.clamp(ay, *self.bounds())
 
-    def coordinates(self, ay: Tensor) -> Tensor:
-        """Return A y itself."""
-        return ay
-
-    def bounds(self) -> tuple[Tensor, Tensor]:
-        """Return (x − ½, x + ½), drawn in by `margin`; −∞ where x = 0, ∞ where x = peak."""
-        half = 0.5 - self.margin
-        low = torch.where(self.x <= 0, -torch.inf, self.x - half)
-        return low, torch.where(self.x >= self.peak, torch.inf, self.x + half)
+    def tolerance(self) -> tuple[Tensor, Tensor]:
+        """Return ∓(½ − margin); −∞ where x = 0, ∞ where x = peak."""
+        half = torch.full_like(self.x, 0.5 - self.margin)
+        infinite = torch.full_like(self.x, torch.inf)
+        return torch.where(self.x <= 0, -infinite, -half), torch.where(self.x >= self.peak, infinite, half)
 
     def describe(self) -> str:
         """Say that it is the levels of a file."""
         return f"A y rounds to x, in levels 0 … {self.peak}"
+
+    def shrunk(self, by: float) -> Self:
+        """Add to the margin."""
+        return replace(self, margin=self.margin + by)
+
+    def holds(self, ay: Tensor) -> Tensor:
+        """Return whether each sample of A y [..., C, h, w] is saved as x; halves are rounded to even levels."""
+        return to_levels(ay, self.peak) == self.x

@@ -1,8 +1,9 @@
-"""An integer image inside its range that A, rounded, takes back to x bit for bit: the round trip through a saved file.
+"""An image of whole levels inside its range whose A y satisfies the evidence: the round trip through a saved file.
 
-The projection gives A f = x, but a file stores whole levels between 0 and `peak`. Rounding alone moves A f by a small
-fraction of a level; it is clipping that breaks the promise, near white and black. So f is clipped and rounded, and
-only where that leaves an LR sample wrong is a window around it solved again (see `windows`), until nothing is left.
+The projection moves A f into the evidence's set C, but a file stores whole levels between 0 and `peak`. Rounding alone
+moves A f by a small fraction of a level; it is clipping that takes it out of C, near white and black. So f is clipped
+and rounded, and only where that violates the evidence is a window around it solved again (see `windows`), until nothing
+is left. With the cube of a lossless file, A y is then rounded to the file's levels bit for bit.
 """
 
 from collections.abc import Callable
@@ -13,29 +14,30 @@ from torch import Tensor
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.operators.base import Downsampling
+from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.kernels import Kernel
 from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.window_solver import Effort
-from mapsr_cli.operators.windows import Windows, is_wrong
+from mapsr_cli.operators.windows import Windows
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One part of a round trip."""
+class MendingStage:
+    """One stage of a round trip: it deals with what the one before left wrong."""
 
     effort: Effort
     """How hard each window is tried."""
     tries: int
-    """Windows that a sample may stand in the middle of."""
+    """Windows that a coordinate may stand in the middle of."""
     expected: float = 1.0
     """Share of what is wrong that it should mend, if more than HOPELESS is to be left."""
 
 
 STAGES = (
-    Stage(Effort(window=24, passes=20, slack=0.25), tries=1, expected=0.1),
-    Stage(Effort(window=24, passes=100, slack=0.25), tries=1),
-    Stage(Effort(window=32, passes=300, slack=0.38), tries=2),
-    Stage(Effort(window=48, passes=800, slack=0.45, farthest=64.0), tries=1),
+    MendingStage(Effort(window=24, passes=20, slack=0.25), tries=1, expected=0.1),
+    MendingStage(Effort(window=24, passes=100, slack=0.25), tries=1),
+    MendingStage(Effort(window=32, passes=300, slack=0.38), tries=2),
+    MendingStage(Effort(window=48, passes=800, slack=0.45, farthest=64.0), tries=1),
 )
 """In turn: each deals with what the one before it left wrong. The first mends nearly all of a photograph."""
 HOPELESS = 0.02
@@ -44,8 +46,11 @@ HOPELESS = 0.02
 ROUNDS = 60
 """Turns of disjoint windows per effort, at most."""
 
+MARGIN = 0.01
+"""Levels by which A y must stay inside the evidence's bounds, so that any other implementation of A rounds alike."""
+
 Progress = Callable[[int, int], None]
-"""Called with (samples mended, samples that were wrong)."""
+"""Called with (coordinates mended, coordinates that were wrong)."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class RoundTrip:
     windows: int
     """Windows solved."""
     remaining: int
-    """LR samples that the image does not give back; 0 means bit-exact."""
+    """Coordinates of A y that violate the evidence: of a lossless file, LR samples that are not given back."""
 
 
 @dataclass(frozen=True)
@@ -94,20 +99,24 @@ def consistency(y: Tensor, x: Tensor, op: Downsampling, peak: int) -> Consistenc
     )
 
 
-def round_trip(f: Tensor, x: Tensor, op: Downsampling, peak: int, progress: Progress | None = None) -> RoundTrip:
-    """Round f [C, H, W] to whole levels 0 … peak such that A, rounded, gives x [C, h, w] back, moving f little.
+def round_trip(
+    f: Tensor, evidence: Evidence, op: Downsampling, peak: int, progress: Progress | None = None
+) -> RoundTrip:
+    """Round f [C, H, W] to whole levels 0 … peak whose A y satisfies evidence about [C, h, w], moving f little.
 
-    f should already satisfy A f = x. x must hold whole levels 0 … peak. float32 serves 8 bits, float64 16 bits.
-    Stops when exact; otherwise reports in `remaining` how many LR samples no such image was found for.
+    A f should satisfy it already; the evidence is in levels. float32 serves 8 bits, float64 16 bits. Stops when the
+    evidence is satisfied; otherwise reports in `remaining` for how many coordinates no such image was found. Raises
+    UsageError where sizes disagree.
     """
+    x = evidence.x
     if tuple(f.shape[-2:]) != op.hr_size or tuple(x.shape[-2:]) != op.lr_size or f.dim() != 3 or x.dim() != 3:
         raise UsageError(f"sizes disagree: f {tuple(f.shape)}, x {tuple(x.shape)}, A {op.hr_size} → {op.lr_size}")
-    if op.hr_size != (op.kernel.scale * op.lr_size[0], op.kernel.scale * op.lr_size[1]):
+    if op.hr_size != op.kernel.hr_size(op.lr_size):
         raise UsageError(f"an HR size of {op.hr_size} is not a multiple of the scale, {op.kernel.scale}")
     levels = Levels.rounded(f, peak)
-    mended = mend(levels, x, op.down(to_levels(f, peak)) - x, op.kernel, progress)
+    mended = mend(levels, evidence, op.down(to_levels(f, peak)) - x, op.kernel, progress)
     image = levels.image.to(f.dtype)
-    remaining = int((to_levels(op.down(image), peak) != x).sum())  # fewer than are wrong, which keeps a margin
+    remaining = int((~evidence.holds(op.down(image))).sum())  # fewer than are wrong, which keeps a margin
     return RoundTrip(image, mended.passes, mended.windows, remaining)
 
 
@@ -119,16 +128,18 @@ class Mended:
     windows: int
 
 
-def mend(levels: Levels, x: Tensor, residual: Tensor, kernel: Kernel, progress: Progress | None = None) -> Mended:
-    """The round trip in place: `levels` as rounded, `residual` = A of them − x [C, h, w], both kept up to date.
+def mend(
+    levels: Levels, evidence: Evidence, residual: Tensor, kernel: Kernel, progress: Progress | None = None
+) -> Mended:
+    """Make the round trip in place: `levels` as rounded and `residual` = A of them − x [C, h, w] are kept up to date.
 
-    Works in windows around what is wrong, so an image need not exist in floating point as a whole.
+    Works in windows around what violates the evidence, so an image need not exist in floating point as a whole.
     """
-    repair = _Repair(levels, x, residual, kernel, progress)
+    repair = _Repair(levels, evidence.shrunk(MARGIN), residual, kernel, progress)
     for stage in STAGES:
         before = repair.count
         repair.make(stage.effort, stage.tries)
-        if repair.count > max(HOPELESS * x.numel(), (1 - stage.expected) * before):
+        if repair.count > max(HOPELESS * residual.numel(), (1 - stage.expected) * before):
             break
     return Mended(repair.passes, repair.solved)
 
@@ -136,30 +147,32 @@ def mend(levels: Levels, x: Tensor, residual: Tensor, kernel: Kernel, progress: 
 class _Repair:
     """The state of one round trip: the levels and what is wrong with them."""
 
-    def __init__(self, levels: Levels, x: Tensor, residual: Tensor, kernel: Kernel, progress: Progress | None) -> None:
-        self.levels, self.x, self.residual, self.kernel, self.progress = levels, x, residual, kernel, progress
-        self.wrong = is_wrong(residual, x, levels.peak)
+    def __init__(
+        self, levels: Levels, evidence: Evidence, residual: Tensor, kernel: Kernel, progress: Progress | None
+    ) -> None:
+        self.levels, self.evidence, self.residual = levels, evidence, residual
+        self.kernel, self.progress = kernel, progress
+        self.wrong = evidence.violated(residual)
         """[C, h, w], kept up to date."""
         self.passes = self.solved = 0
         self.at_first = self.count
 
     @property
     def count(self) -> int:
-        """Samples that are wrong."""
+        """Coordinates that are wrong."""
         return int(self.wrong.sum())
 
     def make(self, effort: Effort, tries: int) -> None:
-        """Turns of disjoint windows around what is wrong, until nothing is, or all of it has been tried so often."""
+        """Solve disjoint windows around what is wrong, in turns, until nothing is or all of it was tried so often."""
         if not self.wrong.any():
             return
-        size = (self.x.shape[-2], self.x.shape[-1])
-        windows = Windows(self.kernel, effort, size, self.levels.peak, self.x.device)
+        windows = Windows(self.kernel, effort, self.evidence, self.levels.peak)
         untried, tried = self.wrong, torch.zeros_like(self.wrong, dtype=torch.uint8)
         for _ in range(ROUNDS):
             spots = windows.place(untried)
             if not spots:
                 return
-            windows.solve(spots, self.levels, self.x, self.residual, self.wrong)
+            windows.solve(spots, self.levels, self.residual, self.wrong)
             for spot in spots:
                 windows.core(tried, spot).add_(1)
             self.passes, self.solved = max(self.passes, effort.passes), self.solved + len(spots)

@@ -1,5 +1,9 @@
-"""A in a window, Aᵀ, and (AAᵀ + I/μ)⁻¹, for many windows at once. A window is small: its inverse can be dense."""
+"""A in a window, Aᵀ, and (AAᵀ + I/μ)⁻¹, for many windows at once. A window is small: its inverse can be dense.
 
+`WindowCoordinates` adds the evidence's linear map: L A, Aᵀ Lᵀ, and a preconditioner for L AAᵀ Lᵀ + I/μ.
+"""
+
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -7,11 +11,14 @@ from torch import Tensor
 
 from mapsr_cli.operators.axis import dense_a
 from mapsr_cli.operators.convolved import build_convolved, spectrum, units
+from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.kernels import Kernel, SeparableKernel
 from mapsr_cli.operators.psf import Psf
 
 FREQUENCIES = 64
 """LR frequencies a side at which AAᵀ's largest eigenvalue is looked for."""
+ITERATIONS, SAFETY = 50, 1.05
+"""Of the power method, and what its result, which approaches the largest eigenvalue from below, is multiplied by."""
 
 
 class WindowMap(Protocol):
@@ -100,6 +107,57 @@ class ConvolvedWindow:
         """(AAᵀ + I/μ)⁻¹ r."""
         z: Tensor = r.flatten(1) @ self.inverse
         return z.view_as(r)
+
+
+class WindowCoordinates:
+    """L A of windows [B, C, H, W] → [B, C, h, w]: the coordinates that evidence limits, of changes of the image."""
+
+    def __init__(self, a: WindowMap, evidence: Evidence) -> None:
+        """Combine A with the map L of `evidence` about any window [1, C, h, w]."""
+        self.a, self.evidence = a, evidence
+        self.softness = a.softness
+        """1/μ."""
+        self.damping, norm = 1.0, 1.0
+        if evidence.couples_channels or evidence.block > 1:  # else L is the identity
+            self.damping = 1 / self._largest(lambda c: self.precondition(self._gram(c)))
+            norm = self._largest(lambda c: evidence.coordinates(evidence.coordinates_adjoint(c)))
+        self.step_cost = norm * a.step_cost
+        """[H, W]: half the squared norm of each pixel's column of L A, at most."""
+
+    def down(self, changes: Tensor) -> Tensor:
+        """Apply A: [B, C, H, W] → [B, C, h, w]."""
+        return _batched(self.a.down(changes.flatten(0, 1)), changes)
+
+    def coordinates(self, changes: Tensor) -> Tensor:
+        """Apply L A: [B, C, H, W] → [B, C, h, w]."""
+        return self.evidence.coordinates(self.down(changes))
+
+    def adjoint(self, c: Tensor, base: Tensor | None = None) -> Tensor:
+        """Apply Aᵀ Lᵀ (and add `base`): [B, C, h, w] → [B, C, H, W]."""
+        r = self.evidence.coordinates_adjoint(c)
+        return _batched(self.a.adjoint(r.flatten(0, 1), None if base is None else base.flatten(0, 1)), c)
+
+    def precondition(self, c: Tensor) -> Tensor:
+        """Apply τ L (AAᵀ + I/μ)⁻¹ Lᵀ to [B, C, h, w], with τ such that its inverse is at least L AAᵀ Lᵀ + I/μ."""
+        r = self.evidence.coordinates_adjoint(c)
+        z = self.evidence.coordinates(_batched(self.a.precondition(r.flatten(0, 1)), c))
+        return z if self.damping == 1 else self.damping * z
+
+    def _gram(self, c: Tensor) -> Tensor:
+        return self.coordinates(self.adjoint(c)) + self.softness * c
+
+    def _largest(self, apply: Callable[[Tensor], Tensor]) -> float:
+        """Return the largest eigenvalue of a product of positive semidefinite maps of coordinates (power method)."""
+        like, generator = self.evidence.x, torch.Generator().manual_seed(0)
+        c = torch.randn(like.shape, generator=generator).to(like.device, self.a.step_cost.dtype)
+        for _ in range(ITERATIONS):
+            c = apply(c / c.norm())
+        return SAFETY * float(c.norm())
+
+
+def _batched(planes: Tensor, like: Tensor) -> Tensor:
+    """View planes [B·C, h, w] as [B, C, h, w]."""
+    return planes.view(*like.shape[:2], *planes.shape[1:])
 
 
 def window_map(

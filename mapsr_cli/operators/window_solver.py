@@ -1,16 +1,18 @@
-"""The problem in one window: the nearest image to f inside the box and the slab, then rounded with care.
+"""The problem in one window: the nearest image to f within the box and the evidence, then rounded with care.
 
 With the pixels around the window frozen, we want
 
-    min ½‖y − f‖² + μ/2 ‖e‖²    subject to    A y = x + e,   0 ≤ y ≤ peak,   low ≤ e ≤ high,
+    min ½‖y − f‖² + μ/2 ‖e‖²    subject to    L(A y − x) = e,   0 ≤ y ≤ peak,   low ≤ e ≤ high,
 
-equality (e = 0) where the box allows it, the slab |A y − x| < ½ level where it does not. Its dual has one multiplier λ
-per LR sample, y = clip(f + Aᵀλ), e = clip(−λ/μ), gradient x + e − A y. We climb it by Nesterov's accelerated gradient
-with restarts, preconditioned by (AAᵀ + I/μ)⁻¹, which majorises the dual everywhere. Without acceleration and e this
-is Dykstra's alternating projection between {A y = x} and the box; the acceleration takes it from O(1/k) to O(1/k²).
+equality (e = 0) where the box allows it, the evidence's bounds low ≤ L(A y − x) ≤ high where it does not (L and the
+bounds are `Evidence`'s; for samples L is the identity). Its dual has one multiplier λ per coordinate,
+y = clip(f + AᵀLᵀλ), e = clip(−λ/μ), gradient e − L(A y − x). We climb it by Nesterov's accelerated gradient with
+restarts, preconditioned by (AAᵀ + I/μ)⁻¹ between L and Lᵀ, damped so that it majorises the dual everywhere. Without
+acceleration and e this is Dykstra's alternating projection between {A y = x} and the box; the acceleration takes it
+from O(1/k) to O(1/k²).
 
 Rounding then moves A y by 0.06 levels (×4) to 0.12 (×2; standard deviations, bicubic). What that leaves outside the
-slab is repaired by single steps of one level, each where it helps most.
+bounds is repaired by single steps of one level, each where it helps most.
 """
 
 from collections.abc import Iterator
@@ -20,8 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.kernels import Kernel
-from mapsr_cli.operators.window_map import window_map
+from mapsr_cli.operators.window_map import WindowCoordinates, window_map
 
 SOFTNESS = 2.0
 """1/μ times `peak`, as a fraction of AAᵀ's largest eigenvalue: multipliers grow with the range, e must not."""
@@ -37,6 +40,8 @@ TIGHTER = 0.08
 """Levels by which repair aims inside the bounds."""
 DRIFT_WEIGHT = 1e-5
 """Enough to break ties between pixels in favour of those that come nearer to f."""
+WITHIN = (1, 2, 3)
+"""A window's dimensions in [B, C, h, w]."""
 CONVERGED = 0.02
 """Largest violation, in levels, at which the continuous problem counts as solved."""
 
@@ -50,7 +55,8 @@ class Effort:
     passes: int
     """Dual passes."""
     slack: float
-    """Half-width of the slab in levels; the rest of the half level is left to rounding."""
+    """Half-width in levels of what the ascent aims at, of a cube of ± ½ level; the rest is left to rounding. Other
+    evidence is drawn in by as much."""
     farthest: float = 16.0
     """Bound on λ as a multiple of peak · scale², which moves a pixel from black to white: of a photograph's samples,
     few that are wrong there have a solution, and a λ that grew for ever would spoil their neighbours, too. Bounded, it
@@ -58,12 +64,12 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Task:
-    """A batch of windows: changes d of pixels [B, H, W], LR samples [B, h, w].
+class WindowProblem:
+    """A batch of windows: changes d of pixels [B, C, H, W], coordinates [B, C, h, w].
 
     A change starts at 0 and aims at `f`; it may be anything from `floor` to `ceiling`, which are 0 where pixels are
-    frozen. A y − x is `offset` + A d, to lie in [low, high]; the ascent aims at [aim_low, aim_high]. As only changes
-    are computed with, float32 serves 16 bits, too.
+    frozen. L(A y − x) is `offset` + L A d, to lie in [low, high]; the ascent aims at [aim_low, aim_high]. As only
+    changes are computed with, float32 serves 16 bits, too.
     """
 
     f: Tensor
@@ -75,45 +81,51 @@ class Task:
     aim_low: Tensor
     aim_high: Tensor
 
-    def excess(self, down: Tensor, tighter: float = 0.0) -> Tensor:
-        """[B, h, w] how far A y − x is beyond its bounds, `tighter` levels inside them, for `down` = A d."""
-        residual = self.offset + down
-        return residual - torch.clamp(residual, self.low + tighter, self.high - tighter)
+    def excess(self, change: Tensor, tighter: float = 0.0) -> Tensor:
+        """Return how far L(A y − x) is beyond bounds `tighter` levels further inside, for `change` = L A d."""
+        coordinates = self.offset + change
+        return coordinates - torch.clamp(coordinates, self.low + tighter, self.high - tighter)
 
-    def select(self, rows: Tensor) -> "Task":
-        """Some of the windows."""
-        return Task(**{name: tensor[rows] for name, tensor in vars(self).items()})
+    def select(self, rows: Tensor) -> "WindowProblem":
+        """Return some of the windows."""
+        return WindowProblem(**{name: tensor[rows] for name, tensor in vars(self).items()})
 
-    def penalty(self, down: Tensor) -> Tensor:
-        """[B] squared excess over the bounds."""
-        return self.excess(down).square().sum((1, 2))
+    def penalty(self, change: Tensor) -> Tensor:
+        """Return the squared excess over the bounds [B], for `change` = L A d."""
+        return self.excess(change).square().sum(WITHIN)
 
-    def better(self, down: Tensor) -> Tensor:
-        """[B] whether a change makes fewer samples wrong than none, or as many but by less."""
-        none = torch.zeros_like(down)
-        wrong, before = ((self.excess(d) != 0).sum((1, 2)) for d in (down, none))
-        return (wrong < before) | ((wrong == before) & (self.penalty(down) < self.penalty(none)))
+    def better(self, change: Tensor) -> Tensor:
+        """Return [B] whether L A d makes fewer coordinates wrong than no change does, or as many but by less."""
+        none = torch.zeros_like(change)
+        wrong, before = ((self.excess(c) != 0).sum(WITHIN) for c in (change, none))
+        return (wrong < before) | ((wrong == before) & (self.penalty(change) < self.penalty(none)))
 
 
 class WindowSolver:
     """Solves many windows of one size at once."""
 
     def __init__(
-        self, kernel: Kernel, effort: Effort, size: tuple[int, int], peak: int, dtype: torch.dtype, device: torch.device
+        self, kernel: Kernel, effort: Effort, size: tuple[int, int], peak: int, evidence: Evidence, dtype: torch.dtype
     ) -> None:
+        """Prepare for windows of `size` LR pixels, whose L is that of `evidence` about any of them."""
         self.effort = effort
-        self.cell = 2 * kernel.border_reach * kernel.scale
+        self.cell = (2 * kernel.border_reach + evidence.block - 1) * kernel.scale
         self.farthest = effort.farthest * peak * kernel.scale**2
-        self.a = window_map(kernel, size, SOFTNESS / peak, dtype, device)
+        a = window_map(kernel, size, SOFTNESS / peak, dtype, evidence.x.device)
+        self.a = WindowCoordinates(a, evidence)
 
-    def solve(self, task: Task) -> tuple[Tensor, Tensor]:
-        """Whole changes [B, H, W] for the windows, and which of them [B] make things better.
+    def down(self, changes: Tensor) -> Tensor:
+        """Apply A to changes: [B, C, H, W] → [B, C, h, w]."""
+        return self.a.down(changes)
+
+    def solve(self, problem: WindowProblem) -> tuple[Tensor, Tensor]:
+        """Find whole changes [B, C, H, W] for the windows, and which of them [B] make things better.
 
         Ascent on λ, with looks at what rounding makes of it after 5, 10, 20, … passes: a window leaves as soon as
         nothing is wrong in it, or where more passes would change nothing. Then what little is wrong is repaired.
         """
-        solution, penalty = torch.zeros_like(task.f), torch.zeros_like(task.offset[:, 0, 0])
-        part, state, left = task, _Ascent.start(task.offset), torch.arange(len(solution), device=solution.device)
+        solution, penalty = torch.zeros_like(problem.f), torch.zeros_like(problem.offset[:, 0, 0, 0])
+        part, state, left = problem, _Ascent.start(problem.offset), torch.arange(len(solution), device=solution.device)
         before, done = torch.full_like(penalty, float("inf")), 0
         for passes in self._looks():
             for _ in range(passes - done):
@@ -121,9 +133,9 @@ class WindowSolver:
             done = passes
             change, gradient = self._change_and_gradient(part, state.multiplier)
             solution[left] = change.round_()
-            penalty[left] = part.penalty(self.a.down(change))
-            violated = gradient.square().sum((1, 2))
-            moving = (violated < WORTHWHILE * before) & (gradient.abs().amax((1, 2)) >= CONVERGED)
+            penalty[left] = part.penalty(self.a.coordinates(change))
+            violated = gradient.square().sum(WITHIN)
+            moving = (violated < WORTHWHILE * before) & (gradient.abs().amax(WITHIN) >= CONVERGED)
             going = ((penalty[left] > 0) & (moving | (passes < REPAIR_FROM))).nonzero()[:, 0]
             if len(going) == 0:
                 break
@@ -131,8 +143,8 @@ class WindowSolver:
             if len(going) < len(left):
                 left, part, state = left[going], part.select(going), state.select(going)
         if self.effort.passes >= REPAIR_FROM:
-            self._repair(task, solution, penalty)
-        return solution, task.better(self.a.down(solution))
+            self._repair(problem, solution, penalty)
+        return solution, problem.better(self.a.coordinates(solution))
 
     def _looks(self) -> Iterator[int]:
         passes = FIRST_LOOK
@@ -141,12 +153,12 @@ class WindowSolver:
             passes *= 2
         yield self.effort.passes
 
-    def _ascend(self, task: "Task", state: "_Ascent") -> "_Ascent":
+    def _ascend(self, problem: WindowProblem, state: "_Ascent") -> "_Ascent":
         """One pass of Nesterov's method; where the momentum overshoots, it starts anew."""
-        _, gradient = self._change_and_gradient(task, state.multiplier)
+        _, gradient = self._change_and_gradient(problem, state.multiplier)
         ascended = self._bounded(state.multiplier + self.a.precondition(gradient))
         step = ascended - state.previous
-        onward = (gradient * step).sum((1, 2), keepdim=True) > 0
+        onward = (gradient * step).sum(WITHIN, keepdim=True) > 0
         t = torch.where(onward, state.t, torch.ones_like(state.t))
         grown = (1 + (1 + 4 * t * t).sqrt()) / 2
         return _Ascent(self._bounded(ascended + (t - 1) / grown * step), ascended, grown)
@@ -154,13 +166,13 @@ class WindowSolver:
     def _bounded(self, multiplier: Tensor) -> Tensor:
         return multiplier.clamp_(-self.farthest, self.farthest)
 
-    def _change_and_gradient(self, task: "Task", multiplier: Tensor) -> tuple[Tensor, Tensor]:
-        """d(λ) = clip(f + Aᵀλ), and x + e − A y, the dual's gradient: what is still violated."""
-        change = self.a.adjoint(multiplier, task.f).clamp_(task.floor, task.ceiling)
-        e = torch.clamp(-self.a.softness * multiplier, task.aim_low, task.aim_high)
-        return change, e - task.offset - self.a.down(change)
+    def _change_and_gradient(self, problem: WindowProblem, multiplier: Tensor) -> tuple[Tensor, Tensor]:
+        """Return d(λ) = clip(f + AᵀLᵀλ), and e − L(A y − x), the dual's gradient: what is still violated."""
+        change = self.a.adjoint(multiplier, problem.f).clamp_(problem.floor, problem.ceiling)
+        e = torch.clamp(-self.a.softness * multiplier, problem.aim_low, problem.aim_high)
+        return change, e - problem.offset - self.a.coordinates(change)
 
-    def _repair(self, task: "Task", change: Tensor, penalty: Tensor) -> None:
+    def _repair(self, problem: WindowProblem, change: Tensor, penalty: Tensor) -> None:
         """Step single pixels by one level where that lowers the squared excess over the bounds, while it still does.
 
         In place, in the windows whose `penalty` [B] is small.
@@ -169,44 +181,44 @@ class WindowSolver:
         for _ in range(REPAIR_TURNS):
             if len(left) == 0:
                 break
-            part, repaired, before = task.select(left), change[left], penalty[left]
+            part, repaired, before = problem.select(left), change[left], penalty[left]
             for step in range(REPAIR_STEPS):
                 repaired = self._step(part, repaired, parity=step % 4)
-            change[left], penalty[left] = repaired, part.penalty(self.a.down(repaired))
+            change[left], penalty[left] = repaired, part.penalty(self.a.coordinates(repaired))
             left = left[(penalty[left] > 0) & (penalty[left] < WORTHWHILE * before)]
 
-    def _step(self, task: "Task", change: Tensor, parity: int) -> Tensor:
-        """One level at the best pixel of every fourth cell: so far apart that no two such steps share an LR sample.
+    def _step(self, problem: WindowProblem, change: Tensor, parity: int) -> Tensor:
+        """Step by one level at the best pixel of every fourth cell: no two such pixels affect the same coordinate.
 
         The excess is measured against slightly tighter bounds, so that every step that is taken is sure to help:
         ½ dist² has a 1-Lipschitz gradient, hence the gain of a step at pixel j is at least |g_j| − ½ Σ_i a_ij².
         """
-        gradient = self.a.adjoint(task.excess(self.a.down(change), TIGHTER))
+        gradient = self.a.adjoint(problem.excess(self.a.coordinates(change), TIGHTER))
         direction = -gradient.sign()
-        drift = direction * (change - task.f).clamp(-1, 1)  # away from f
+        drift = direction * (change - problem.f).clamp(-1, 1)  # away from f
         moved = change + direction
         gain = gradient.abs() - self.a.step_cost - DRIFT_WEIGHT * drift
-        gain = torch.where((moved >= task.floor) & (moved <= task.ceiling), gain, -1.0)
+        gain = torch.where((moved >= problem.floor) & (moved <= problem.ceiling), gain, -1.0)
         best = _best_of_cells(gain, self.cell, parity)
         return torch.where(best & (gain > 0), moved, change)
 
 
 def _best_of_cells(gain: Tensor, cell: int, parity: int) -> Tensor:
-    """Mask of the largest gain [B, H, W] in each cell of cell × cell pixels whose row and column parity is `parity`."""
-    height, width = gain.shape[1:]
+    """Mark the largest gain [B, C, H, W] in each cell of cell × cell pixels whose row and column parity is `parity`."""
+    height, width = gain.shape[2:]
     up, left = (parity // 2) * cell, (parity % 2) * cell
     tall, wide = -(-(height + up) // (2 * cell)) * 2 * cell, -(-(width + left) // (2 * cell)) * 2 * cell
     padded = functional.pad(gain, (left, wide - left - width, up, tall - up - height), value=-1.0)
-    cells = padded.view(-1, tall // cell, cell, wide // cell, cell)
-    best = cells.amax((2, 4), keepdim=True)
-    best[:, ::2] = 2.0  # out of reach: not this cell's turn
-    best[:, :, :, ::2] = 2.0
-    return (cells == best).view_as(padded)[:, up : up + height, left : left + width]
+    cells = padded.view(*gain.shape[:2], tall // cell, cell, wide // cell, cell)
+    best = cells.amax((1, 3, 5), keepdim=True)
+    best[:, :, ::2] = 2.0  # more than any gain: not this cell's turn
+    best[:, :, :, :, ::2] = 2.0
+    return (cells == best).view_as(padded)[..., up : up + height, left : left + width]
 
 
 @dataclass(frozen=True)
 class _Ascent:
-    """Where the ascent stands: λ with its momentum, λ without, and Nesterov's t [B, 1, 1]."""
+    """Where the ascent stands: λ with its momentum, λ without, and Nesterov's t [B, 1, 1, 1]."""
 
     multiplier: Tensor
     previous: Tensor
@@ -214,10 +226,10 @@ class _Ascent:
 
     @classmethod
     def start(cls, like: Tensor) -> "_Ascent":
-        """At λ = 0."""
+        """Start at λ = 0."""
         zero = torch.zeros_like(like)
-        return cls(zero, zero, like.new_ones(len(like), 1, 1))
+        return cls(zero, zero, like.new_ones(len(like), 1, 1, 1))
 
     def select(self, rows: Tensor) -> "_Ascent":
-        """Some of the windows."""
+        """Return some of the windows."""
         return _Ascent(self.multiplier[rows], self.previous[rows], self.t[rows])

@@ -7,153 +7,170 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.kernels import Kernel
-from mapsr_cli.operators.levels import Levels
-from mapsr_cli.operators.window_solver import Effort, Task, WindowSolver
+from mapsr_cli.operators.levels import Levels, Place
+from mapsr_cli.operators.window_solver import Effort, WindowProblem, WindowSolver
 
 BATCH = 32
 """Windows solved at once."""
-MARGIN = 0.01
-"""Levels by which A y must stay clear of a rounding boundary, so that any other implementation of A rounds alike."""
 COMPUTED_IN = torch.float32
 """Changes of an image are small numbers, also at 16 bits."""
 SLIP = 0.25
 """Levels by which what frozen pixels keep wrong may become more so: rounding does as much; another window mends it."""
 
 
-def bounds(x: Tensor, peak: int) -> tuple[Tensor, Tensor]:
-    """Where A y − x may lie so that A y, clipped and rounded, is x: half a level less the margin; no bound beyond the
-    range, where saving clips anyway."""
-    half = torch.full_like(x, 0.5 - MARGIN)
-    infinite = torch.full_like(x, float("inf"))
-    return torch.where(x <= 0, -infinite, -half), torch.where(x >= peak, infinite, half)
-
-
-def is_wrong(residual: Tensor, x: Tensor, peak: int) -> Tensor:
-    """Where A y, clipped and rounded, is not x, or nearly so, for residual = A y − x: outside of `bounds`."""
-    too_low = (residual < MARGIN - 0.5) & (x > 0)
-    return too_low | ((residual > 0.5 - MARGIN) & (x < peak))
-
-
 class Spot(NamedTuple):
-    """A window's place: channel and first LR row and column."""
+    """A window's place: group of channels, and first LR row and column."""
 
-    channel: int
+    group: int
     row: int
     col: int
 
 
 class Windows:
-    """Windows of one size over one image."""
+    """Windows of one size over one image.
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        effort: Effort,
-        lr_size: tuple[int, int],
-        peak: int,
-        device: torch.device,
-    ) -> None:
-        self.scale, self.lr_size, self.device = kernel.scale, lr_size, device
+    A window takes one channel, or all of them where the evidence couples them, and begins where a block of it does.
+    """
+
+    def __init__(self, kernel: Kernel, effort: Effort, evidence: Evidence, peak: int) -> None:
+        self.kernel, self.peak, self.evidence, self.device = kernel, peak, evidence, evidence.x.device
+        channels, *lr_size = evidence.x.shape
+        self.channels = channels if evidence.couples_channels else 1
+        """Of a window."""
+        self.lr_size = lr_size[0], lr_size[1]
         self.reach = kernel.border_reach
         side = max(effort.window, 4 * self.reach + 8)  # a core of at least 8
-        self.size = (min(side, lr_size[0]), min(side, lr_size[1]))
+        self.size = (self._side(side, lr_size[0]), self._side(side, lr_size[1]))
         self.cell = side - 4 * self.reach
-        self.solver = WindowSolver(kernel, effort, self.size, peak, COMPUTED_IN, device)
+        self.solver = WindowSolver(kernel, effort, self.size, peak, self._any_window(), COMPUTED_IN)
         self._known_masks: dict[tuple[tuple[int, int], ...], tuple[Tensor, Tensor]] = {}
 
+    def _side(self, wanted: int, length: int) -> int:
+        """Return a window's side: such that one that begins with a block can end with the image."""
+        return min(wanted + (length - wanted) % self.evidence.block, length)
+
+    def _any_window(self) -> Evidence:
+        return self.evidence.at([(slice(0, self.channels), slice(0, self.size[0]), slice(0, self.size[1]))])
+
     def place(self, wrong: Tensor) -> list[Spot]:
-        """Disjoint windows with wrong LR samples [C, h, w] in their middle; those that would overlap must wait."""
+        """Place disjoint windows around wrong coordinates [C, h, w]; those that would overlap wait for another turn."""
+        if self.channels > 1:
+            wrong = wrong.any(0, keepdim=True)
         taken = np.zeros(wrong.shape, dtype=bool)
         spots = []
-        for channel, i, j in self._first_of_each_cell(wrong):
-            row = min(max(i - self.size[0] // 2, 0), self.lr_size[0] - self.size[0])
-            col = min(max(j - self.size[1] // 2, 0), self.lr_size[1] - self.size[1])
-            area = (channel, slice(row, row + self.size[0]), slice(col, col + self.size[1]))
+        for group, i, j in self._first_of_each_cell(wrong):
+            row, col = (self._start(at, axis) for axis, at in enumerate((i, j)))
+            area = (group, slice(row, row + self.size[0]), slice(col, col + self.size[1]))
             if not taken[area].any():
                 taken[area] = True
-                spots.append(Spot(channel, row, col))
+                spots.append(Spot(group, row, col))
         return spots
 
+    def _start(self, middle: int, axis: int) -> int:
+        """Return where the window around an LR index begins."""
+        start = min(max(middle - self.size[axis] // 2, 0), self.lr_size[axis] - self.size[axis])
+        return start - start % self.evidence.block
+
     def _first_of_each_cell(self, wrong: Tensor) -> Iterator[tuple[int, int, int]]:
-        """Channel, row and column of one wrong sample in each cell that has any, from top to bottom."""
-        for channel, plane in enumerate(wrong.cpu().numpy()):
+        """Yield group, row and column of one wrong coordinate in each cell that has any, from top to bottom."""
+        for group, plane in enumerate(wrong.cpu().numpy()):
             rows, cols = plane.nonzero()
             cells = (rows // self.cell) * plane.shape[1] + cols // self.cell
             for first in np.sort(np.unique(cells, return_index=True)[1]):
-                yield channel, int(rows[first]), int(cols[first])
+                yield group, int(rows[first]), int(cols[first])
 
     def core(self, t: Tensor, spot: Spot) -> Tensor:
-        """The part of t [C, h, w] that a window at `spot` has in its hand: no frozen pixel reaches it."""
-        (top, bottom), (left, right) = (self._free(start, axis, 2 * self.reach) for axis, start in enumerate(spot[1:]))
-        return t[spot.channel, spot.row + top : spot.row + bottom, spot.col + left : spot.col + right]
+        """Return the part of t [C, h, w] that a window at `spot` controls: no frozen pixel affects it."""
+        (top, bottom), (left, right) = (self._controlled(start, axis) for axis, start in enumerate(spot[1:]))
+        return t[self._channels(spot), spot.row + top : spot.row + bottom, spot.col + left : spot.col + right]
 
-    def solve(self, spots: list[Spot], levels: Levels, x: Tensor, residual: Tensor, wrong: Tensor) -> None:
+    def solve(self, spots: list[Spot], levels: Levels, residual: Tensor, wrong: Tensor) -> None:
         """Solve the windows at `spots` (disjoint); what improves goes into the levels, residual = A y − x and wrong."""
         for at in range(0, len(spots), BATCH):
             batch = spots[at : at + BATCH]
-            images, task = self._gather(batch, levels, x, residual)
-            changes, better = self.solver.solve(task)
+            images, differences, problem = self._gather(batch, levels, residual)
+            changes, better = self.solver.solve(problem)
             kept = better.nonzero()[:, 0]
+            if len(kept) == 0:
+                continue
             batch = [batch[index] for index in kept.tolist()]
-            images, changes, ahead, offset = (t[kept] for t in (images, changes, task.f, task.offset))
+            images, changes, ahead, before = (t[kept] for t in (images, changes, problem.f, differences))
             levels.scatter([self._hr(spot) for spot in batch], images + changes, ahead - changes)
-            after = (offset + self.solver.a.down(changes)).to(residual.dtype)
-            for spot, part in zip(batch, after.unbind(), strict=True):
-                self._lr(residual, spot).copy_(part)
-                self._lr(wrong, spot).copy_(is_wrong(part, self._lr(x, spot), levels.peak))
+            after = (before + self.solver.down(changes)).to(residual.dtype)
+            places = [self._lr(spot) for spot in batch]
+            still_wrong = self.evidence.at(places).violated(after)
+            for place, part, mask in zip(places, after.unbind(), still_wrong.unbind(), strict=True):
+                residual[place] = part
+                wrong[place] = mask
 
-    def _lr(self, t: Tensor, spot: Spot) -> Tensor:
-        return t[spot.channel, spot.row : spot.row + self.size[0], spot.col : spot.col + self.size[1]]
+    def _channels(self, spot: Spot) -> slice:
+        return slice(spot.group * self.channels, (spot.group + 1) * self.channels)
 
-    def _hr(self, spot: Spot) -> tuple[int, slice, slice]:
-        s = self.scale
-        rows = slice(s * spot.row, s * (spot.row + self.size[0]))
-        return spot.channel, rows, slice(s * spot.col, s * (spot.col + self.size[1]))
+    def _lr(self, spot: Spot) -> tuple[slice, slice, slice]:
+        rows, cols = (slice(start, start + n) for start, n in zip(spot[1:], self.size, strict=True))
+        return self._channels(spot), rows, cols
+
+    def _hr(self, spot: Spot) -> Place:
+        channels, rows, cols = self._lr(spot)
+        return channels, self.kernel.hr_range(rows), self.kernel.hr_range(cols)
 
     def _free(self, start: int, axis: int, margin: int) -> tuple[int, int]:
-        """First and last (exclusive) LR index in the window `margin` from a cut; the image's border is no cut."""
+        """Return first and last (exclusive) LR index `margin` from a cut; the image's border is no cut."""
         n = self.size[axis]
         first = 0 if start == 0 else margin
         return first, max(n if start + n == self.lr_size[axis] else n - margin, first)
 
+    def _controlled(self, start: int, axis: int) -> tuple[int, int]:
+        """Return first and last (exclusive) LR index of the whole blocks that no frozen pixel affects."""
+        block, whole = self.evidence.block, start + self.size[axis] == self.lr_size[axis]
+        first, last = self._free(start, axis, 2 * self.reach)
+        first = -(-first // block) * block
+        return first, max(last if whole else last - last % block, first)
+
     def _masks(self, spot: Spot) -> tuple[Tensor, Tensor]:
-        """Pixels that may move, and LR samples that no frozen pixel reaches: what lies far enough from every cut."""
-        cuts = tuple(self._free(start, axis, 1) for axis, start in enumerate(spot[1:]))
-        if cuts not in self._known_masks:
-            self._known_masks[cuts] = self._mask(spot, self.reach, self.scale), self._mask(spot, 2 * self.reach, 1)
-        return self._known_masks[cuts]
+        """Return the pixels that may move, and the coordinates that no frozen pixel affects: [H, W] and [h, w]."""
+        free = tuple(self._free(start, axis, self.reach) for axis, start in enumerate(spot[1:]))
+        if free not in self._known_masks:
+            controlled = [self._controlled(start, axis) for axis, start in enumerate(spot[1:])]
+            pixels = [self.kernel.hr_range(slice(*ends)) for ends in free]
+            whole = self.kernel.hr_size(self.size)
+            self._known_masks[free] = self._mask(whole, pixels), self._mask(self.size, [slice(*c) for c in controlled])
+        return self._known_masks[free]
 
-    def _mask(self, spot: Spot, margin: int, unit: int) -> Tensor:
-        rows, cols = (self._inside(start, axis, margin, unit) for axis, start in enumerate(spot[1:]))
-        return rows[:, None] & cols[None, :]
-
-    def _inside(self, start: int, axis: int, margin: int, unit: int) -> Tensor:
-        """[size·unit] mask of what lies at least `margin` LR pixels from a cut."""
-        first, last = self._free(start, axis, margin)
-        mask = torch.zeros(self.size[axis] * unit, dtype=torch.bool)
-        mask[first * unit : last * unit] = True
+    def _mask(self, size: tuple[int, int], inside: list[slice]) -> Tensor:
+        mask = torch.zeros(size, dtype=torch.bool)
+        mask[tuple(inside)] = True
         return mask.to(self.device)
 
-    def _gather(self, spots: list[Spot], levels: Levels, x: Tensor, residual: Tensor) -> tuple[Tensor, Task]:
-        """Cut the windows out: the image [B, H, W], and what is to be done with it.
+    def _gather(self, spots: list[Spot], levels: Levels, residual: Tensor) -> tuple[Tensor, Tensor, WindowProblem]:
+        """Cut the windows out: the image [B, C, H, W], A y − x [B, C, h, w], and the problem to be solved.
 
-        Pixels near a cut are frozen, so the window's own A, which reflects there, is exact for whatever moves. LR
-        samples near a cut that frozen pixels keep wrong may stay as wrong as they are.
+        Pixels near a cut are frozen, so the window's own A, which reflects there, is exact for whatever moves.
+        Coordinates near a cut that frozen pixels keep wrong may stay as wrong as they are.
         """
         images, ahead = levels.gather([self._hr(s) for s in spots], COMPUTED_IN)
-        now = torch.stack([self._lr(residual, s) for s in spots]).to(COMPUTED_IN)
-        low, high = bounds(torch.stack([self._lr(x, s) for s in spots]).to(COMPUTED_IN), levels.peak)
-        free, controlled = (torch.stack(masks) for masks in zip(*(self._masks(s) for s in spots), strict=True))
+        places = [self._lr(s) for s in spots]
+        differences = torch.stack([residual[place] for place in places]).to(COMPUTED_IN)
+        evidence = self.evidence.at(places)
+        now = evidence.coordinates(differences)
+        low, high = (bound.to(COMPUTED_IN) for bound in evidence.tolerance())
+        masks = zip(*(self._masks(s) for s in spots), strict=True)
+        free, controlled = (torch.stack(mask).unsqueeze(1) for mask in masks)
         tighten = 0.5 - self.solver.effort.slack
         aims = low + tighten, high - tighten
-        return images, Task(
-            f=ahead,
-            floor=torch.where(free, -images, 0.0),
-            ceiling=torch.where(free, levels.peak - images, 0.0),
-            offset=now,
-            low=torch.where(controlled | (now >= low), low, now - SLIP),
-            high=torch.where(controlled | (now <= high), high, now + SLIP),
-            aim_low=torch.where(controlled, aims[0], torch.minimum(aims[0], now)),
-            aim_high=torch.where(controlled, aims[1], torch.maximum(aims[1], now)),
+        return (
+            images,
+            differences,
+            WindowProblem(
+                f=ahead,
+                floor=torch.where(free, -images, 0.0),
+                ceiling=torch.where(free, self.peak - images, 0.0),
+                offset=now,
+                low=torch.where(controlled | (now >= low), low, now - SLIP),
+                high=torch.where(controlled | (now <= high), high, now + SLIP),
+                aim_low=torch.where(controlled, aims[0], torch.minimum(aims[0], now)),
+                aim_high=torch.where(controlled, aims[1], torch.maximum(aims[1], now)),
+            ),
         )

@@ -12,6 +12,7 @@ from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.networks import Affine, Constraint, MinimumNorm, Unconstrained
 from mapsr_cli.operators import (
     Downsampling,
+    LevelCube,
     Point,
     Strips,
     downsampling,
@@ -60,7 +61,7 @@ def test_upscaled_in_strips(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, c
     whole = upscaler(x.byte())
     op = upscaler.operator(x.shape[-2], x.shape[-1])
     y = op.project(upscaler.estimate(x / 255) * 255, x)
-    expected = round_trip(y, x, op, 255).image if consistency == "bits" else to_levels(y, 255)
+    expected = round_trip(y, LevelCube(x, 255), op, 255).image if consistency == "bits" else to_levels(y, 255)
     assert same_levels(whole.levels, expected)
     monkeypatch.setattr("mapsr_cli.inference.upscaler.make_strips", lambda op: make_strips(op, 1))
     assert same_levels(upscaler(x.byte()).levels, whole.levels)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mapsr_cli.operators import Evidence, LevelCube, Point, downsampling, make_kernel, to_levels
+from tests.evidence import quantised
 
 EXACT = 1e-10
 KINDS = ["point", "levels", "levels with a margin"]
@@ -15,6 +16,8 @@ KINDS = ["point", "levels", "levels with a margin"]
 def evidence_of(kind: str, seed: int, size: tuple[int, ...] = (3, 6, 7)) -> Evidence:
     """Levels 0 … 255 with many at both ends."""
     x = to_levels(128 + 200 * draw(seed, size), 255)
+    if kind == "blocks":
+        return quantised(x, 8.0)
     return Point(x) if kind == "point" else LevelCube(x, 255, margin=0.01 if "margin" in kind else 0.0)
 
 
@@ -45,7 +48,7 @@ def test_violation_is_the_distance_of_each_sample(kind: str) -> None:
     assert torch.allclose(evidence.violation(v), (v - evidence.nearest(v)).abs(), atol=EXACT)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "blocks"])
 @pytest.mark.parametrize(("name", "scale"), [("bicubic", 4), ("gaussian9", 3), ("box", 2)])
 def test_the_estimate_satisfies_the_evidence(kind: str, name: str, scale: int) -> None:
     """A ŷ = z for ŷ = f + A⁺(z − A f), z = P_C(A f); for a point it is Π f, eqn (7)."""

@@ -8,8 +8,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators import Kernel, RoundTrip, consistency, downsampling, make_kernel, round_trip, to_levels
+from mapsr_cli.operators import (
+    Kernel,
+    LevelCube,
+    RoundTrip,
+    consistency,
+    downsampling,
+    make_kernel,
+    round_trip,
+    to_levels,
+)
 from mapsr_cli.operators.kernels import SCALES
+from tests.evidence import quantised
 from tests.pictures import lr_of, scene
 from tests.psfs import comet_kernel
 
@@ -19,7 +29,7 @@ def go_round(x: Tensor, kernel: Kernel, estimate: Tensor | None = None, peak: in
     size = (x.shape[-2] * kernel.scale, x.shape[-1] * kernel.scale)
     op = downsampling(kernel, size, x.dtype)
     f = op.project(torch.zeros(x.shape[0], *size, dtype=x.dtype) if estimate is None else estimate, x)
-    result = round_trip(f, x, op, peak)
+    result = round_trip(f, LevelCube(x, peak), op, peak)
     image = result.image
     assert torch.equal(image, image.round())
     assert image.min() >= 0
@@ -83,7 +93,7 @@ def test_leaves_alone_what_rounding_does_not_break() -> None:
     x = lr_of(hr, kernel)
     op = downsampling(kernel, (160, 160))
     f = op.project(hr, x)
-    result = round_trip(f, x, op, 255)
+    result = round_trip(f, LevelCube(x, 255), op, 255)
     assert (result.windows, result.passes) == (0, 0)
     assert torch.equal(result.image, f.round())
 
@@ -96,7 +106,7 @@ def test_changes_only_what_is_near_trouble() -> None:
     x = lr_of(hr, kernel)
     op = downsampling(kernel, (400, 400))
     f = op.pinv(x)
-    result = round_trip(f, x, op, 255)
+    result = round_trip(f, LevelCube(x, 255), op, 255)
     assert result.remaining == 0
     assert result.windows > 0
     assert torch.equal(result.image[:, 200:], f[:, 200:].round())
@@ -147,4 +157,31 @@ def test_same_every_time() -> None:
 def test_sizes_must_agree() -> None:
     op = downsampling(make_kernel("bicubic", 4), (16, 16))
     with pytest.raises(UsageError):
-        round_trip(torch.zeros(1, 16, 16), torch.zeros(1, 5, 4), op, 255)
+        round_trip(torch.zeros(1, 16, 16), LevelCube(torch.zeros(1, 5, 4), 255), op, 255)
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 28), (27, 22)])
+def test_evidence_that_couples_channels(height: int, width: int) -> None:
+    """Cells of a colour transform and a DCT, as a codec stores them; blocks that the border cuts say nothing."""
+    kernel, size = make_kernel("bicubic", 2), (2 * height, 2 * width)
+    op = downsampling(kernel, size)
+    evidence = quantised(op.down(scene(*size, seed=7, contrast=1.8)), step=8.0)
+    f = op.pinv(evidence.x)
+    clipped = evidence.holds(op.down(to_levels(f, 255)))
+    assert (~clipped).sum() > 5
+    result = round_trip(f, evidence, op, 255)
+    assert result.remaining == 0
+    assert evidence.holds(op.down(result.image)).all()
+    assert result.windows > 0
+
+
+def test_a_coupling_that_mixes_nothing_keeps_every_promise() -> None:
+    class Coupled(LevelCube):
+        couples_channels = True
+
+    kernel = make_kernel("bicubic", 4)
+    x = lr_of(scene(4 * 30, 4 * 34, seed=5, contrast=2.0), kernel)
+    op = downsampling(kernel, (120, 136))
+    result = round_trip(op.pinv(x), Coupled(x, 255), op, 255)
+    assert result.remaining == 0
+    assert consistency(result.image, x, op, 255).holds

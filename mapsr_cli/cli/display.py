@@ -72,7 +72,7 @@ def _pace(status: "Status") -> str:
 
 @contextmanager
 def training_display(quiet: bool = False, opening: str = "") -> Iterator[Show]:
-    """Yield what the loop calls with each status; until it does, `opening` says what goes on."""
+    """Yield what the loop calls with each status; until it does, `opening` says on a terminal what goes on."""
     if quiet:
         yield lambda status, name="": None
     elif has_terminal():
@@ -81,8 +81,6 @@ def training_display(quiet: bool = False, opening: str = "") -> Iterator[Show]:
         with Live(opening, console=stderr(), refresh_per_second=4, transient=True, redirect_stdout=False) as live:
             yield _lively(live)
     else:
-        if opening:
-            say(opening)
         yield _plain()
 
 

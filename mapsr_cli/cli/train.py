@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import document, failures, result, say
+from mapsr_cli.cli.report import document, failures, result
 
 SETTINGS = "Settings"
 
@@ -233,4 +233,3 @@ def train(
             document(report_of(run))
         else:
             result(str(run.folder / "weights.safetensors"))
-            say(f"{run.step} steps in {run.seconds / 60:.1f} minutes")

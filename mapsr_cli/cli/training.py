@@ -152,7 +152,7 @@ def run_training(
     accelerator = make_accelerator(device, precision)
     main = accelerator.is_main_process
     try:
-        with training_display(quiet or not main) as watch, joined(accelerator):
+        with training_display(quiet or not main, "reading data") as watch, joined(accelerator):
             run = train_recipe(recipe, folder, accelerator, watch, logs, validation, compiled)
     except Interrupted as stop:
         if main:
@@ -167,14 +167,33 @@ def run_training(
         return None
     if run.data is not None and (skipped := run.data.report.corrupt + run.data.report.small):
         say(f"{skipped} of {run.data.report.found} images were left out: damaged, or too small for a patch")
+    if not quiet:
+        _tell(run, recipe, validation)
     return run
+
+
+def _tell(run: "Run", recipe: "Recipe", validation: "Validation | None") -> None:
+    """Say how long it took, how good it became, and how to use it."""
+    from mapsr_cli.training.export import WEIGHTS
+
+    say(f"{run.step} steps in {run.seconds / 60:.1f} minutes")
+    if validation is not None and "psnr_y" in run.figures:
+        say(f"{validation.name} {run.figures['psnr_y']:.2f} dB (bicubic {validation.bicubic():.2f})")
+    weights = shlex.quote(str(run.folder / WEIGHTS))
+    if recipe.is_prior:
+        guided = "affdg" if recipe.method == "denoiser" else "affll"
+        say(f"to follow it: mapsr train {guided} --set prior.run={shlex.quote(str(run.folder))}")
+    else:
+        say(f"to use it: mapsr upscale photo.png -m {weights}")
 
 
 def report_of(run: "Run") -> dict[str, Any]:
     """Return what `--json` prints of a run that ended."""
+    from mapsr_cli.training.export import WEIGHTS
+
     return {
         "run": str(run.folder),
-        "weights": str(run.folder / "weights.safetensors"),
+        "weights": str(run.folder / WEIGHTS),
         "steps": run.step,
         "seconds": round(run.seconds, 3),
         "images_per_second": round(run.images_per_second, 3),

@@ -1,13 +1,13 @@
 """What a training run measures as it goes, on a small folder of HR images."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from mapsr_cli.errors import ImageError
-from mapsr_cli.evaluation.estimators import as_upscaled
+from mapsr_cli.evaluation.estimators import BASELINES, Baseline, Estimate, as_upscaled
 from mapsr_cli.evaluation.metrics import psnr
 from mapsr_cli.evaluation.protocol import PEAK, PROTOCOLS, Pair, pairs
 from mapsr_cli.inference import Settings
@@ -27,11 +27,15 @@ def quality(model: Model, pairs: Iterable[Pair], device: str = "cpu") -> dict[st
     """
     estimator = as_upscaled(model, model.kernel, Settings(device=device))
     scores = [(estimator(pair.lr, pair.name), pair) for pair in pairs]
-    values = [PROTOCOLS["y"].psnr(found.levels / PEAK, pair.hr / PEAK, pair.scale) for found, pair in scores]
     return {
-        "psnr_y": sum(values) / len(scores),
+        "psnr_y": _mean_psnr(scores),
         "consistency_mse": sum(found.mse_float for found, _ in scores) / len(scores),
     }
+
+
+def _mean_psnr(scores: Sequence[tuple[Estimate, Pair]]) -> float:
+    values = [PROTOCOLS["y"].psnr(found.levels / PEAK, pair.hr / PEAK, pair.scale) for found, pair in scores]
+    return sum(values) / len(values)
 
 
 class Validation:
@@ -39,7 +43,7 @@ class Validation:
 
     def __init__(self, folder: Path, kernel: Kernel, patch: tuple[int, int]) -> None:
         """`patch`: HR (H, W) of sample grids, and of what priors see. Raises ImageError if no image is there."""
-        self.kernel, self.patch = kernel, patch
+        self.name, self.kernel, self.patch = folder.resolve().name, kernel, patch
         found = pairs(folder, kernel) if folder.is_dir() else ()
         self.pairs = list(found)
         if not self.pairs:
@@ -49,6 +53,11 @@ class Validation:
         """Measure an estimator as `quality` does, on its device."""
         assert isinstance(estimator, Estimator)
         return quality(model_of(estimator, "this run"), self.pairs, str(next(estimator.parameters()).device))
+
+    def bicubic(self) -> float:
+        """Measure what bicubic enlargement has: its mean Y-PSNR in dB."""
+        enlarge = Baseline(BASELINES["bicubic"], self.kernel)
+        return _mean_psnr([(enlarge(pair.lr, pair.name), pair) for pair in self.pairs])
 
     def measure_prior(self, prior: nn.Module, level: float) -> Mapping[str, float]:
         """On centre patches: a density model's log₂ p per dimension, or a denoiser's PSNR in dB at σ = `level`."""

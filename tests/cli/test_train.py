@@ -43,6 +43,24 @@ def test_a_model_is_trained_and_upscales(mapsr: Mapsr, photos: Path, tmp_path: P
     assert upscaled.code == 0, upscaled.stderr
 
 
+def test_a_run_ends_with_how_good_it_is_and_how_to_use_it(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "my run"
+    wish = ["--data", photos, "--valid", photos, "--out", out, "--steps", 2, "--log", "csv", *SMALL]
+    done = mapsr("train", "affmse", *wish, "--set", "criterion.rate=1e-9")
+    assert done.code == 0, done.stderr
+    weights = out / "weights.safetensors"
+    assert done.stdout == f"{weights}\n"
+    told = re.search(rf"{photos.name} ([\d.]+) dB \(bicubic ([\d.]+)\)\n", done.stderr)
+    assert told is not None
+    models = mapsr(
+        "evaluate", "--model", weights, "--model", "bicubic", "--data", photos, "--precision", "fp32", "--json"
+    )
+    ours, bicubic = (model["psnr"] for model in models.json["models"].values())
+    assert (float(told[1]), float(told[2])) == pytest.approx((ours, bicubic), abs=0.0051)
+    assert done.stderr.endswith(f"to use it: mapsr upscale photo.png -m '{weights}'\n")
+    assert "reading data" not in done.stderr  # a terminal's alone
+
+
 PROJECTIONS = [("affmse", ["--projection", name]) for name in get_args(Projection)]
 
 

@@ -20,8 +20,8 @@ from spandrel.architectures.ESRGAN import ESRGAN
 from torch import nn
 from torch.nn import functional
 
-from mapsr_cli.evaluation.estimators import BACKBONE, TRUNK, make_estimators
-from mapsr_cli.evaluation.evaluate import Judge, evaluate
+from mapsr_cli.evaluation.candidates import BACKBONE, TRUNK, make_candidates
+from mapsr_cli.evaluation.evaluate import Scorer, evaluate
 from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets
 from mapsr_cli.evaluation.scores import Score
 from mapsr_cli.inference import Settings
@@ -87,9 +87,9 @@ def make_trunk(args: argparse.Namespace) -> None:
 
 def print_table(args: argparse.Namespace) -> None:
     names = [prefix + str(path) for path in args.files for prefix in (TRUNK, BACKBONE)]
-    kernel, estimators = make_estimators(names, Settings())
+    kernel, estimators = make_candidates(names, Settings())
     sets = {name: paths for name, paths in find_sets(args.data).items() if name in args.sets}
-    found = evaluate(estimators, sets, kernel, Judge(PROTOCOLS["y"]))
+    found = evaluate(estimators, sets, kernel, Scorer(PROTOCOLS["y"]))
     print("| trunk | test set | Y-PSNR → projected | least gain on an image | bit-exact → projected |")
     print("|---|---|---|---|---|")
     for path in args.files:

@@ -27,9 +27,9 @@ from mapsr_cli.zoo.names import RepoName, is_commit, parse_repo_name
 
 
 def build_manifest(folder: Path, published: Mapping[str, RepoName]) -> dict[str, Listed]:
-    """What the manifest of a folder must say: read from its checkpoints, which must be named after their cards.
+    """Build the manifest of a folder from its checkpoints, which must be named after their cards.
 
-    Where a model is on the Hub is not in its file: it is taken from `published` (name → repository at a commit), else
+    A model's place on the Hub is not in its file: it is taken from `published` (name → repository at a commit), else
     from the manifest that is there, as long as the file is still the same. Models that are only on the Hub stay listed.
     """
     before = read_manifest(folder) if (folder / MANIFEST).exists() else {}

@@ -93,9 +93,9 @@ def evaluate(
     """Measure models on large pictures: make each small with the kernel, upscale it, and compare with the picture."""
     with failures(debug):
         from mapsr_cli.cli.paths import check_outputs
-        from mapsr_cli.evaluation.estimators import make_estimators
-        from mapsr_cli.evaluation.evaluate import Judge
-        from mapsr_cli.evaluation.evaluate import evaluate as judge_all
+        from mapsr_cli.evaluation.candidates import make_candidates
+        from mapsr_cli.evaluation.evaluate import Scorer
+        from mapsr_cli.evaluation.evaluate import evaluate as evaluate_all
         from mapsr_cli.evaluation.perceptual import load_perceptual
         from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets
         from mapsr_cli.evaluation.report import Gallery, report, spread
@@ -106,18 +106,18 @@ def evaluate(
         check_outputs(overwrite, html, csv)
         chosen = choose_device(device)
         settings = Settings(device=chosen, dtype=choose_dtype(precision.value, chosen))
-        a, estimators = make_estimators(model, settings, kernel, sigma, scale)
+        a, candidates = make_candidates(model, settings, kernel, sigma, scale)
         sets = find_sets(data)
-        judge = Judge(PROTOCOLS[protocol.value])
+        scorer = Scorer(PROTOCOLS[protocol.value])
         if perceptual:
-            judge = judge.with_perceptual(load_perceptual())
+            scorer = scorer.with_perceptual(load_perceptual())
         gallery = Gallery({} if html is None else spread(sets))
         with progress_bar() as update:
 
             def show(image: str, model: str, done: int, total: int) -> None:
                 update(f"{image}: {model}", done, total)
 
-            found = judge_all(estimators, sets, a, judge, gallery, show)
+            found = evaluate_all(candidates, sets, a, scorer, gallery, show)
         if html is not None:
             write_bytes(html, report(found, data, gallery.sliders).encode(), overwrite)
         if csv is not None:

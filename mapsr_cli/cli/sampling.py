@@ -16,7 +16,7 @@ from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.files import Loaded
 from mapsr_cli.operators import Consistency
 from mapsr_cli.views.before_after import Compared, before_after, facts_of, kept
-from mapsr_cli.views.sample_sheets import Samples
+from mapsr_cli.views.sample_sheets import SampleFiles
 
 
 def check_stochastic(upscaler: Upscaler) -> None:
@@ -73,7 +73,7 @@ class SampledBatch(Batch):
         progress.update(f"{job.source.name}: contact sheet and map", progress.begun, progress.total)
         files = tuple(part.target for part in parts)
         original = self._load(parts[0]).frames
-        samples = Samples(original, files, self.upscaler.kernel.hr_size(original.pictures[0].size))
+        samples = SampleFiles(original, files, self.upscaler.kernel.hr_size(original.pictures[0].size))
         self._show(job, samples, _least(held) if len(held) == len(parts) else None)
 
     def _load(self, job: Job) -> Loaded:
@@ -86,7 +86,7 @@ class SampledBatch(Batch):
         """Return None: the page is about all samples."""
         return None
 
-    def _show(self, job: Job, samples: Samples, held: Consistency | None) -> None:
+    def _show(self, job: Job, samples: SampleFiles, held: Consistency | None) -> None:
         """Write and tell what the samples show together. `held` is what the worst of them gives back, where known."""
         card, seed = self.upscaler.model.card, self.upscaler.settings.seed
         title = f"{source_name(job)}: {self.count} samples of {card.name} x{card.scale}, seed {seed}"
@@ -105,7 +105,7 @@ class SampledBatch(Batch):
             result(f"{sheet}  {self.count} samples side by side")
             result(f"{spread}  where they differ: standard deviation {overall:.2f} levels, {largest:.1f} at most")
 
-    def _samples_page(self, job: Job, samples: Samples, held: Consistency | None) -> bytes:
+    def _samples_page(self, job: Job, samples: SampleFiles, held: Consistency | None) -> bytes:
         labels = [f"sample {n}" for n in range(1, self.count + 1)]
         names = source_name(job), f"{printable(samples.files[0].name)} to {printable(samples.files[-1].name)}"
         compared = Compared(samples.first, samples.size, labels, samples.images, samples.busyness)

@@ -1,4 +1,4 @@
-"""How much a stochastic model's samples differ in ways that the truth can choose among.
+"""Diversity of a stochastic model's samples, as far as it brings pixels nearer to the truth.
 
 NTIRE 2021 challenge "learning the super-resolution space" (Lugmayr et al.): a distance to the truth at every pixel of
 every sample; the best whole sample against the best sample at each pixel. Noise that brings no pixel nearer to the
@@ -19,15 +19,16 @@ DenseDistance = Callable[[Tensor, Tensor], Tensor]
 
 
 def squared_error(samples: Tensor, truth: Tensor) -> Tensor:
-    """Mean over channels of the squared error at each pixel: samples [S, 3, H, W], truth [3, H, W] → [S, H, W]."""
+    """Average the squared error over channels at each pixel: samples [S, 3, H, W], truth [3, H, W] → [S, H, W]."""
     return (samples - truth).square().mean(-3)
 
 
 def diversity(samples: Tensor, truth: Tensor, distance: DenseDistance = squared_error) -> float:
-    """100 · (global best − local best) / global best, 0 … 100: samples [S, 3, H, W], truth [3, H, W], in [0, 1].
+    """Compute 100 · (global best − local best) / global best of samples [S, 3, H, W], truth [3, H, W] in [0, 1].
 
     Global best: the smallest mean distance of one sample. Local best: the mean over pixels of the smallest distance
-    there of any sample. A deterministic model has 0, and so has a sample that is the truth itself.
+    there of any sample. A deterministic model scores 0, as do samples that hold the truth itself. Raises UsageError for
+    shapes that do not fit.
     """
     if samples.dim() != 4 or samples.shape[1:] != truth.shape:
         raise UsageError(f"samples {tuple(samples.shape)} do not belong to a truth {tuple(truth.shape)}")

@@ -1,4 +1,4 @@
-"""Every image of every test set through every estimator."""
+"""Every image of every test set through every candidate."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import MapsrError
+from mapsr_cli.evaluation.candidates import CandidateModel, Estimate, SamplingCandidate
 from mapsr_cli.evaluation.diversity import SAMPLES, DenseDistance, diversity, squared_error
-from mapsr_cli.evaluation.estimators import Estimate, Estimator, SamplingEstimator
 from mapsr_cli.evaluation.metrics import require_torchmetrics
 from mapsr_cli.evaluation.perceptual import Measure, Perceptual
 from mapsr_cli.evaluation.protocol import PEAK, Pair, Protocol, make_pair
@@ -18,13 +18,13 @@ from mapsr_cli.operators import Kernel
 
 Observer = Callable[[str, Pair, dict[str, tuple[Estimate, Score]]], None]
 """Called after each image with (test set, pair, model → (estimate, score))."""
-Progress = Callable[[str, str, int, int], None]
+ImageProgress = Callable[[str, str, int, int], None]
 """Called with (image, model, images done, images)."""
 
 
 @dataclass(frozen=True)
-class Judge:
-    """What is measured of an estimate."""
+class Scorer:
+    """Takes the measures of an estimate."""
 
     protocol: Protocol
     measures: Mapping[str, Measure] = field(default_factory=dict)
@@ -32,14 +32,14 @@ class Judge:
     distances: Mapping[str, DenseDistance] = field(default_factory=lambda: {"diversity_mse": squared_error})
     """What the diversity of samples is measured by, by key."""
 
-    def with_perceptual(self, perceptual: Perceptual) -> "Judge":
-        """Takes LPIPS and DISTS, too."""
+    def with_perceptual(self, perceptual: Perceptual) -> "Scorer":
+        """Add LPIPS and DISTS."""
         measures = {**self.measures, "lpips": perceptual.lpips, "dists": perceptual.dists}
         distances = {**self.distances, "diversity_lpips": perceptual.dense_lpips}
-        return Judge(self.protocol, measures, distances)
+        return Scorer(self.protocol, measures, distances)
 
     def score(self, estimate: Estimate, pair: Pair, samples: Tensor | None) -> Score:
-        """Judge one estimate, and the samples [S, 3, H, W] in levels of a stochastic model."""
+        """Score one estimate, and the samples [S, 3, H, W] in levels of a stochastic model."""
         y, truth = estimate.levels / PEAK, pair.hr / PEAK
         psnr, ssim = self.protocol.compare(y, truth, pair.scale)
         more = {key: measure(y, truth) for key, measure in self.measures.items()}
@@ -63,20 +63,20 @@ def _silent(image: str, model: str, done: int, total: int) -> None:
 
 @torch.inference_mode()
 def evaluate(
-    estimators: Mapping[str, Estimator],
+    candidates: Mapping[str, CandidateModel],
     sets: Mapping[str, list[Path]],
     kernel: Kernel,
-    judge: Judge,
+    scorer: Scorer,
     observe: Observer | None = None,
-    progress: Progress = _silent,
+    progress: ImageProgress = _silent,
 ) -> Evaluation:
-    """Judge every estimator on every HR image, LR made by `kernel`.
+    """Score every candidate on every HR image, LR made by `kernel`.
 
     An image that fails, in itself or with one model, is recorded in `failed` and ends nothing else. Raises MapsrError
     only where nothing at all can be measured.
     """
     require_torchmetrics()
-    found = Evaluation(judge.protocol, kernel)
+    found = Evaluation(scorer.protocol, kernel)
     images = [(group, path) for group, paths in sets.items() for path in paths]
     for done, (group, path) in enumerate(images):
         image = f"{group}/{path.stem}"
@@ -86,10 +86,10 @@ def evaluate(
             found.failed.append(Failure(image, None, str(error)))
             continue
         estimates = {}
-        for model, estimator in estimators.items():
+        for model, candidate in candidates.items():
             progress(image, model, done, len(images))
             try:
-                estimates[model] = _one(estimator, pair, judge)
+                estimates[model] = _one(candidate, pair, scorer)
             except MapsrError as error:
                 found.failed.append(Failure(image, model, str(error)))
                 continue
@@ -99,7 +99,7 @@ def evaluate(
     return found
 
 
-def _one(estimator: Estimator, pair: Pair, judge: Judge) -> tuple[Estimate, Score]:
-    estimate = estimator(pair.lr, pair.name)
-    samples = estimator.samples(pair.lr, SAMPLES) if isinstance(estimator, SamplingEstimator) else None
-    return estimate, judge.score(estimate, pair, samples)
+def _one(candidate: CandidateModel, pair: Pair, scorer: Scorer) -> tuple[Estimate, Score]:
+    estimate = candidate(pair.lr, pair.name)
+    samples = candidate.samples(pair.lr, SAMPLES) if isinstance(candidate, SamplingCandidate) else None
+    return estimate, scorer.score(estimate, pair, samples)

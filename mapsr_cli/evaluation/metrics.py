@@ -1,4 +1,4 @@
-"""How near two images are, as the field measures it."""
+"""PSNR and SSIM, as the field of super-resolution measures them."""
 
 import torch
 from torch import Tensor
@@ -10,18 +10,18 @@ SSIM_WINDOW = 11
 
 
 def luma(y: Tensor) -> Tensor:
-    """BT.601 luma, [..., 3, H, W] in [0, 1] → [..., H, W] in [16, 235]/255 (MATLAB's `rgb2ycbcr`)."""
+    """Compute BT.601 luma, [..., 3, H, W] in [0, 1] → [..., H, W] in [16, 235]/255 (MATLAB's `rgb2ycbcr`)."""
     weights = torch.tensor([65.481, 128.553, 24.966], dtype=y.dtype, device=y.device) / 255
     return torch.einsum("c,...chw->...hw", weights, y) + 16 / 255
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of images in [0, 1]; infinite where they are equal."""
+    """Compute the peak signal-to-noise ratio in dB of images in [0, 1]; infinite where they are equal."""
     return decibels((a.double() - b.double()).square().mean().item())
 
 
 def decibels(mse: float) -> float:
-    """PSNR of a mean squared error on a 0 … 1 scale; infinite at 0."""
+    """Convert a mean squared error on a 0 … 1 scale to PSNR in dB; infinite at 0."""
     return (-10 * torch.log10(torch.tensor(mse, dtype=torch.float64))).item()
 
 
@@ -40,10 +40,10 @@ def require_torchmetrics() -> None:
 
 
 def ssim(a: Tensor, b: Tensor) -> float:
-    """Structural similarity of [C, H, W] in [0, 1], mean over channels and over every place where the 11×11 window
-    fits (Wang et al., 2004; MATLAB's `ssim` of old: no padded border).
+    """Compute structural similarity of [C, H, W] in [0, 1] (Wang et al., 2004; as MATLAB's first `ssim`).
 
-    Raises ImageError where it fits nowhere.
+    Mean over channels and over all positions where the 11×11 window fits: no padded border. Raises ImageError where it
+    fits nowhere.
     """
     require_torchmetrics()
     from torchmetrics.functional.image import structural_similarity_index_measure

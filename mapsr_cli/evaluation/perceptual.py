@@ -64,7 +64,7 @@ def load_perceptual() -> Perceptual:
 
 
 def _batches(images: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """[..., 3, H, W] and [3, H, W] as two batches of the same size."""
+    """Make two batches of the same size of [..., 3, H, W] and [3, H, W]."""
     if min(truth.shape[-2:]) < SMALLEST:
         size = f"{truth.shape[-1]}×{truth.shape[-2]}"
         raise ImageError(f"{size} pixels are too few for LPIPS and DISTS: {SMALLEST}×{SMALLEST} at least")
@@ -74,7 +74,7 @@ def _batches(images: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def _dense(net: Any, images: Tensor, truth: Tensor) -> Tensor:
-    """LPIPS before its mean over pixels, features enlarged to the images' size: two [N, 3, H, W] → [N, H, W]."""
+    """Compute LPIPS at each pixel, features enlarged to the images' size: two [N, 3, H, W] → [N, H, W]."""
     net.spatial = True
     try:
         maps: Tensor = net(images, truth, normalize=True)

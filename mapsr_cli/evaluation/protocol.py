@@ -27,7 +27,7 @@ class Protocol:
     """Whether `scale` pixels are cut from each side."""
 
     def describe(self, kernel: Kernel) -> str:
-        """For people, to be printed beside the numbers."""
+        """Describe the protocol in a line to be printed beside the numbers."""
         colour = "BT.601 luma" if self.y_only else "RGB"
         border = f"{kernel.scale} pixels shaved" if self.shaved else "whole image"
         return f"protocol {self.name}: {colour}, {border}; LR = A(HR) in 8 bits, A = {kernel.describe()}"
@@ -37,7 +37,7 @@ class Protocol:
         return psnr(self._part(a, scale), self._part(b, scale))
 
     def compare(self, a: Tensor, b: Tensor, scale: int) -> tuple[float, float]:
-        """(PSNR in dB, SSIM) of [3, H, W] in [0, 1]. Raises ImageError for images too small for SSIM's window."""
+        """Compute (PSNR in dB, SSIM) of [3, H, W] in [0, 1]. Raises ImageError if SSIM's window does not fit."""
         a, b = self._part(a, scale), self._part(b, scale)
         return psnr(a, b), ssim(a, b)
 
@@ -72,13 +72,13 @@ class Pair:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Image files directly in a folder, by name."""
+    """List the image files directly in a folder, by name."""
     found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     return sorted(p for p in found if p.is_file())
 
 
 def find_sets(folder: Path) -> dict[str, list[Path]]:
-    """HR images by test set: the folder's own images are one set; if it has none, each folder in it is one.
+    """Find HR images by test set: a folder's own images are one set; if it has none, each folder in it is one.
 
     Raises ImageError where there is no image, or two would go by one name.
     """
@@ -96,7 +96,7 @@ def find_sets(folder: Path) -> dict[str, list[Path]]:
 
 
 def by_name(paths: Sequence[Path], suffix: str = "") -> dict[str, Path]:
-    """Paths by stem, less `suffix`. Raises ImageError where two have the same."""
+    """Index paths by stem, without `suffix`. Raises ImageError where two have the same."""
     named: dict[str, Path] = {}
     for path in paths:
         name = path.stem.removesuffix(suffix)
@@ -107,13 +107,13 @@ def by_name(paths: Sequence[Path], suffix: str = "") -> dict[str, Path]:
 
 
 def read_levels(source: Path | bytes) -> Tensor:
-    """A file, or its bytes, as [3, H, W] float32 in whole levels 0 … 255; grey is three equal channels."""
+    """Read a file, or its bytes, as [3, H, W] float32 in whole levels 0 … 255; grey as three equal channels."""
     picture = read_picture(source)
     return to_levels(picture.levels.float() * (PEAK / picture.peak), PEAK).expand(3, -1, -1)
 
 
 def make_pair(path: Path, kernel: Kernel) -> Pair:
-    """HR from a file, LR from HR. Raises ImageError for a file that cannot be read."""
+    """Read HR from a file and make LR = A(HR). Raises ImageError for a file that cannot be read."""
     levels = read_levels(path)
     height, width = kernel.whole_size((levels.shape[-2], levels.shape[-1]))
     hr = levels[:, :height, :width].contiguous()
@@ -121,6 +121,6 @@ def make_pair(path: Path, kernel: Kernel) -> Pair:
 
 
 def pairs(folder: Path, kernel: Kernel, limit: int | None = None) -> Iterator[Pair]:
-    """The first `limit` pairs of a folder of HR images."""
+    """Yield the first `limit` pairs of a folder of HR images."""
     for path in images_in(folder)[:limit]:
         yield make_pair(path, kernel)

@@ -7,20 +7,20 @@ from html import escape
 from pathlib import Path
 
 from mapsr_cli import __version__
-from mapsr_cli.evaluation.estimators import Estimate
+from mapsr_cli.evaluation.candidates import Estimate
 from mapsr_cli.evaluation.protocol import Pair
 from mapsr_cli.evaluation.scores import Evaluation, Score
 from mapsr_cli.evaluation.table import LEGEND, Cell, tabulate
 from mapsr_cli.views.slider import View, page, slider
 
 PICTURES = 24
-"""Sliders in a report, about: with four models, 16 MB."""
+"""Approximate number of sliders in a report; with four models they take 16 MB."""
 CROP = 384
 """HR pixels a side of a slider's picture, at most: a multiple of every scale."""
 
 
 def spread(sets: Mapping[str, list[Path]], count: int = PICTURES) -> dict[str, set[str]]:
-    """Names of about `count` images, as many from each set, evenly spaced in it: test set → names."""
+    """Choose about `count` images, equally many from each set, evenly spaced in it: test set → names."""
     share = math.ceil(count / len(sets))
     return {group: {path.stem for path in paths[:: math.ceil(len(paths) / share)]} for group, paths in sets.items()}
 
@@ -59,13 +59,13 @@ def _label(model: str, score: Score) -> str:
 
 
 def _middle(shape: Sequence[int], size: int) -> tuple[slice, ...]:
-    """Rows and columns of the middle size × size pixels of [C, h, w], or all that there are."""
+    """Return rows and columns of the middle size × size pixels of [C, h, w], or of all if there are fewer."""
     starts = [max(n - size, 0) // 2 for n in shape[-2:]]
     return tuple(slice(start, start + min(n, size)) for start, n in zip(starts, shape[-2:], strict=True))
 
 
 def report(evaluation: Evaluation, data: Path, sliders: Sequence[str]) -> str:
-    """The whole document: how it was measured, a table per test set, what failed, `sliders`."""
+    """Return the whole HTML document: the protocol, a table per test set, failures, `sliders`."""
     title = f"mapsr evaluate: {data.resolve().name}"
     tables = "".join(f"<h2>{escape(group)}</h2>\n{_html(*tabulate(rows))}" for group, rows in evaluation.by_set())
     body = (

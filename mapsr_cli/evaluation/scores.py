@@ -37,7 +37,7 @@ class Score:
 
 
 def summarise(scores: Sequence[Score]) -> Summary:
-    """Means over images, under the keys that `--json` prints; None stands for infinite dB, or for not known.
+    """Average over images, under the keys that `--json` prints; None stands for infinite dB, or for not known.
 
     LR-PSNRs are those of the mean squared error, so that images that are given back exactly do not make the mean
     infinite; this is never more than the mean of decibels, which the NTIRE 2021 challenge takes.
@@ -89,7 +89,7 @@ class Evaluation:
     failed: list[Failure] = field(default_factory=list)
 
     def add(self, model: str, group: str, image: str, score: Score) -> None:
-        """File a score under its model and test set."""
+        """Add a score under its model and test set."""
         self.scores.setdefault(model, {}).setdefault(group, {})[image] = score
 
     @property
@@ -98,13 +98,13 @@ class Evaluation:
         return list(dict.fromkeys(group for groups in self.scores.values() for group in groups))
 
     def by_set(self) -> Iterator[tuple[str, dict[str, tuple[int, Summary]]]]:
-        """(test set, model → (images, means)) for every set."""
+        """Yield (test set, model → (images, means)) for every set."""
         for group in self.sets:
             found = {model: list(groups[group].values()) for model, groups in self.scores.items() if group in groups}
             yield group, {model: (len(scores), summarise(scores)) for model, scores in found.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """The document that `--json` prints."""
+        """Return the document that `--json` prints."""
         models = {}
         for model, groups in self.scores.items():
             images = {f"{group}/{name}": score for group, found in groups.items() for name, score in found.items()}
@@ -122,7 +122,7 @@ class Evaluation:
         }
 
     def to_csv(self) -> str:
-        """One line per model and image; what is infinite or not known is left empty."""
+        """Return CSV with a line per model and image; infinite and unknown values are left empty."""
         rows: list[dict[str, Any]] = []
         for model, groups in self.scores.items():
             for group, found in groups.items():

@@ -52,13 +52,13 @@ LEGEND = (
 
 
 def _percent(share: float) -> str:
-    """Never 100 % for less than all."""
+    """Format a share in percent; less than all is never shown as 100 %."""
     text = f"{100 * share:.2f} %"
     return "99.99 %" if share < 1 and text == "100.00 %" else text
 
 
 def tabulate(rows: Mapping[str, tuple[int, Summary]]) -> tuple[list[str], list[list[Cell]]]:
-    """Titles, and a row of cells for each model → (images, means); measures that nobody has are left out."""
+    """Return titles, and a row of cells for each model → (images, means); leave out measures that no model has."""
     columns = [column for column in COLUMNS if any(column.key in means for _, means in rows.values())]
     bests = {column.key: _best(column, [means for _, means in rows.values()]) for column in columns}
     titles = ["model", "images", *(column.title for column in columns)]
@@ -74,7 +74,7 @@ def _value(column: Column, means: Summary) -> float | None:
 
 
 def _best(column: Column, found: list[Summary]) -> float | None:
-    """The best value, if there is more than one."""
+    """Return the best value; None where all are equal."""
     values = {value for means in found if (value := _value(column, means)) is not None}
     if column.better == 0 or len(values) < 2:
         return None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.errors import ImageError
-from mapsr_cli.evaluation.estimators import BASELINES, Baseline, Estimate, as_upscaled
+from mapsr_cli.evaluation.candidates import BASELINES, Baseline, Estimate, as_upscaled
 from mapsr_cli.evaluation.metrics import psnr
 from mapsr_cli.evaluation.protocol import PEAK, PROTOCOLS, Pair, pairs
 from mapsr_cli.inference import Settings
@@ -42,7 +42,7 @@ class Validation:
     """A folder of HR images, read once, with their LR twins (8 bits, as files have them)."""
 
     def __init__(self, folder: Path, kernel: Kernel, patch: tuple[int, int]) -> None:
-        """`patch`: HR (H, W) of sample grids, and of what priors see. Raises ImageError if no image is there."""
+        """Read the images; `patch`: (H, W) of crops for grids and priors. Raises ImageError without images."""
         self.name, self.kernel, self.patch = folder.resolve().name, kernel, patch
         found = pairs(folder, kernel) if folder.is_dir() else ()
         self.pairs = list(found)
@@ -60,7 +60,7 @@ class Validation:
         return _mean_psnr([(enlarge(pair.lr, pair.name), pair) for pair in self.pairs])
 
     def measure_prior(self, prior: nn.Module, level: float) -> Mapping[str, float]:
-        """On centre patches: a density model's log₂ p per dimension, or a denoiser's PSNR in dB at σ = `level`."""
+        """Score a prior on centre patches: a density's log₂ p per dimension, a denoiser's PSNR in dB at σ = `level`."""
         device = next(prior.parameters()).device
         y = torch.stack([hr for _, hr in self.tiles(len(self.pairs))]).to(device)
         with torch.inference_mode():
@@ -70,7 +70,7 @@ class Validation:
             return {"psnr": psnr(prior(y + level * noise, level), y)}
 
     def tiles(self, count: int = TILES) -> list[tuple[Tensor, Tensor]]:
-        """(LR, HR) centre patches of the first `count` images, for a sample grid; smaller images are mirrored."""
+        """Crop (LR, HR) centre patches of the first `count` images for a sample grid; smaller images are reflected."""
         height, width = self.kernel.lr_size(self.kernel.whole_size(self.patch))
         lr_size = max(height, 1), max(width, 1)
         hr_size = self.kernel.hr_size(lr_size)
@@ -79,11 +79,11 @@ class Validation:
 
 
 def _centre(image: Tensor, height: int, width: int) -> Tensor:
-    """[C, height, width] from the middle."""
+    """Crop [C, height, width] from the middle."""
     rows, columns = (_middle(n, m) for n, m in zip(image.shape[-2:], (height, width), strict=True))
     return image[:, rows][:, :, columns]
 
 
 def _middle(n: int, wanted: int) -> Tensor:
-    """The middle `wanted` pixels of an axis of n; of a shorter one all, and behind them what A's border shows."""
+    """Index the middle `wanted` pixels of an axis of n; a shorter one is continued as A's border is, by reflection."""
     return reflected(torch.arange(wanted) + max(n - wanted, 0) // 2, n)

@@ -29,7 +29,7 @@ class Order:
     """Told how every row's training goes on."""
 
     def find(self, inner: str) -> Path:
-        """A file or folder of `data`. Raises UsageError where it is missing."""
+        """Locate a file or folder of `data`. Raises UsageError where it is missing."""
         if self.data is None:
             raise UsageError(f"this experiment needs images: {inner}", "--data names the folder that holds it")
         if not (path := self.data / inner).exists():

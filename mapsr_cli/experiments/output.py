@@ -19,13 +19,13 @@ LABELS = {
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def power(value: float | None) -> str:
-    """Two digits and a power of ten."""
+    """Format with two digits and a power of ten."""
     return "–" if value is None else "0" if value == 0 else f"{value:.1e}"
 
 

@@ -16,31 +16,31 @@ from mapsr_cli.experiments.order import NamedWatch
 from mapsr_cli.training.loop import Status
 
 Result = TypeVar("Result")
-Report = tuple[str, Status] | None
+NamedStatus = tuple[str, Status] | None
 """A training's name and its status; None is the last."""
 
-_reports: "SimpleQueue[Report] | None" = None
+_reports: "SimpleQueue[NamedStatus] | None" = None
 """In a worker: where its reports go."""
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Count the processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_all(
     jobs: Sequence[Callable[[NamedWatch], Result]], watch: NamedWatch, workers: int | None = None
 ) -> list[Result]:
-    """Every job's result, in order; up to `workers` at a time (a process each, as many as there are cores if None).
+    """Run jobs, up to `workers` at a time in a process each (None: one per core); return their results in order.
 
     Jobs and results are pickled, so a job is a module's function, or a partial of one; it begins in the order given.
-    What one raises is raised here, after those that run have ended.
+    An exception of one is raised here after the running ones have ended.
     """
     workers = min(workers or cores(), len(jobs))
     if workers < 2:
         return [job(watch) for job in jobs]
     spawn = multiprocessing.get_context("spawn")  # forked, torch's threads would hang
-    reports: SimpleQueue[Report] = spawn.SimpleQueue()
+    reports: SimpleQueue[NamedStatus] = spawn.SimpleQueue()
     with _listening(reports, watch), ProcessPoolExecutor(workers, spawn, _begin, (reports,)) as pool:
         running = [pool.submit(_run, job) for job in jobs]
         try:
@@ -51,10 +51,10 @@ def run_all(
 
 
 @contextmanager
-def _listening(reports: "SimpleQueue[Report]", watch: NamedWatch) -> Iterator[None]:
-    """Passes the workers' reports on to `watch`, from a thread; what `watch` raises is raised at the end.
+def _listening(reports: "SimpleQueue[NamedStatus]", watch: NamedWatch) -> Iterator[None]:
+    """Pass the workers' reports on to `watch` in a thread; an exception of `watch` is raised at the end.
 
-    Until then reports are still taken, for a worker whose reports nobody takes stands still.
+    Until then reports are still received, as a worker blocks while its reports are not.
     """
     raised: list[Exception] = []
 
@@ -77,7 +77,7 @@ def _listening(reports: "SimpleQueue[Report]", watch: NamedWatch) -> Iterator[No
             raise raised[0]
 
 
-def _begin(reports: "SimpleQueue[Report]") -> None:
+def _begin(reports: "SimpleQueue[NamedStatus]") -> None:
     global _reports
     _reports = reports
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to explain

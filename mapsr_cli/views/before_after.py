@@ -32,7 +32,7 @@ _HELP = (
     "+ and − zoom, d shows the difference."
 )
 
-Images = Callable[[], Iterable[Image.Image]]
+Versions = Callable[[], Iterable[Image.Image]]
 """Gives the upscaled versions in mode L, LA, RGB or RGBA, of one size, one at a time and as often as asked."""
 Facts = Sequence[tuple[str, str]]
 """What is to be said, and of what."""
@@ -48,11 +48,11 @@ class Part:
     """Its sides are divided by that, each square of pixels becoming their mean."""
 
     def of(self, image: Image.Image) -> Tensor:
-        """Of an upscaled picture: levels [C, h, w]."""
+        """Cut it out of an upscaled picture: levels [C, h, w]."""
         return levels_of(over_checks(part_of(image, self.box).reduce(self.times)))
 
     def enlarged(self, image: Image.Image, size: tuple[int, int]) -> Tensor:
-        """Of an original, enlarged."""
+        """Cut it out of an original enlarged to `size` (width, height): levels [C, h, w]."""
         return levels_of(over_checks(enlarged(image, size, self.box).reduce(self.times)))
 
 
@@ -66,13 +66,13 @@ class Compared:
     """(width, height) of the versions."""
     labels: Sequence[str]
     """Of the versions."""
-    images: Images
+    images: Versions
     """The versions."""
     busyness: NDArray[np.float64] | None = None
     """Means over blocks of what is worth a look; by default, of how far the first version is from bicubic."""
 
     def most(self, crop: tuple[int, int]) -> Box:
-        """The part of that size that has most to see."""
+        """Find the part of that size (width, height) with the most to see."""
         means = self._unlike_bicubic() if self.busyness is None else self.busyness
         return busiest(means, self.size, crop)
 
@@ -88,7 +88,7 @@ class Compared:
 
 
 def before_after(title: str, lead: str, compared: Compared, facts: Facts) -> str:
-    """The whole document. `lead` is the one sentence to be read first."""
+    """Return the whole HTML document. `lead` is the one sentence to be read first."""
     sliders = "".join(_sliders(compared))
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>\n" for name, value in facts)
     body = (
@@ -99,7 +99,7 @@ def before_after(title: str, lead: str, compared: Compared, facts: Facts) -> str
 
 
 def _sliders(compared: Compared) -> list[str]:
-    """One over the whole pictures, or two over what of them the page can hold."""
+    """Make one slider over the whole pictures, or two over the parts that the page can hold."""
     width, height = compared.size
     limit = PIXELS // (1 + len(compared.labels))
     size, whole = f"{width} × {height} pixels", (0, 0, width, height)
@@ -119,7 +119,7 @@ def _sliders(compared: Compared) -> list[str]:
 
 
 def _shape(size: tuple[int, int], pixels: int) -> tuple[int, int]:
-    """Width and height of a part with so many pixels, as square as the whole allows."""
+    """Choose width and height of a part with about so many pixels, as square as the whole allows."""
     side = math.isqrt(pixels)
     if size[0] < side:
         return size[0], min(pixels // size[0], size[1])
@@ -127,7 +127,7 @@ def _shape(size: tuple[int, int], pixels: int) -> tuple[int, int]:
 
 
 def _views(compared: Compared, parts: Sequence[Part]) -> list[list[View]]:
-    """Of each part: the original enlarged, then every version."""
+    """Cut each part out of the enlarged original and of every version."""
     original, tags = as_image(compared.original), Tags(compared.original.tags.icc)
     before = f"before: input, bicubic ×{compared.size[0] / compared.original.size[0]:g}"
     views = [[View(before, part.enlarged(original, compared.size), tags)] for part in parts]
@@ -143,7 +143,7 @@ def _views(compared: Compared, parts: Sequence[Part]) -> list[list[View]]:
 
 
 def kept(what: str, held: Consistency, upscaler: Upscaler) -> str:
-    """What the saved files give back, in a sentence about `what`."""
+    """Say in a sentence about `what` how much of the input the saved files give back."""
     through = f"{what}, downscaled by {upscaler.kernel.name} ×{upscaler.kernel.scale} and rounded,"
     if held.holds:
         return f"{through} is the input again, bit for bit."
@@ -152,7 +152,7 @@ def kept(what: str, held: Consistency, upscaler: Upscaler) -> str:
 
 
 def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], held: Consistency | None) -> Facts:
-    """What there is to be said of one original and its versions, under the names of both."""
+    """List what is known of one original and its versions, under the names of both."""
     settings, kernel = upscaler.settings, upscaler.kernel
     width, height = original.size
     enlarged_height, enlarged_width = kernel.hr_size((height, width))

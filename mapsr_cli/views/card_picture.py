@@ -16,14 +16,14 @@ _EXAMPLE = "chelsea.png"
 
 
 def example_picture() -> Path:
-    """A photograph that comes with mapsr (CC0): `examples/` in a checkout, `mapsr_cli/examples/` in a wheel."""
+    """Return a photograph that comes with mapsr (CC0): `examples/` in a checkout, `mapsr_cli/examples/` in a wheel."""
     package = Path(__file__).parents[1]
     installed = package / "examples" / _EXAMPLE
     return installed if installed.is_file() else package.parent / "examples" / _EXAMPLE
 
 
 def sample_picture(upscaler: Upscaler, path: Path) -> tuple[str, bytes]:
-    """(`samples/NAME.png`, its bytes): the middle of a picture, each pixel enlarged, and beside it upscaled."""
+    """Return (`samples/NAME.png`, its bytes): the middle of a picture, pixels enlarged, beside it upscaled."""
     levels = read_picture(path, Holds(alpha=False, deep=False, where="a sample picture")).levels
     top, left = (max(0, (size - LARGEST) // 2) for size in levels.shape[-2:])
     lr = levels[:, top : top + LARGEST, left : left + LARGEST]

@@ -8,16 +8,16 @@ from mapsr_cli.views.map_frame import FAINT, INK, LINE, PAPER, drawable, fonts, 
 
 _GAP, _MARGIN = 16, 24
 _WIDE = 1.6
-"""Of the sheet, width to height, about."""
+"""Wanted ratio of the sheet's width to its height."""
 
 
 def cell_size(count: int) -> int:
-    """Pixels that the longer side of each of `count` pictures should have: fewer where there are many."""
+    """Choose the longer side of each of `count` pictures in pixels: smaller where there are many."""
     return 384 if count <= 15 else 224
 
 
 def draw_sheet(cells: Sequence[tuple[str, Image.Image]], title: str, remark: str) -> Image.Image:
-    """Pictures of one size with their labels, in rows, under two lines of words. Small ones are enlarged in squares."""
+    """Draw labelled pictures of one size in rows under two lines of text; small ones are enlarged in squares."""
     font, small = fonts()
     width, height = cells[0][1].size
     times = max(cell_size(len(cells)) // max(width, height), 1)
@@ -40,11 +40,11 @@ def draw_sheet(cells: Sequence[tuple[str, Image.Image]], title: str, remark: str
 
 
 def _columns(count: int, width: int, height: int) -> int:
-    """How many beside each other: near the wanted shape, with few places left over."""
+    """Choose the number of columns: close to the wanted aspect ratio, with few empty cells."""
 
-    def badness(columns: int) -> float:
+    def penalty(columns: int) -> float:
         rows = -(-count // columns)
         shape = columns * width / (rows * height) / _WIDE
         return max(shape, 1 / shape) + (rows * columns - count) / count
 
-    return min(range(1, count + 1), key=badness)
+    return min(range(1, count + 1), key=penalty)

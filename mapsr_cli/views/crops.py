@@ -11,14 +11,14 @@ from mapsr_cli.views.screen import Box
 BLOCK = 16
 """Pixels a side of the blocks that crops start at."""
 _AT_ONCE = 1 << 20
-"""Pixels looked at together, about."""
+"""Pixels processed together, about."""
 
 Rows = Callable[[slice], NDArray[Any]]
-"""Gives rows [rows, W] of a map that need not exist as a whole."""
+"""Returns rows [rows, W] of a map that need not exist as a whole."""
 
 
 def block_means(rows: Rows, size: tuple[int, int], block: int = BLOCK) -> NDArray[np.float64]:
-    """Means [⌈H/block⌉, ⌈W/block⌉] of a map of `size` (W, H) over its blocks, those at the edges less than square."""
+    """Average a map of `size` (W, H) over its blocks, which may be cut off at the edges: [⌈H/block⌉, ⌈W/block⌉]."""
     width, height = size
     step = block * max(_AT_ONCE // (block * width), 1)
     columns = np.arange(0, width, block)
@@ -34,7 +34,7 @@ def block_means(rows: Rows, size: tuple[int, int], block: int = BLOCK) -> NDArra
 
 
 def busiest(means: NDArray[np.float64], size: tuple[int, int], crop: tuple[int, int]) -> Box:
-    """Where, in a picture of `size` (W, H), a crop of (width, height) has the largest sum; `means` are of BLOCKs."""
+    """Find the crop (width, height) of a picture of `size` (W, H) with the largest sum; `means` are of BLOCKs."""
     down, across = (min(max(n // BLOCK, 1), have) for n, have in zip((crop[1], crop[0]), means.shape, strict=True))
     sums = np.pad(means.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     inside = sums[down:, across:] - sums[:-down, across:] - sums[down:, :-across] + sums[:-down, :-across]

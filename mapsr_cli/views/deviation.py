@@ -1,4 +1,4 @@
-"""How much samples of one picture differ, pixel by pixel, from running sums: samples need not be there together."""
+"""How much samples of one picture differ at each pixel, from running sums: only one sample is in memory at a time."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from mapsr_cli.errors import UsageError
 from mapsr_cli.views.crops import block_means
 
 MOST = 99
-"""Samples: the sums of so many fit into 16 and 32 bits."""
+"""Largest number of samples: the sums of more would not fit into 16 and 32 bits."""
 _ROWS = 256
 
 
@@ -27,7 +27,7 @@ class Spread:
         return self._squares.shape[1], self._squares.shape[0]
 
     def add(self, levels: NDArray[np.uint8]) -> None:
-        """One more sample: [H, W] or [H, W, C] levels 0 … 255. Raises UsageError for another size than before."""
+        """Add one sample: [H, W] or [H, W, C] levels 0 … 255. Raises UsageError for a size unlike the others'."""
         levels = np.atleast_3d(levels)
         if self.samples == 0:
             self._sums, self._squares = np.zeros(levels.shape, np.uint16), np.zeros(levels.shape[:2], np.uint32)
@@ -40,19 +40,19 @@ class Spread:
         self.samples += 1
 
     def variance(self, rows: slice) -> NDArray[np.float64]:
-        """Unbiased (over samples less one), mean over colours: [rows, W] in squared levels. At least two samples."""
+        """Return the unbiased variance over two or more samples, averaged over colours: [rows, W] in squared levels."""
         sums = self._sums[rows].astype(np.float64)
         excess = self.samples * self._squares[rows] - np.square(sums).sum(2)
         variance: NDArray[Any] = excess / (self.samples * (self.samples - 1) * sums.shape[2])
         return variance
 
     def deviation(self, block: int) -> NDArray[np.float64]:
-        """Root of the mean variance over blocks of pixels: [⌈H/block⌉, ⌈W/block⌉] in levels."""
+        """Return the root of the mean variance over blocks of pixels: [⌈H/block⌉, ⌈W/block⌉] in levels."""
         deviation: NDArray[np.float64] = np.sqrt(block_means(self.variance, self.size, block))
         return deviation
 
     def summary(self) -> tuple[float, float]:
-        """In levels: over the whole picture (root of the mean variance), and at the pixel where it is largest."""
+        """Return the deviation in levels: of the whole picture (root mean variance), and the largest of any pixel."""
         total, largest = 0.0, 0.0
         for top in range(0, self.size[1], _ROWS):
             band = self.variance(slice(top, top + _ROWS))

@@ -1,4 +1,4 @@
-"""A picture of where two small images differ, and by how much: to be read, so with a scale and a legend."""
+"""A map of where two LR images differ, and by how much, with axes and a legend."""
 
 import io
 from pathlib import Path
@@ -21,7 +21,7 @@ CLASSES = (
     (8, "5 to 8", (235, 40, 60)),
     (1 << 16, "9 and more", (255, 60, 220)),
 )
-"""Up to how many levels, as the legend says it, and the colour: told apart by lightness as well as by hue."""
+"""(largest difference in levels, legend, colour); the colours differ in lightness as well as in hue."""
 _LEAST_MARK = 3
 """Pixels a side of the smallest mark: one wrong pixel in a large map must be seen."""
 
@@ -52,7 +52,7 @@ def _dimmed(original: Picture) -> NDArray[np.uint8]:
 
 
 def _marked(worst: NDArray[np.int32], scale: float) -> NDArray[np.int32]:
-    """The worst difference per pixel of the map, small marks widened."""
+    """Reduce or enlarge to the largest difference per pixel of the map; widen marks that would be too small."""
     if scale >= 1:
         marks = worst.repeat(int(scale), 0).repeat(int(scale), 1)
     else:

@@ -22,7 +22,7 @@ INK, FAINT, RULE, PAPER = (30, 30, 30), (110, 110, 110), (200, 200, 200), (255, 
 COLOURS = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 0, 31))
 """From −1 over 0 to 1: negative lobes are blue."""
 
-Array = NDArray[np.float64]
+Weights = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class _Panel:
     title: str
     raised: str
     caption: str
-    values: Array
+    values: Weights
     first: tuple[int, int]
 
 
 def draw_kernels(kernel: Kernel, pinv: ConvPinv) -> Tensor:
-    """[3, H, W] uint8: what an LR pixel reads of the HR image (A), and what it gives to it (A⁺, all phases together).
+    """Draw A (what an LR pixel reads of HR) beside A⁺ (what it adds to HR, all phases together): [3, H, W] uint8.
 
-    Each with its own value scale, zero in the same colour; the LR pixel's own block is outlined, all are ruled.
+    Each has a value scale of its own; zero has the same colour in both.
     """
     weights, first = _with_block(*kernel.plane(), kernel.scale)
     response, start = impulse_response(pinv)
@@ -55,21 +55,21 @@ def draw_kernels(kernel: Kernel, pinv: ConvPinv) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
-def _with_block(weights: Array, first: tuple[int, int], scale: int) -> tuple[Array, tuple[int, int]]:
-    """Zeros about a kernel that does not fill the LR pixel's block."""
+def _with_block(weights: Weights, first: tuple[int, int], scale: int) -> tuple[Weights, tuple[int, int]]:
+    """Pad a kernel that does not fill the LR pixel's block with zeros."""
     ends = (at + size for at, size in zip(first, weights.shape, strict=True))
     margins = [(max(at, 0), max(scale - end, 0)) for at, end in zip(first, ends, strict=True)]
     return np.pad(weights, margins), (min(first[0], 0), min(first[1], 0))
 
 
-def impulse_response(pinv: ConvPinv) -> tuple[Array, tuple[int, int]]:
-    """What one LR pixel of 1 becomes, [s·k, s·k], and the HR (row, column) of its first pixel, seen from `s·i`."""
+def impulse_response(pinv: ConvPinv) -> tuple[Weights, tuple[int, int]]:
+    """Return B applied to a single LR pixel of 1, [s·k, s·k], and (row, column) of its first pixel, seen from `s·i`."""
     flipped = pinv.kernels.detach().double().flip(-2, -1)
     start = -pinv.scale * (pinv.taps // 2)
     return functional.pixel_shuffle(flipped, pinv.scale)[0].numpy(), (start, start)
 
 
-def kernel_map(values: Array, first: tuple[int, int], scale: int) -> Image.Image:
+def kernel_map(values: Weights, first: tuple[int, int], scale: int) -> Image.Image:
     """Draw weights [rows, cols] as squares: zero in white, ± the largest magnitude in red and blue.
 
     The LR pixel's own block is outlined, the blocks of its neighbours are ruled. `first` is the HR (row, column) of the
@@ -104,7 +104,7 @@ def _draw(image: Image.Image, panel: _Panel, at: tuple[int, int], scale: int) ->
 
 
 def _ticks(draw: ImageDraw.ImageDraw, panel: _Panel, at: tuple[int, int], cell: int, scale: int) -> None:
-    """HR pixels along both axes: the first of each block."""
+    """Label both axes in HR pixels, at the first of each block."""
     font = ImageFont.load_default(18)
     rows, cols = panel.values.shape
     every = scale * max(1, 40 // (scale * cell) + 1)
@@ -117,8 +117,8 @@ def _ticks(draw: ImageDraw.ImageDraw, panel: _Panel, at: tuple[int, int], cell: 
     draw.text((at[0] + cols * cell / 2, at[1] + rows * cell + 36), "HR pixels", FAINT, font, anchor="mt")
 
 
-def _value_scale(image: Image.Image, values: Array, at: tuple[int, int], height: int) -> None:
-    """From the largest value down to the least, zero included."""
+def _value_scale(image: Image.Image, values: Weights, at: tuple[int, int], height: int) -> None:
+    """Draw the value scale from the largest value down to the least, zero included."""
     left, top = at
     high, low = max(float(values.max()), 0.0), min(float(values.min()), 0.0)
     ramp = np.linspace(high, low, height)[:, None].repeat(BAR, axis=1) / np.abs(values).max()
@@ -131,8 +131,8 @@ def _value_scale(image: Image.Image, values: Array, at: tuple[int, int], height:
             draw.text((left + BAR + 8, top + y), f"{value:.3g}", FAINT, ImageFont.load_default(18), anchor="lm")
 
 
-def _coloured(values: Array) -> NDArray[np.uint8]:
-    """[..., 3] colours of values in [−1, 1]."""
+def _coloured(values: Weights) -> NDArray[np.uint8]:
+    """Map values in [−1, 1] to colours [..., 3]."""
     at = np.linspace(-1, 1, len(COLOURS))
     channels = [np.interp(values, at, [colour[i] for colour in COLOURS]) for i in range(3)]
     return np.stack(channels, axis=-1).round().astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What surrounds a drawn map: words above it, axes that count pixels, a legend below."""
+"""The frame of a drawn map: a caption above it, axes in pixels, a legend below."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -10,45 +10,45 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 PAPER, INK, FAINT = (24, 24, 27), (240, 240, 240), (150, 150, 155)
 MARGIN, LINE = 56, 22
 _SMALL, _LARGE = 640, 1600
-"""Pixels that the longer side of a map should have at least, and at most."""
+"""Least and largest longer side of a map, in pixels."""
 
 
 @dataclass(frozen=True)
 class Caption:
-    """The words above the map, and what its axes count."""
+    """The text above a map, and what its axes count."""
 
     title: str
     verdict: str
     axes: str
 
     def lines(self) -> tuple[str, str, str]:
-        """As Pillow's own font has them."""
+        """Return title, verdict and axes in the characters of Pillow's own font."""
         return drawable(self.title), drawable(self.verdict), drawable(self.axes)
 
 
 def drawable(text: str) -> str:
-    """Text in ASCII, which is all that Pillow's own font knows: accents go, other letters become question marks."""
+    """Convert to ASCII, all that Pillow's own font has: accents are dropped, other letters become question marks."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return bare.replace("×", "x").encode("ascii", "replace").decode("ascii")
 
 
 def fonts() -> tuple[Font, Font]:
-    """For words, and for labels."""
+    """Return the font of the text and the smaller one of labels."""
     return ImageFont.load_default(15), ImageFont.load_default(13)
 
 
 def length(text: str, font: Font) -> int:
-    """Pixels that a line of text takes."""
+    """Return the width of a line of text in pixels."""
     return round(font.getlength(text))
 
 
 def map_scale(longer: int) -> float:
-    """Pixels of the map per pixel of the picture: a whole number, or one over a whole number."""
+    """Return map pixels per picture pixel: a whole number, or one over a whole number."""
     return max(_SMALL // longer, 1) if longer <= _LARGE else 1 / -(-longer // _LARGE)
 
 
 def framed(plot: Image.Image, scale: float, caption: Caption, legend: Image.Image) -> Image.Image:
-    """The map with its caption, axes in pixels of the picture, and a legend."""
+    """Surround a map with its caption, axes in pixels of the picture, and a legend."""
     font, small = fonts()
     title, verdict, axes = caption.lines()
     below = legend.width + 20 + length(axes, small)
@@ -66,7 +66,7 @@ def framed(plot: Image.Image, scale: float, caption: Caption, legend: Image.Imag
 
 
 def _axes(draw: ImageDraw.ImageDraw, size: tuple[int, int], scale: float, at: tuple[int, int], font: Font) -> None:
-    """Ticks along the top and the left, in pixels of the picture."""
+    """Draw ticks along the top and the left, in pixels of the picture."""
     left, top = at
     draw.rectangle((left - 1, top - 1, left + size[0], top + size[1]), outline=FAINT)
     step = next(s for s in (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10**6) if s * scale >= 70)

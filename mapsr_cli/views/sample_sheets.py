@@ -1,4 +1,4 @@
-"""Samples of one picture, each in a file: a sheet that shows them together, and a map of where they differ."""
+"""A sheet of a picture's samples, and a map of where they differ, from the files that hold them."""
 
 import math
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from mapsr_cli.views.spread_map import draw_spread
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class SampleFiles:
     """Upscaled files of one original. They are decoded one at a time, so many large ones take little memory.
 
     Of an animation, the first frame is shown.
@@ -34,7 +34,7 @@ class Samples:
     """(width, height) of each sample."""
 
     def images(self) -> Iterator[Image.Image]:
-        """The samples in mode L, LA, RGB or RGBA. Raises ImageError for a file that is gone or damaged."""
+        """Yield the samples in mode L, LA, RGB or RGBA. Raises ImageError for a file that is missing or damaged."""
         return map(self._image, self.files)
 
     def _image(self, path: Path) -> Image.Image:
@@ -60,7 +60,7 @@ class Samples:
         return block_means(self.spread.variance, self.spread.size)
 
     def sheet(self, title: str) -> bytes:
-        """A PNG: the original, enlarged by bicubic interpolation, beside the samples, where they differ most."""
+        """Return a PNG of the original, enlarged by bicubic interpolation, and the samples, where they differ most."""
         size = width, height = self.spread.size
         side = cell_size(1 + len(self.files))
         box = left, top, right, bottom = busiest(self.busyness, size, (side, side))
@@ -77,7 +77,7 @@ class Samples:
         return self._png(draw_sheet(cells, title, f"the whole picture, {width}×{height} pixels" if whole else seen))
 
     def map(self, title: str) -> bytes:
-        """A PNG: the standard deviation over the samples at each pixel."""
+        """Return a PNG of the standard deviation over the samples at each pixel."""
         overall, largest = self.spread.summary()
         verdict = f"standard deviation over the samples: {overall:.2f} levels overall, {largest:.1f} at most"
         return self._png(draw_spread(self.spread, Caption(title, verdict, "axes: pixels of the samples")))

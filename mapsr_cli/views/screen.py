@@ -1,4 +1,4 @@
-"""Pictures as a screen shows them: in 8 bits, inks as RGB, what is transparent over a chequered ground."""
+"""Pictures as a screen shows them: in 8 bits, CMYK as RGB, transparent parts over a checkerboard."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from mapsr_cli.imaging.decoding import in_8_bits, inks_as_rgb
 from mapsr_cli.imaging.picture import Picture, interleaved
 
 CHECK = 8
-"""Pixels a side of a check."""
+"""Side of a square of the checkerboard, in pixels."""
 _LIGHT, _DARK = 255, 205
 
 Box = tuple[int, int, int, int]
@@ -17,7 +17,7 @@ Box = tuple[int, int, int, int]
 
 
 def as_image(picture: Picture) -> Image.Image:
-    """A picture in mode L, LA, RGB or RGBA."""
+    """Convert a picture to an image in mode L, LA, RGB or RGBA."""
     samples = interleaved(picture)
     samples = in_8_bits(samples) if picture.peak > 255 else samples
     if len(picture.levels) == 4:
@@ -34,13 +34,13 @@ def enlarged(image: Image.Image, size: tuple[int, int], box: Box | None = None) 
 
 
 def part_of(image: Image.Image, box: Box) -> Image.Image:
-    """Pixels as they are. `Image.crop` would hold our own pictures against the limit for what is read meanwhile."""
+    """Crop. `Image.crop` would apply the pixel limit for files, which another thread may have set, to our pictures."""
     left, top, right, bottom = box
     return image.resize((right - left, bottom - top), Image.Resampling.NEAREST, box)
 
 
 def over_checks(image: Image.Image) -> Image.Image:
-    """Without alpha: L or RGB, over a chequered ground where there was any."""
+    """Composite over a checkerboard where the image has alpha: mode L or RGB."""
     if image.mode not in ("LA", "RGBA"):
         return image
     rows, cols = (np.arange(n) // CHECK for n in (image.height, image.width))
@@ -50,6 +50,6 @@ def over_checks(image: Image.Image) -> Image.Image:
 
 
 def levels_of(image: Image.Image) -> Tensor:
-    """An image in mode L or RGB as levels [C, h, w] uint8."""
+    """Convert an image in mode L or RGB to levels [C, h, w] uint8."""
     samples = np.atleast_3d(np.array(image))
     return torch.from_numpy(np.ascontiguousarray(samples.transpose(2, 0, 1)))

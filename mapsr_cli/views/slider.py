@@ -33,7 +33,7 @@ class View:
 
 
 def data_uri(levels: Tensor, tags: Tags | None = None) -> str:
-    """[C, h, w] whole levels 0 … 255 as a `data:` URI: lossless WebP, or PNG where that is too large for it."""
+    """Encode [C, h, w] whole levels 0 … 255 as a `data:` URI: lossless WebP, or PNG where it is too large for WebP."""
     kind = "webp" if max(levels.shape[-2:]) <= WEBP_LIMIT else "png"
     data = base64.b64encode(
         encode(Picture(levels.byte(), tags=tags or Tags()), output_format(kind), None, None)
@@ -42,7 +42,7 @@ def data_uri(levels: Tensor, tags: Tags | None = None) -> str:
 
 
 def slider(title: str, views: Sequence[View], note: str = "", left: int = 0, right: int = -1) -> str:
-    """A fragment for `page`: starts with views `left` and `right` (indices) beside each other.
+    """Return an HTML fragment for `page`; it first shows the views with indices `left` and `right`.
 
     Raises UsageError for fewer than two views.
     """
@@ -69,6 +69,6 @@ def _image(view: View, width: int, height: int) -> str:
 
 
 def page(title: str, body: str) -> str:
-    """A whole HTML document: `title` as text, `body` as HTML."""
+    """Return a whole HTML document: `title` is text, `body` is HTML."""
     template = resources.files("mapsr_cli.views").joinpath("page.html").read_text("utf-8")
     return template.replace("{{title}}", escape(title)).replace("{{body}}", body)

@@ -33,14 +33,14 @@ def draw_spread(spread: Spread, caption: Caption) -> Image.Image:
 
 
 def colours() -> NDArray[np.uint8]:
-    """The scale: [256, 3]."""
+    """Return the colour scale: [256, 3]."""
     at, stops = np.linspace(0, len(_INFERNO) - 1, 256), np.arange(len(_INFERNO))
     channels = [np.interp(at, stops, channel) for channel in zip(*_INFERNO, strict=True)]
     return np.stack(channels, 1).round().astype(np.uint8)
 
 
 def _legend(top: int, more: bool) -> Image.Image:
-    """The scale from 0 to `top` levels."""
+    """Draw the colour scale from 0 to `top` levels."""
     _, font = fonts()
     words, end = "standard deviation in levels:  0", f"{top} and more" if more else f"{top}"
     left = length(words, font) + 8

@@ -1,4 +1,4 @@
-"""A picture of how far a run is: LR, estimate and HR side by side."""
+"""A picture of the progress of a run: LR, estimate and HR side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ GAP = 2
 
 
 def sample_grid(estimator: nn.Module, pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """One row per pair (LR [C, h, w], HR [C, H, W], all of one size, in [0, 1]): LR enlarged, estimate, HR.
+    """Draw a row per pair (LR [C, h, w], HR [C, H, W], of one size, in [0, 1]): LR enlarged, estimate, HR.
 
     Returns whole levels [C, rows, columns], 0 … 255.
     """

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
+from mapsr_cli.evaluation.candidates import Estimate, SamplingCandidate, make_candidates
 from mapsr_cli.evaluation.diversity import SAMPLES
-from mapsr_cli.evaluation.estimators import Estimate, SamplingEstimator, make_estimators
-from mapsr_cli.evaluation.evaluate import Judge, evaluate
+from mapsr_cli.evaluation.evaluate import Scorer, evaluate
 from mapsr_cli.evaluation.perceptual import Perceptual
 from mapsr_cli.evaluation.protocol import PROTOCOLS, Pair, find_sets
 from mapsr_cli.evaluation.scores import Score, summarise
@@ -22,7 +22,7 @@ from mapsr_cli.operators import make_kernel
 from tests.pictures import save, scene
 
 BICUBIC = make_kernel("bicubic", 4)
-Y = Judge(PROTOCOLS["y"])
+Y = Scorer(PROTOCOLS["y"])
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ class Fake:
     def __call__(self, lr: Tensor, name: str) -> Estimate:
         self.names.append(name)
         self.before(name)
-        return make_estimators(["pinv"], Settings())[1]["pinv"](lr, name)
+        return make_candidates(["pinv"], Settings())[1]["pinv"](lr, name)
 
 
 class FakeSampler(Fake):
@@ -59,9 +59,9 @@ def test_every_image_of_every_set(data: Path) -> None:
     def observe(group: str, pair: Pair, estimates: dict[str, tuple[Estimate, Score]]) -> None:
         seen.append((group, pair.name, list(estimates)))
 
-    kernel, estimators = make_estimators(["bicubic", "pinv"], Settings())
+    kernel, candidates = make_candidates(["bicubic", "pinv"], Settings())
     steps: list[tuple[str, str, int, int]] = []
-    found = evaluate(estimators, find_sets(data), kernel, Y, observe, lambda *step: steps.append(step))
+    found = evaluate(candidates, find_sets(data), kernel, Y, observe, lambda *step: steps.append(step))
     assert seen == [(g, n, ["bicubic", "pinv"]) for g, n in (("one", "a"), ("one", "b"), ("two", "c"))]
     assert steps[-1] == ("two/c", "pinv", 2, 3)
     assert found.sets == ["one", "two"]
@@ -73,8 +73,8 @@ def test_every_image_of_every_set(data: Path) -> None:
 
 
 def test_json(data: Path) -> None:
-    kernel, estimators = make_estimators(["bicubic", "pinv"], Settings())
-    document = json.loads(json.dumps(evaluate(estimators, find_sets(data), kernel, Y).to_json(), allow_nan=False))
+    kernel, candidates = make_candidates(["bicubic", "pinv"], Settings())
+    document = json.loads(json.dumps(evaluate(candidates, find_sets(data), kernel, Y).to_json(), allow_nan=False))
     assert document["protocol"] == "y"
     assert document["kernel"] == {"name": "bicubic", "scale": 4, "sigma": None}
     assert list(document["models"]) == ["bicubic", "pinv"]
@@ -88,8 +88,8 @@ def test_json(data: Path) -> None:
 
 
 def test_csv(data: Path) -> None:
-    kernel, estimators = make_estimators(["pinv", f"dir:{data}/one"], Settings())
-    found = evaluate(estimators, {"one": find_sets(data)["one"]}, kernel, Y)
+    kernel, candidates = make_candidates(["pinv", f"dir:{data}/one"], Settings())
+    found = evaluate(candidates, {"one": find_sets(data)["one"]}, kernel, Y)
     rows = list(csv.DictReader(io.StringIO(found.to_csv())))
     assert [(row["model"], row["image"]) for row in rows] == [
         ("pinv", "a"), ("pinv", "b"), (f"dir:{data}/one", "a"), (f"dir:{data}/one", "b")
@@ -119,8 +119,8 @@ def test_failures_end_nothing(data: Path) -> None:
 
 
 def test_samples_are_asked_of_who_can_give_them(data: Path) -> None:
-    assert isinstance(FakeSampler(), SamplingEstimator)
-    assert not isinstance(Fake(), SamplingEstimator)
+    assert isinstance(FakeSampler(), SamplingCandidate)
+    assert not isinstance(Fake(), SamplingCandidate)
     found = evaluate({"pinv": Fake(), "z": FakeSampler()}, find_sets(data), BICUBIC, Y)
     assert found.scores["pinv"]["one"]["a"].more == {}
     assert 0 < found.scores["z"]["one"]["a"].more["diversity_mse"] < 100

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
-from mapsr_cli.evaluation.estimators import interpolate, minimum_norm
+from mapsr_cli.evaluation.candidates import interpolate, minimum_norm
 from mapsr_cli.evaluation.metrics import luma, psnr
 from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets, make_pair, pairs
 from mapsr_cli.operators import make_kernel, to_levels

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mapsr_cli.evaluation.estimators import make_estimators
-from mapsr_cli.evaluation.evaluate import Judge, evaluate
+from mapsr_cli.evaluation.candidates import make_candidates
+from mapsr_cli.evaluation.evaluate import Scorer, evaluate
 from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets, make_pair
 from mapsr_cli.evaluation.report import CROP, Gallery, report, spread
 from mapsr_cli.inference import Settings
@@ -39,9 +39,9 @@ def test_pictures_are_spread_over_sets(sizes: tuple[int, ...], shown: tuple[int,
 def test_the_middle_of_a_large_image(tmp_path: Path) -> None:
     height, width = CROP + 12, CROP - 4  # an odd number of LR rows is cut
     path = save(scene(height, width, contrast=0.1), tmp_path / "a.png")
-    kernel, estimators = make_estimators(["pinv", f"dir:{tmp_path}"], Settings())
+    kernel, candidates = make_candidates(["pinv", f"dir:{tmp_path}"], Settings())
     gallery = Gallery({"set": {"a"}})
-    evaluate(estimators, {"set": [path]}, kernel, Judge(PROTOCOLS["y"]), gallery)
+    evaluate(candidates, {"set": [path]}, kernel, Scorer(PROTOCOLS["y"]), gallery)
     (slider,) = gallery.sliders
     pair, pictures = make_pair(path, make_kernel("bicubic", 4)), decoded(slider)
     labels = list(pictures)
@@ -57,9 +57,9 @@ def test_the_middle_of_a_large_image(tmp_path: Path) -> None:
 def test_only_chosen_images_are_kept(tmp_path: Path) -> None:
     for name in "ab":
         save(scene(24, 24), tmp_path / f"{name}.png")
-    kernel, estimators = make_estimators(["bicubic"], Settings())
+    kernel, candidates = make_candidates(["bicubic"], Settings())
     gallery = Gallery({tmp_path.name: {"b"}})
-    found = evaluate(estimators, find_sets(tmp_path), kernel, Judge(PROTOCOLS["y"]), gallery)
+    found = evaluate(candidates, find_sets(tmp_path), kernel, Scorer(PROTOCOLS["y"]), gallery)
     (slider,) = gallery.sliders
     assert f"{tmp_path.name}/b" in slider
     assert 'data-left="1" data-right="2"' in slider  # the one model beside HR
@@ -71,8 +71,8 @@ def test_only_chosen_images_are_kept(tmp_path: Path) -> None:
 def test_what_failed_is_in_the_report(tmp_path: Path) -> None:
     save(scene(24, 24), tmp_path / "a.png")
     (tmp_path / "<b>.png").write_bytes(b"nothing")
-    kernel, estimators = make_estimators(["bicubic"], Settings())
-    html = report(evaluate(estimators, find_sets(tmp_path), kernel, Judge(PROTOCOLS["y"])), tmp_path, [])
+    kernel, candidates = make_candidates(["bicubic"], Settings())
+    html = report(evaluate(candidates, find_sets(tmp_path), kernel, Scorer(PROTOCOLS["y"])), tmp_path, [])
     assert "Not evaluated" in html
     assert "/&lt;b&gt;: " in html
     assert "<b>" not in html

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mapsr_cli.evaluation.estimators import interpolate
+from mapsr_cli.evaluation.candidates import interpolate
 from mapsr_cli.imaging import Picture
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.views.contact_sheet import cell_size, draw_sheet

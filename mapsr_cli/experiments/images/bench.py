@@ -48,7 +48,7 @@ class Bench:
         return replace(recipe, location=str(self._images(name)), init=init)
 
     def _images(self, name: str) -> Path:
-        """What the row trains on: the folder, or a list beside its own folder where it leaves some of it out."""
+        """Return what the row trains on: the folder, or a list of files beside it where the row leaves some out."""
         everything = self.order.find(self.trainings.data)
         return self.runs / f"{name}.txt" if self.trainings.rows[name].without else everything
 
@@ -80,11 +80,11 @@ class Bench:
         write_bytes(self._images(name), "".join(f"{p.resolve()}\n" for p in images).encode())
 
     def weights(self, name: str) -> Path:
-        """The row's averaged weights."""
+        """Return the file of the row's averaged weights."""
         return self.runs / name / WEIGHTS
 
     def _training(self, name: str) -> dict[str, Any]:
-        """What the row's weights say of their training."""
+        """Read the training's description from the row's weights."""
         is_prior = self.trainings.rows[name].method in PRIORS
         card = load_prior(self.weights(name)).card if is_prior else load_model(self.weights(name)).card
         return card.training
@@ -93,27 +93,27 @@ class Bench:
         return int(self._training(name)["steps"]) if self.weights(name).exists() else 0
 
     def measure(self, name: str, truths: Tensor) -> dict[str, Any]:
-        """Scores of the trained row on HR images [N, 3, H, W], its `steps` and `minutes`."""
+        """Score the trained row on HR images [N, 3, H, W], with its `steps` and `minutes`."""
         training = self._training(name)
         effort = {key: training[key] for key in ("steps", "minutes")}
         return {**score(self.estimator(name), truths).to_json(), **effort}
 
     def estimator(self, name: str) -> Estimator:
-        """The trained row."""
+        """Load the trained row."""
         return read_estimator(self.weights(name))
 
     def untrained(self, name: str) -> Estimator:
-        """The row before its first step, in eval mode."""
+        """Make the row's estimator as it is before the first step, in eval mode."""
         _, generator = next(make_learner(replace(self.recipe(name), init=None)).players())
         assert isinstance(generator.bare, Estimator)
         return generator.bare.eval().requires_grad_(False)
 
     def moments(self, name: str) -> Iterator[tuple[int, Estimator]]:
-        """(step, estimator) along the row's training."""
+        """Yield (step, estimator) along the row's training."""
         return moments(self.runs / name)
 
     def snapshots(self, name: str) -> Snapshots:
-        """Of a row that is a prior."""
+        """Load the snapshots of a row that is a prior."""
         return read_snapshots(self.runs / name / SNAPSHOTS)
 
 

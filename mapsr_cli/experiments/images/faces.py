@@ -105,7 +105,7 @@ TABLE2 = {
 
 
 def figure2(order: Order) -> dict[str, Any]:
-    """What the projection does to training on MSE: curves on validation faces, the end on test faces, the kernels."""
+    """Reproduce Figure 2: MSE training with and without the projection: validation curves, test scores, kernels."""
     bench = Bench(PROJECTIONS, order)
     valid, test = tar_images(order.find(VALID), WATCHED), tar_images(order.find(TEST))
     bench.train(*COLOURS)
@@ -127,7 +127,7 @@ def figure2(order: Order) -> dict[str, Any]:
 
 
 def table2(order: Order) -> dict[str, Any]:
-    """MSE and GAN, with and without the projection, on the test faces."""
+    """Reproduce Table 2: MSE and GAN, with and without the projection, on the test faces."""
     bench = Bench(FACES, order)
     test = tar_images(order.find(TEST))
     bench.train(*TABLE2)
@@ -146,7 +146,7 @@ def table2(order: Order) -> dict[str, Any]:
 
 
 def figure4(order: Order) -> dict[str, Any]:
-    """The four methods of Table 2 as pictures, of validation faces."""
+    """Reproduce Figure 4: pictures of validation faces by the four methods of Table 2."""
     bench = Bench(FACES, order)
     truths = tar_images(order.find(VALID), SHOWN)
     bench.train(*TABLE2)
@@ -176,7 +176,7 @@ def _draw_figure2(bench: Bench, curves: Mapping[str, History]) -> Path:
 
 
 def _kernels(bench: Bench) -> tuple[Kernel, dict[str, tuple[NDArray[np.float64], tuple[int, int]]]]:
-    """A; and the weights of A and of each A⁺ by convolution, with the HR (row, column) of the first."""
+    """Return A, and by title the weights of A and of each A⁺ by convolution, with HR (row, column) of the first."""
     kernel = bench.estimator("fitted").constraint.kernel
     drawn = {"A": kernel.plane()}
     for name, title in KERNELS.items():

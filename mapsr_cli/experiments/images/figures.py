@@ -41,7 +41,7 @@ class Line:
 def picture_grid(
     path: Path, cells: Sequence[Sequence[Tensor]], columns: Sequence[str] = (), rows: Sequence[str] = ()
 ) -> Path:
-    """Rows of pictures [3, h, w] in [0, 1] (clipped) or maps [h, w], each enlarged to its cell by nearest neighbour."""
+    """Draw rows of pictures [3, h, w] in [0, 1] (clipped) or maps [h, w], enlarged to cells by nearest neighbour."""
     with mpl.rc_context(STYLE):
         across, down = len(cells[0]), len(cells)
         tight = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
@@ -69,7 +69,7 @@ def _show(axes: Axes, picture: Tensor) -> None:
 def draw_lines(
     axes: Axes, lines: Sequence[Line], measure: str, label: str, log: bool = False, marks: Sequence[float] = ()
 ) -> None:
-    """A measure against steps; `marks` are steps to rule."""
+    """Plot a measure against steps, with vertical lines at the steps `marks`."""
     for mark in marks:
         axes.axvline(mark, color="#cccccc", linewidth=0.7, zorder=0)
     for line in lines:

@@ -87,7 +87,7 @@ COLOURS = {"affdg": "#6a4c93", "affll": "#3d3d3d", "affgan": "#d1495b", "affgan-
 
 
 def figure3(order: Order) -> dict[str, Any]:
-    """Textures of families that no training saw: pictures, sharpness, and what the density model says of them."""
+    """Reproduce Figure 3: textures of families outside the training set: pictures, gradient energy, density in bits."""
     bench = Bench(GRASS, order)
     truths = patches(order.find(VALID), SIDE, ACROSS)
     bench.train(*GRASS.rows)
@@ -121,7 +121,7 @@ def figure3(order: Order) -> dict[str, Any]:
 
 
 def figure7(order: Order) -> dict[str, Any]:
-    """PSNR and SSIM while AffDG and AffLL train; rules where they go on to the next snapshot of their prior."""
+    """Reproduce Figure 7: PSNR and SSIM while AffDG and AffLL train, with lines where the prior's snapshot changes."""
     bench = Bench(GRASS, order)
     guided = ("affdg", "affll")
     truths = patches(order.find(VALID), SIDE, ACROSS)
@@ -147,19 +147,19 @@ def _outputs(bench: Bench, name: str, truths: Tensor) -> Tensor:
 
 
 def _energies(outputs: Tensor, truths: Tensor) -> list[float]:
-    """Gradient energy of each texture: grids on one can make up for blur on another."""
+    """Compute the gradient energy of each texture: in a mean, a grid on one could make up for blur on another."""
     textures = zip(*(torch.split(y, ACROSS**2) for y in (outputs.clamp(0, 1), truths)), strict=True)
     return [gradient_energy(output) / gradient_energy(truth) for output, truth in textures]
 
 
 def _dequantised(levels: Tensor) -> Tensor:
-    """8-bit values in [0, 1] with uniform noise of a level's width."""
+    """Add uniform noise of a level's width to 8-bit values in [0, 1]."""
     noise = torch.rand(levels.shape, generator=torch.Generator().manual_seed(0))
     return levels + (noise - 0.5) / 255
 
 
 def _bits(density: nn.Module, images: Tensor) -> float:
-    """Mean log₂ p per dimension, in levels."""
+    """Average log₂ p per dimension, of levels."""
     with torch.inference_mode():
         parts = [density(some) for some in torch.split(images, BATCH)]
     return bits_per_dim(torch.cat(parts), images[0].numel()).mean().item()
@@ -176,7 +176,7 @@ def _about_bits(bits: float) -> str:
 
 
 def _switches(bench: Bench, name: str) -> list[float]:
-    """Steps at which a guided method goes on to the next snapshot of its prior."""
+    """Return the steps at which a guided method changes to the next snapshot of its prior."""
     steps = bench.recipe(name).loop.steps or 0
     prior = GRASS.rows[name].prior
     assert prior is not None
@@ -184,7 +184,7 @@ def _switches(bench: Bench, name: str) -> list[float]:
 
 
 def _draw_figure3(bench: Bench, truths: Tensor) -> Path:
-    """One patch of the first image and one of the last, each with a detail below."""
+    """Draw one patch of the first image and one of the last, each with a detail below."""
     chosen = truths[[ACROSS + 1, -ACROSS - 2]]
     networks = [bench.untrained("affmse"), *(bench.estimator(name) for name in SHOWN)]
     outputs = [next(estimates(network, chosen)) for network in networks]
@@ -195,7 +195,7 @@ def _draw_figure3(bench: Bench, truths: Tensor) -> Path:
 
 
 def _detail(picture: Tensor) -> Tensor:
-    """The middle of a patch, of the same extent in LR and HR."""
+    """Crop the middle of a patch, of the same extent in LR and HR."""
     side = picture.shape[-1] * ZOOM // SIDE
     start = (picture.shape[-1] - side) // 2
     return picture[:, start : start + side, start : start + side]

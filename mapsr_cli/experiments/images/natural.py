@@ -50,7 +50,7 @@ NATURAL = Trainings(
 
 
 def figure5(order: Order) -> dict[str, Any]:
-    """AffGAN's output, HR and input; samples of the stochastic one, and how much they differ at each pixel."""
+    """Reproduce Figure 5: AffGAN's output, HR and input; samples of the stochastic row and their deviation."""
     bench = Bench(NATURAL, order)
     truths = centres(order.find(VALID), SIDE)
     bench.train(*NATURAL.rows)
@@ -78,14 +78,14 @@ def figure5(order: Order) -> dict[str, Any]:
 
 
 def _samples(bench: Bench, truths: Tensor) -> Tensor:
-    """SAMPLES estimates of each image by the stochastic row: [S, N, 3, H, W], clipped to [0, 1]."""
+    """Draw SAMPLES estimates of each image by the stochastic row: [S, N, 3, H, W], clipped to [0, 1]."""
     network = bench.estimator("affgan-z")
     drawn = [torch.cat([y for _, y in estimates(network, truths, seed)]) for seed in range(SAMPLES)]
     return torch.stack(drawn).clamp(0, 1)
 
 
 def _spread(samples: Tensor, truths: Tensor) -> dict[str, float]:
-    """Standard deviation of a pixel over samples, mean over all, in levels; and their diversity."""
+    """Compute the mean standard deviation of a pixel over samples, in levels, and their diversity."""
     each = [diversity(samples[:, n], truth) for n, truth in enumerate(truths)]
     return {"levels": 255 * samples.std(dim=0).mean().item(), "diversity_mse": sum(each) / len(each)}
 

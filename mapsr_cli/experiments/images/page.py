@@ -11,7 +11,7 @@ from mapsr_cli.files import write_bytes
 
 
 def effort(row: dict[str, Any]) -> str:
-    """Steps and minutes."""
+    """Format steps and minutes."""
     return f"{row['steps']:,} steps, {row['minutes']:g} min"
 
 

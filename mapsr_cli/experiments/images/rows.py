@@ -48,7 +48,7 @@ class Trainings:
     """By budget."""
 
     def recipe(self, name: str, budget: str, seed: int, runs: Path) -> Recipe:
-        """The row's recipe in full; the run of its prior lies in `runs`."""
+        """Make the row's full recipe; the run of its prior is in `runs`."""
         row, length = self.rows[name], self.lengths[budget]
         sections = make_recipe(row.method, length.preset, {}).sections
         shared = {section: values for section, values in length.settings.items() if section in sections}
@@ -93,7 +93,7 @@ def check_same(wanted: Recipe, found: Recipe, folder: Path) -> None:
 
 
 def _flat(recipe: Recipe) -> dict[str, object]:
-    """Every setting by name; of files and folders only their own names, as they may have been moved."""
+    """Flatten to settings by name; of files and folders keep only the last part, as they may have been moved."""
     told = recipe.published()
     flat = {f"{name}.{key}": value for name, section in told["sections"].items() for key, value in section.items()}
     return {"method": told["method"], **flat}

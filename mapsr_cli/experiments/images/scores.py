@@ -37,12 +37,12 @@ class Scores:
     """Σ over estimates / Σ over truths."""
 
     def to_json(self) -> dict[str, float]:
-        """By name."""
+        """Return the measures by name."""
         return asdict(self)
 
 
 def estimates(estimator: Estimator, truths: Tensor, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-    """(x, ŷ) of truths [N, C, H, W], in batches; `seed` is of a stochastic estimator's noise."""
+    """Yield (x, ŷ) of truths [N, C, H, W] in batches; `seed` fixes a stochastic estimator's noise."""
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         for y in torch.split(truths, BATCH):
@@ -51,13 +51,13 @@ def estimates(estimator: Estimator, truths: Tensor, seed: int = 0) -> Iterator[t
 
 
 def gradient_energy(y: Tensor) -> float:
-    """Mean of squared forward differences, down plus across: [..., H, W] → ≥ 0."""
+    """Compute the mean squared forward difference, vertical plus horizontal: [..., H, W] → ≥ 0."""
     down, across = y.diff(dim=-2), y.diff(dim=-1)
     return down.double().square().mean().item() + across.double().square().mean().item()
 
 
 def score(estimator: Estimator, truths: Tensor) -> Scores:
-    """Every measure on truths [N, 3, H, W] in [0, 1]."""
+    """Compute every measure on truths [N, 3, H, W] in [0, 1]."""
     pairs = list(estimates(estimator, truths))
     shown = torch.cat([estimate for _, estimate in pairs]).clamp(0, 1)
     errors = [(estimator.constraint.down(estimate) - x).double().square().flatten(1).mean(1) for x, estimate in pairs]
@@ -71,12 +71,12 @@ def score(estimator: Estimator, truths: Tensor) -> Scores:
 
 
 def history(moments: Iterable[tuple[int, Estimator]], truths: Tensor) -> History:
-    """Every measure at every moment of a training, with its `step`."""
+    """Compute every measure at every moment of a training, with its `step`."""
     return [{"step": step, **score(estimator, truths).to_json()} for step, estimator in moments]
 
 
 def first_step(told: History, measure: str, level: float) -> float | None:
-    """The first step at which `measure` is at least `level`; None if it never is."""
+    """Return the first step at which `measure` is at least `level`; None if it never is."""
     return next((moment["step"] for moment in told if moment[measure] >= level), None)
 
 

@@ -12,7 +12,7 @@ from mapsr_cli.evaluation.protocol import PEAK, SUFFIXES, images_in, read_levels
 
 
 def tar_images(path: Path, limit: int | None = None) -> Tensor:
-    """The first `limit` images of a tar file, all of one size: [N, 3, H, W] in [0, 1]. Raises ImageError."""
+    """Read the first `limit` images of a tar file, all of one size: [N, 3, H, W] in [0, 1]. Raises ImageError."""
     try:
         with tarfile.open(path) as shard:
             members = (m for m in shard if m.isfile() and Path(m.name).suffix.lower() in SUFFIXES)
@@ -26,12 +26,12 @@ def tar_images(path: Path, limit: int | None = None) -> Tensor:
 
 
 def patches(folder: Path, side: int, across: int) -> Tensor:
-    """across² patches of each image of a folder, evenly spaced from edge to edge: [N, 3, side, side] in [0, 1]."""
+    """Cut across² patches from each image of a folder, evenly spaced: [N, 3, side, side] in [0, 1]."""
     return torch.cat([_grid(read_levels(path) / PEAK, side, across, path) for path in _images(folder)])
 
 
 def centres(folder: Path, side: int) -> Tensor:
-    """The middle of every image of a folder: [N, 3, side, side] in [0, 1]."""
+    """Crop the middle of every image of a folder: [N, 3, side, side] in [0, 1]."""
     return patches(folder, side, across=1)
 
 
@@ -55,5 +55,5 @@ def _grid(image: Tensor, side: int, across: int, path: Path) -> Tensor:
 
 
 def _places(room: int, count: int) -> list[int]:
-    """`count` even steps from 0 to `room`; the middle if it is one."""
+    """Space `count` offsets evenly from 0 to `room`; a single one is in the middle."""
     return [room // 2] if count == 1 else [round(room * i / (count - 1)) for i in range(count)]

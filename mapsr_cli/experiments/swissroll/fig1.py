@@ -33,7 +33,7 @@ def _roll(axes: Axes) -> None:
 
 
 def _curve(axes: Axes, y: Tensor, name: str, style: str = "-") -> None:
-    """A path with gaps where it jumps."""
+    """Plot a path with gaps where it jumps."""
     path = y.double().numpy().copy()
     jumps = np.flatnonzero(np.linalg.norm(np.diff(path, axis=0), axis=1) > FAR)
     path = np.insert(path, jumps + 1, np.nan, axis=0)
@@ -41,7 +41,7 @@ def _curve(axes: Axes, y: Tensor, name: str, style: str = "-") -> None:
 
 
 def _problem(axes: Axes, density: KernelDensity, grid: DensityMap) -> None:
-    """(a): data, the line of x = 0.5 with its posterior, Bayes-optimal estimates, and MAP for all x."""
+    """Draw panel (a): data, the line of x = 0.5 with its posterior, Bayes-optimal estimates, and MAP for all x."""
     _roll(axes)
     posterior = Posterior.of(torch.tensor([ASKED]), grid)
     line = on_line(torch.tensor(ASKED), posterior.t)
@@ -63,7 +63,7 @@ def _problem(axes: Axes, density: KernelDensity, grid: DensityMap) -> None:
 
 
 def _answers(axes: Axes, curves: Mapping[str, Tensor], score: Tensor | None, at: Tensor) -> None:
-    """(b): every method's curve; arrows along the denoiser's score."""
+    """Draw panel (b): every method's curve, and arrows along the denoiser's score."""
     _roll(axes)
     if score is not None:
         length = score.norm(dim=1, keepdim=True).clamp_min(1e-6)
@@ -76,7 +76,7 @@ def _answers(axes: Axes, curves: Mapping[str, Tensor], score: Tensor | None, at:
 
 
 def score_places() -> Tensor:
-    """Where panel (b) has arrows: [N, 2]."""
+    """Return the points at which panel (b) has arrows: [N, 2]."""
     axis = torch.linspace(-9.5, 9.5, 25)
     return torch.cartesian_prod(axis, axis)
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from mapsr_cli.experiments.order import NamedWatch
 from mapsr_cli.experiments.output import save
-from mapsr_cli.experiments.swissroll.table1 import ROWS, Budget, Examination, score, settings_of
+from mapsr_cli.experiments.swissroll.table1 import ROWS, Examination, StepCounts, score, settings_of
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_trials
 from mapsr_cli.training.loop import Tasks
 from mapsr_cli.training.run import Run
@@ -31,9 +31,9 @@ VARIANTS: dict[str, Settings] = {
 
 
 def run_variant(
-    name: str, bench: Examination, budget: Budget, trials: int, seed: int, watch: NamedWatch
+    name: str, bench: Examination, budget: StepCounts, trials: int, seed: int, watch: NamedWatch
 ) -> list[list[float]]:
-    """H of every trial at MOMENTS evenly spaced times: [MOMENTS][trials], or of every step of fewer."""
+    """Compute H of every trial at MOMENTS evenly spaced steps, or at all if there are fewer: [moments][trials]."""
     entry = replace(ROWS["affgan"], settings=VARIANTS[name])
     history: list[list[float]] = []
 
@@ -46,7 +46,7 @@ def run_variant(
 
 
 def draw(folder: Path, histories: Mapping[str, list[list[float]]], steps: int, floor: float) -> Path:
-    """H − H of MAP against the generator's steps: median over trials, and the range of the middle half."""
+    """Plot H − H of MAP against the generator's steps: median over trials, and the interquartile range."""
     style: Any = {"font.family": "serif", "axes.spines.top": False, "axes.spines.right": False}
     with mpl.rc_context(style):
         figure = Figure(figsize=(7, 4.2), layout="constrained")

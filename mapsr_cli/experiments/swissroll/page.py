@@ -7,7 +7,7 @@ from mapsr_cli.experiments.output import LABELS, power, table
 
 
 def table_page(told: dict[str, Any]) -> str:
-    """Rows of H ± deviation over trials, gap to MAP, median, MSE(x, Aŷ) and seconds."""
+    """Format rows of H ± deviation over trials, gap to MAP, median, MSE(x, Aŷ) and seconds."""
     paper, ours = told["paper"], told["map"]
     about = (
         f"{told['trials']} trials, budget `{told['budget']}`, seed {told['seed']}. H[q, p] in nats under the paper's "
@@ -44,6 +44,6 @@ def table_page(told: dict[str, Any]) -> str:
 
 
 def _before(starts: list[list[float]], floor: float) -> str:
-    """Mean gap ± deviation of all starts, before any was chosen."""
+    """Format the mean gap ± deviation of all starts, before the choice."""
     gaps = [h - floor for trial in starts for h in trial]
     return f"{mean(gaps):.2f} ± {stdev(gaps):.2f} ({len(gaps)})"

@@ -23,16 +23,16 @@ class Posterior:
 
     @classmethod
     def of(cls, x: Tensor, grid: DensityMap) -> "Posterior":
-        """The prior on the line, normalised."""
+        """Make the posterior of x: the prior on the line, normalised."""
         t = torch.arange(-REACH, REACH, STEP)
         prior = torch.stack([grid.prob(on_line(value, t)) for value in x]).double()
         return cls(x, t, (prior / prior.sum(dim=1, keepdim=True).clamp_min(1e-300)).float())
 
     def mean(self) -> Tensor:
-        """Bayes-optimal under MSE: [N, 2]."""
+        """Return the Bayes-optimal estimate under MSE: [N, 2]."""
         return on_line(self.x, (self.weights * self.t).sum(dim=1))
 
     def median(self) -> Tensor:
-        """Bayes-optimal under MAE: [N, 2]; both pixels depend on t alone, so it is t's median."""
+        """Return the Bayes-optimal estimate under MAE: [N, 2]; both pixels depend on t alone, so it is t's median."""
         below = self.weights.cumsum(dim=1)
         return on_line(self.x, self.t[(below >= 0.5).int().argmax(dim=1)])

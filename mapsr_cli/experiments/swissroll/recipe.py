@@ -21,10 +21,10 @@ from mapsr_cli.experiments.swissroll.table1 import (
     BUDGETS,
     PAPER,
     ROWS,
-    Budget,
     Examination,
     Priors,
-    Row,
+    StepCounts,
+    TrialScores,
     run_row,
     score,
 )
@@ -81,8 +81,10 @@ def figure6(order: Order) -> dict[str, Any]:
     return {**told, "files": [str(path), str(path.with_suffix(".svg")), str(out / "fig6.json")]}
 
 
-def _train_all(names: Iterable[str], test: Examination, order: Order, trials: int) -> dict[str, tuple[Row, Tensor]]:
-    """Rows, and their first trials' curves; in processes side by side."""
+def _train_all(
+    names: Iterable[str], test: Examination, order: Order, trials: int
+) -> dict[str, tuple[TrialScores, Tensor]]:
+    """Train rows in parallel processes; return them and their first trials' curves."""
     asked = test, BUDGETS[order.budget], trials, order.seed
     jobs = [partial(_train, some, *asked) for some in _sharing(names)]
     done = run_all(jobs[::-1], order.watch)  # the longest are last in ROWS; what begins last should be short
@@ -90,7 +92,7 @@ def _train_all(names: Iterable[str], test: Examination, order: Order, trials: in
 
 
 def _sharing(names: Iterable[str]) -> list[list[str]]:
-    """Rows that follow the same prior together, any other by itself."""
+    """Group the rows that follow the same prior; any other is a group by itself."""
     groups: dict[str, list[str]] = {}
     for name in names:
         needs = METHODS[ROWS[name].method].needs
@@ -99,11 +101,11 @@ def _sharing(names: Iterable[str]) -> list[list[str]]:
 
 
 def _train(
-    names: Sequence[str], test: Examination, budget: Budget, trials: int, seed: int, watch: NamedWatch
-) -> dict[str, tuple[Row, Curve]]:
-    """One process's rows, one after another, and their first trials' curves."""
+    names: Sequence[str], test: Examination, budget: StepCounts, trials: int, seed: int, watch: NamedWatch
+) -> dict[str, tuple[TrialScores, Curve]]:
+    """Train one process's rows one after another; return them and their first trials' curves."""
     priors: Priors = {}
-    trained: dict[str, tuple[Row, Curve]] = {}
+    trained: dict[str, tuple[TrialScores, Curve]] = {}
     for name in names:
         row, estimator = run_row(ROWS[name], test, budget, trials, seed, partial(watch, name), priors)
         torch.manual_seed(0)
@@ -112,12 +114,12 @@ def _train(
 
 
 def _keep(curves: dict[str, Tensor], order: Order) -> None:
-    """For a fig1 of the same budget and seed."""
+    """Store the curves for a Figure 1 of the same budget and seed."""
     write_bytes(order.out / CURVES, save(curves, _alike(order)))
 
 
 def _kept(order: Order) -> dict[str, Tensor]:
-    """Curves by row that a like experiment has left; none of another budget or seed, which are other trainings."""
+    """Load the curves that an experiment of the same budget and seed has stored, by row; none of others."""
     path = order.out / CURVES
     if not path.exists():
         return {}

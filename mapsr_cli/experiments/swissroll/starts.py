@@ -37,7 +37,7 @@ class Chosen(nn.Module):
         self.register_buffer("chosen", chosen)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the chosen start of each trial makes of the trial's own x."""
+        """Estimate by the chosen start of each trial from the trial's own x."""
         y: Tensor = self.estimator(x.repeat_interleave(self.starts, dim=1))
         return y[:, self.chosen]
 
@@ -65,7 +65,7 @@ class Contest:
         self.divergences.append(found.view(self.trials, self.starts))
 
     def decide(self, estimator: nn.Module) -> Chosen:
-        """The starts of the least mean divergence."""
+        """Choose the starts of the least mean divergence."""
         best = torch.stack(self.divergences).mean(dim=0).argmin(dim=1)
         return Chosen(estimator, self.starts, self.starts * torch.arange(self.trials) + best).eval()
 

@@ -32,7 +32,7 @@ PAPER: dict[str, tuple[float, float | None]] = {
 
 
 @dataclass(frozen=True)
-class Budget:
+class StepCounts:
     """How long each kind of training is."""
 
     regression: int
@@ -50,14 +50,14 @@ class Budget:
 
 
 BUDGETS = {
-    "smoke": Budget(20, 5, 20, 20, 20, 20),
-    "cpu": Budget(regression=2000, gan=1800, guided=5000, denoiser=3000, likely=1500, density=1500),
-    "paper": Budget(20_000, 20_000, 20_000, 20_000, 20_000, 20_000),
+    "smoke": StepCounts(20, 5, 20, 20, 20, 20),
+    "cpu": StepCounts(regression=2000, gan=1800, guided=5000, denoiser=3000, likely=1500, density=1500),
+    "paper": StepCounts(20_000, 20_000, 20_000, 20_000, 20_000, 20_000),
 }
 
 
 @dataclass(frozen=True)
-class Entry:
+class MethodRow:
     """A row that is trained: a method with settings of its own."""
 
     method: str
@@ -69,22 +69,22 @@ class Entry:
 
 
 ROWS = {
-    "mse": Entry("mse", "regression"),
-    "mae": Entry("mae", "regression"),
-    "affmse": Entry("affmse", "regression"),
-    "affmae": Entry("affmae", "regression"),
-    "affgan": Entry("affgan", "gan", starts=3),
-    "softgan": Entry("softgan", "gan", starts=3),
-    "affgan-z": Entry("affgan", "gan", {"generator": {"noise_dim": 2}}),
-    "affdg": Entry("affdg", "guided"),
-    "softdg": Entry("softdg", "guided"),
-    "affll": Entry("affll", "likely"),
+    "mse": MethodRow("mse", "regression"),
+    "mae": MethodRow("mae", "regression"),
+    "affmse": MethodRow("affmse", "regression"),
+    "affmae": MethodRow("affmae", "regression"),
+    "affgan": MethodRow("affgan", "gan", starts=3),
+    "softgan": MethodRow("softgan", "gan", starts=3),
+    "affgan-z": MethodRow("affgan", "gan", {"generator": {"noise_dim": 2}}),
+    "affdg": MethodRow("affdg", "guided"),
+    "softdg": MethodRow("softdg", "guided"),
+    "affll": MethodRow("affll", "likely"),
 }
 """The paper's rows and, beyond it, the affine twins of MSE and MAE, a stochastic AffGAN and AffLL."""
 
 
 @dataclass(frozen=True)
-class Row:
+class TrialScores:
     """A method's figures, one per trial."""
 
     entropies: list[float]
@@ -98,7 +98,7 @@ class Row:
     """H of every start of each trial, where there are several; those that were not kept, too."""
 
     def to_json(self, floor: float) -> dict[str, Any]:
-        """Means and deviations, and the gap to MAP."""
+        """Return means and deviations, and the gap to MAP."""
         spread = stdev(self.entropies) if len(self.entropies) > 1 else 0.0
         return {
             "h": mean(self.entropies),
@@ -113,17 +113,17 @@ class Row:
 
 
 def score(density: KernelDensity, x: Tensor, y: Tensor) -> tuple[float, float, float]:
-    """H, median information and MSE(x, Aŷ) of estimates y [N, 2] for x [N]."""
+    """Compute H, median information and MSE(x, Aŷ) of estimates y [N, 2] for x [N]."""
     entropy, median = density.cross_entropy(y)
     return entropy, median, (y.double().mean(dim=1) - x.double()).square().mean().item()
 
 
-def settings_of(entry: Entry, budget: Budget, seed: int, trials: int) -> Settings:
-    """Length, seed, and as many noise maps as there are trials."""
-    own: Settings = {"loop": {"steps": getattr(budget, entry.kind), "seed": seed, "log_steps": 200, "warmup": 50}}
-    if METHODS[entry.method].needs in PRIORS:
-        own["prior"] = {"steps": getattr(budget, METHODS[entry.method].needs)}
-    settings = merge(own, entry.settings)
+def settings_of(row: MethodRow, budget: StepCounts, seed: int, trials: int) -> Settings:
+    """Make the settings: length, seed, and as many noise maps as there are trials."""
+    own: Settings = {"loop": {"steps": getattr(budget, row.kind), "seed": seed, "log_steps": 200, "warmup": 50}}
+    if METHODS[row.method].needs in PRIORS:
+        own["prior"] = {"steps": getattr(budget, METHODS[row.method].needs)}
+    settings = merge(own, row.settings)
     if noise := settings.get("generator", {}).get("noise_dim"):
         settings["generator"] = {**settings["generator"], "noise_dim": noise * trials}
     return settings
@@ -140,33 +140,33 @@ class Examination:
 
     @classmethod
     def make(cls, tested: int = TESTED) -> "Examination":
-        """x drawn from the data, MAP by brute force."""
+        """Draw x from the data and find MAP by brute force."""
         density, x = paper_density(), downscaled(tested)
         return cls(density, x, map_estimates(x, density, DensityMap.of(density)))
 
 
 def run_row(
-    entry: Entry, test: Examination, budget: Budget, trials: int, seed: int, watch: Watch, priors: Priors
-) -> tuple[Row, nn.Module]:
+    row: MethodRow, test: Examination, budget: StepCounts, trials: int, seed: int, watch: Watch, priors: Priors
+) -> tuple[TrialScores, nn.Module]:
     """Train a row's trials side by side and score each; the row, and the estimators.
 
     `priors` holds what was trained before, by kind: AffDG and SoftDG follow the same denoisers.
     """
     began = time.perf_counter()
-    settings = settings_of(entry, budget, seed, trials * entry.starts)
-    recipe = recipe_of(entry.method, trials * entry.starts, settings)
-    needs = METHODS[entry.method].needs
+    settings = settings_of(row, budget, seed, trials * row.starts)
+    recipe = recipe_of(row.method, trials * row.starts, settings)
+    needs = METHODS[row.method].needs
     if needs not in priors:
         priors[needs] = train_prior(recipe, trials, Tasks(watch=watch))
-    if entry.starts > 1:
-        estimator: nn.Module = train_contest(recipe, trials, entry.starts, Tasks(watch=watch))
+    if row.starts > 1:
+        estimator: nn.Module = train_contest(recipe, trials, row.starts, Tasks(watch=watch))
     else:
         estimator = train_trials(recipe, trials, priors[needs], Tasks(watch=watch))
     seconds = time.perf_counter() - began
     torch.manual_seed(seed)  # of the stochastic one's noise
     scores = [score(test.density, test.x, y) for y in estimates(estimator, test.x, trials)]
     entropies, medians, consistency = (list(column) for column in zip(*scores, strict=True))
-    return Row(entropies, medians, consistency, seconds, _of_starts(estimator, test, trials)), estimator
+    return TrialScores(entropies, medians, consistency, seconds, _of_starts(estimator, test, trials)), estimator
 
 
 def _of_starts(estimator: nn.Module, test: Examination, trials: int) -> list[list[float]]:

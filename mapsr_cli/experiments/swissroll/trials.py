@@ -33,13 +33,13 @@ class EachChannel(nn.Module):
         self.models = nn.ModuleList(build(config) for _ in range(channels))
 
     def forward(self, y: Tensor) -> Tensor:
-        """[N, channels, 1, 2] → [N], in nats."""
+        """Sum log p over the trials: [N, channels, 1, 2] → [N], in nats."""
         parts = [model(part) for model, part in zip(self.models, torch.split(y, 1, dim=1), strict=True)]
         return torch.stack(parts).sum(dim=0)
 
 
 def rolls(batch: int, trials: int, seed: int) -> Iterator[Tensor]:
-    """Endless [batch, trials, 1, 2]: independent points for every trial."""
+    """Yield [batch, trials, 1, 2] without end: independent points for every trial."""
     rng = np.random.default_rng(seed)
     while True:
         points = swiss_roll(rng, batch * trials)
@@ -56,13 +56,13 @@ def run_learner(learner: Learner, loop: LoopConfig, batch: int, trials: int, tas
 
 
 def side_by_side(trials: int) -> Settings:
-    """Networks for so many trials: each channel of an image is one."""
+    """Make networks for so many trials: each channel of an image is one."""
     shared = {"colours": trials, "groups": trials}
     return {"generator": shared, "discriminator": shared, "denoiser": shared}
 
 
 def recipe_of(method: str, trials: int, settings: Settings) -> Recipe:
-    """The method's recipe on the Swiss roll, with `settings` on top."""
+    """Make the method's recipe on the Swiss roll, with `settings` on top."""
     wide = side_by_side(trials)
     bare = make_recipe(method, "swissroll", {})
     fitting = {section: values for section, values in wide.items() if section in bare.sections}
@@ -70,7 +70,7 @@ def recipe_of(method: str, trials: int, settings: Settings) -> Recipe:
 
 
 def train_prior(recipe: Recipe, trials: int, tasks: Tasks) -> Snapshots | None:
-    """What the recipe's criterion follows, one prior per trial; None if it follows none."""
+    """Train the priors that the recipe's criterion follows, one per trial; None if it follows none."""
     needs = METHODS[recipe.method].needs
     if needs == "denoiser":
         return _denoisers(recipe, trials, tasks)
@@ -78,7 +78,7 @@ def train_prior(recipe: Recipe, trials: int, tasks: Tasks) -> Snapshots | None:
 
 
 def train_trials(recipe: Recipe, trials: int, snapshots: Snapshots | None, tasks: Tasks) -> nn.Module:
-    """Estimators of `trials` independent trials, side by side: [N, trials, 1, 1] → [N, trials, 1, 2]."""
+    """Train estimators of `trials` independent trials in one network: [N, trials, 1, 1] → [N, trials, 1, 2]."""
     return run_learner(make_learner(recipe, snapshots), recipe.loop, recipe["data"].batch, trials, tasks)
 
 
@@ -117,14 +117,14 @@ def _densities(recipe: Recipe, trials: int, tasks: Tasks) -> Snapshots:
 
 
 def estimates(estimator: nn.Module, x: Tensor, trials: int) -> Tensor:
-    """Every trial's ŷ for the same x [N] → [trials, N, 2]."""
+    """Compute every trial's ŷ for the same x [N] → [trials, N, 2]."""
     with torch.inference_mode():
         y: Tensor = estimator(x[:, None, None, None].expand(-1, trials, 1, 1).contiguous())
     return y[:, :, 0].transpose(0, 1)
 
 
 def denoiser_score(at: Tensor, steps: int, seed: int, watch: Watch) -> Tensor:
-    """(f_σ(y) − y)/σ², eqn (12), of one denoiser at its least σ, for y [N, 2] → [N, 2]."""
+    """Compute (f_σ(y) − y)/σ², eqn (12), of one denoiser at its least σ, for y [N, 2] → [N, 2]."""
     recipe = recipe_of("affdg", 1, {"loop": {"seed": seed, "steps": 1}, "prior": {"steps": steps}})
     best = _denoisers(recipe, 1, Tasks(watch=watch)).best
     y = at[:, None, None, :]

@@ -39,31 +39,33 @@ class KernelDensity:
         return torch.cat(parts)
 
     def cross_entropy(self, y: Tensor) -> tuple[float, float]:
-        """H[q, p] = −E log p(y) for samples y [N, 2] of q, and the median of −log p(y); nats."""
+        """Compute H[q, p] = −E log p(y) for samples y [N, 2] of q, and the median of −log p(y), in nats."""
         information = -self.log_prob(y)
         return information.mean().item(), information.median().item()
 
 
 def _logsumexp(exponents: Tensor) -> Tensor:
-    """[N, M] → [N]; overwrites what it is given. `torch.logsumexp`, but without exponentials that underflow, each of
-    which takes forty times as long: whatever is NEGLIGIBLE beside the greatest is taken for that much."""
+    """Compute log Σ exp over the last axis, [N, M] → [N], in place.
+
+    Unlike in `torch.logsumexp`, no exponential underflows, which would take forty times as long: whatever is NEGLIGIBLE
+    beside the largest counts as that much."""
     top = exponents.amax(dim=1, keepdim=True)
     return exponents.sub_(top).clamp_(min=NEGLIGIBLE).exp_().sum(dim=1).log_() + top[:, 0]
 
 
 def paper_density(seed: int = 0, samples: int = SAMPLES) -> KernelDensity:
-    """The paper's: 50,000 samples of the noiseless roll, bandwidth 0.2."""
+    """Make the paper's density: 50,000 samples of the noiseless roll, bandwidth 0.2."""
     points = swiss_roll(np.random.default_rng(seed), samples, noise=0.0)
     return KernelDensity(torch.from_numpy(points))
 
 
 def downscaled(samples: int, seed: int = 1) -> Tensor:
-    """x = (y₁ + y₂)/2 of fresh points of the noisy roll, [samples]: what a method is tested on."""
+    """Draw test inputs x = (y₁ + y₂)/2 of fresh points of the noisy roll: [samples]."""
     return torch.from_numpy(swiss_roll(np.random.default_rng(seed), samples)).mean(dim=1)
 
 
 def on_line(x: Tensor, t: Tensor) -> Tensor:
-    """The HR points that x is the mean of: (x + t, x − t), [..., 2]."""
+    """Return the HR points whose mean is x: (x + t, x − t), [..., 2]."""
     return torch.stack([x + t, x - t], dim=-1)
 
 
@@ -78,7 +80,7 @@ class DensityMap:
 
     @classmethod
     def of(cls, density: KernelDensity, reach: float = 13.0, step: float = 0.02) -> "DensityMap":
-        """Bins of side `step` in [−reach, reach]², blurred by the kernel."""
+        """Bin the samples in [−reach, reach]² with side `step` and blur by the kernel."""
         n = round(2 * reach / step)
         edges = [np.linspace(-reach, reach, n + 1)] * 2
         points = density.points.numpy()
@@ -93,7 +95,7 @@ class DensityMap:
         return cls(image[0, 0], -reach, step)
 
     def prob(self, y: Tensor) -> Tensor:
-        """p(y) for y [..., 2], bilinear between the cells' centres; 0 outside."""
+        """Interpolate p(y) for y [..., 2] bilinearly between the cells' centres; 0 outside."""
         n = len(self.values)
         at = ((y - self.low) / (n * self.step)) * 2 - 1  # −1 … 1 from edge to edge
         grid = at.flip(-1).reshape(1, 1, -1, 2).float()
@@ -102,9 +104,9 @@ class DensityMap:
 
 
 def map_estimates(x: Tensor, density: KernelDensity, grid: DensityMap, reach: float = 12.0) -> Tensor:
-    """argmax p(y) over y with (y₁ + y₂)/2 = x, [N] → [N, 2], by brute force.
+    """Find argmax p(y) over y with (y₁ + y₂)/2 = x by brute force: [N] → [N, 2].
 
-    The whole line at steps of 0.01 on the grid, then the neighbourhood of the best at steps of 0.005 on the density.
+    First the whole line at steps of 0.01 on the grid, then around the best at steps of 0.005 on the density.
     """
     t = torch.arange(-reach, reach, 0.01)
     best = torch.cat([t[grid.prob(on_line(some[:, None], t)).argmax(dim=1)] for some in torch.split(x, 256)])

@@ -8,11 +8,11 @@ import torch
 
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.swissroll.recipe import _keep, _kept
-from mapsr_cli.experiments.swissroll.table1 import BUDGETS, ROWS, Budget, Examination, run_row, settings_of
+from mapsr_cli.experiments.swissroll.table1 import BUDGETS, ROWS, Examination, StepCounts, run_row, settings_of
 from mapsr_cli.experiments.swissroll.trials import recipe_of, rolls
 from mapsr_cli.experiments.swissroll.truth import KernelDensity
 
-TINY = Budget(regression=2, gan=2, guided=2, denoiser=8, likely=2, density=8)
+TINY = StepCounts(regression=2, gan=2, guided=2, denoiser=8, likely=2, density=8)
 
 
 def small_test() -> Examination:

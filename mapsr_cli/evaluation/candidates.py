@@ -35,19 +35,19 @@ class Estimate:
     """Network and projection; None where somebody else computed it."""
 
 
-class Estimator(typing.Protocol):
+class CandidateModel(typing.Protocol):
     """What can be evaluated."""
 
     def __call__(self, lr: Tensor, name: str) -> Estimate:
-        """LR levels [3, h, w] of the image with that name → ŷ. Raises MapsrError where there is none."""
+        """Estimate ŷ from LR levels [3, h, w] of the image with that name. Raises MapsrError where there is none."""
 
 
 @typing.runtime_checkable
-class SamplingEstimator(typing.Protocol):
+class SamplingCandidate(typing.Protocol):
     """A stochastic one: the diversity of its samples is evaluated too."""
 
     def samples(self, lr: Tensor, n: int) -> Tensor:
-        """LR levels [3, h, w] → n samples [n, 3, s·h, s·w] in whole levels 0 … 255, all different."""
+        """Draw n samples [n, 3, s·h, s·w] in whole levels 0 … 255, all different, from LR levels [3, h, w]."""
 
 
 def interpolate(lr: Tensor, like: Kernel) -> Tensor:
@@ -61,7 +61,7 @@ def interpolate(lr: Tensor, like: Kernel) -> Tensor:
 
 
 def minimum_norm(lr: Tensor, kernel: Kernel) -> Tensor:
-    """A⁺x, [..., h, w] → [..., s·h, s·w]: what Π makes of nothing."""
+    """Compute A⁺x = Π 0, [..., h, w] → [..., s·h, s·w]."""
     return downsampling(kernel, kernel.hr_size((lr.shape[-2], lr.shape[-1])), lr.dtype).pinv(lr)
 
 
@@ -73,7 +73,7 @@ BASELINES: dict[str, Callable[[Tensor, Kernel], Tensor]] = {
 
 
 def _judged(y: Tensor, lr: Tensor, kernel: Kernel, seconds: float | None) -> Estimate:
-    """An estimate of levels y [3, H, W], not yet rounded."""
+    """Round y [3, H, W] in levels and measure its consistency with LR, before and after."""
     levels, x = to_levels(y, PEAK), lr.double()
     op = downsampling(kernel, (y.shape[-2], y.shape[-1]), torch.float64)
     mse = ((op.down(y.double()) - x) / PEAK).square().mean().item()
@@ -101,7 +101,7 @@ class Checkpoint:
     upscaler: Upscaler
 
     def __call__(self, lr: Tensor, name: str) -> Estimate:
-        """Network, projection and round trip."""
+        """Run network, projection and round trip."""
         up = self.upscaler(lr, PEAK)
         seconds = up.seconds["network"] + up.seconds["project"]
         return Estimate(up.levels.float(), up.mse_float, up.consistency, seconds)
@@ -111,7 +111,7 @@ class StochasticCheckpoint(Checkpoint):
     """One that takes noise: its estimate is the first sample."""
 
     def samples(self, lr: Tensor, n: int) -> Tensor:
-        """The first n samples of the settings' seed."""
+        """Draw the first n samples of the settings' seed."""
         return torch.stack([self.upscaler.upscale(lr, PEAK, sample=k).levels.float() for k in range(1, n + 1)])
 
 
@@ -140,7 +140,7 @@ class Folder:
 
 
 def _choose_kernel(models: Sequence[Model], name: str | None, sigma: float | None, scale: int | None) -> Kernel:
-    """A as the call names it; else the models' own, if they agree; else bicubic ×4."""
+    """Choose A: as the call names it; else the models' own, if they agree; else bicubic ×4."""
     own = {model.kernel for model in models}
     scales = {kernel.scale for kernel in own}
     if len(scales) > 1:
@@ -155,14 +155,14 @@ def _choose_kernel(models: Sequence[Model], name: str | None, sigma: float | Non
     return find_kernel(name or default_name, scale or default_scale, sigma)
 
 
-def make_estimators(
+def make_candidates(
     names: Sequence[str],
     settings: Settings,
     kernel: str | None = None,
     sigma: float | None = None,
     scale: int | None = None,
-) -> tuple[Kernel, dict[str, Estimator]]:
-    """A, and what each `--model` names: a row of BASELINES, `dir:FOLDER`, a checkpoint, or somebody else's network.
+) -> tuple[Kernel, dict[str, CandidateModel]]:
+    """Make A and the candidate of each `--model`: a row of BASELINES, `dir:FOLDER`, a checkpoint, a foreign network.
 
     A checkpoint that was trained without a projection is evaluated without one; `trunk:FILE` is somebody else's network
     as it is, `backbone:FILE` with projection and round trip, both in float32. Raises CheckpointError for models that
@@ -171,7 +171,7 @@ def make_estimators(
     checkpoints = [name for name in names if name not in BASELINES and not name.startswith(FOLDER)]
     models = {name: _load(name) for name in checkpoints}
     a = _choose_kernel(list(models.values()), kernel, sigma, scale)
-    return a, {name: _make_estimator(name, models.get(name), a, settings) for name in names}
+    return a, {name: _make_candidate(name, models.get(name), a, settings) for name in names}
 
 
 def _load(name: str) -> Model:
@@ -181,7 +181,7 @@ def _load(name: str) -> Model:
     return load_model(find_model(name))
 
 
-def _make_estimator(name: str, model: Model | None, kernel: Kernel, settings: Settings) -> Estimator:
+def _make_candidate(name: str, model: Model | None, kernel: Kernel, settings: Settings) -> CandidateModel:
     if name in BASELINES:
         return Baseline(BASELINES[name], kernel)
     if model is None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import CheckpointError, ImageError, UsageError
-from mapsr_cli.evaluation.estimators import SamplingEstimator, interpolate, make_estimators, minimum_norm
+from mapsr_cli.evaluation.candidates import SamplingCandidate, interpolate, make_candidates, minimum_norm
 from mapsr_cli.evaluation.protocol import PROTOCOLS
 from mapsr_cli.inference import Settings
 from mapsr_cli.operators import downsampling, make_kernel, to_levels
@@ -47,9 +47,9 @@ def test_the_minimum_norm_estimate_is_consistent() -> None:
 
 
 def test_baselines() -> None:
-    kernel, estimators = make_estimators(["bicubic", "lanczos", "pinv"], Settings())
+    kernel, candidates = make_candidates(["bicubic", "lanczos", "pinv"], Settings())
     assert kernel == BICUBIC
-    found = {name: estimator(LR, "a") for name, estimator in estimators.items()}
+    found = {name: candidate(LR, "a") for name, candidate in candidates.items()}
     for estimate in found.values():
         assert estimate.levels.shape == HR.shape
         assert torch.equal(estimate.levels, estimate.levels.round().clamp(0, 255))
@@ -61,8 +61,8 @@ def test_baselines() -> None:
 
 
 def test_a_checkpoint_is_projected_and_exact(tiny_model: Path) -> None:
-    _, estimators = make_estimators([str(tiny_model)], Settings())
-    estimate = estimators[str(tiny_model)](LR, "a")
+    _, candidates = make_candidates([str(tiny_model)], Settings())
+    estimate = candidates[str(tiny_model)](LR, "a")
     assert estimate.mse_float < 1e-13
     assert estimate.consistency.holds
     assert estimate.levels.shape == HR.shape
@@ -72,8 +72,8 @@ def test_a_checkpoint_that_was_trained_without_a_constraint_is_left_alone(tiny_m
     model = load_model(tiny_model)
     path = tmp_path / "free.safetensors"
     save_model(path, model.network, replace(model.card, constraint="none", method="mse"))
-    _, estimators = make_estimators([str(path)], Settings())
-    estimate = estimators[str(path)](LR, "a")
+    _, candidates = make_candidates([str(path)], Settings())
+    estimate = candidates[str(path)](LR, "a")
     assert estimate.mse_float > 1e-6
     assert torch.equal(estimate.levels, to_levels(255 * model.network((LR / 255)[None])[0].detach(), 255))
 
@@ -81,8 +81,8 @@ def test_a_checkpoint_that_was_trained_without_a_constraint_is_left_alone(tiny_m
 def test_somebody_elses_network_with_and_without_a_projection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     strangers.install(monkeypatch)
     path = strangers.save_weights(tmp_path / "4x.safetensors")
-    kernel, estimators = make_estimators([f"trunk:{path}", f"backbone:{path}"], Settings(dtype=torch.float16))
-    raw, projected = (estimator(LR, "a") for estimator in estimators.values())
+    kernel, candidates = make_candidates([f"trunk:{path}", f"backbone:{path}"], Settings(dtype=torch.float16))
+    raw, projected = (candidate(LR, "a") for candidate in candidates.values())
     assert kernel == make_kernel("bicubic", 4)
     assert projected.consistency.holds
     assert not raw.consistency.holds
@@ -92,8 +92,8 @@ def test_somebody_elses_network_with_and_without_a_projection(tmp_path: Path, mo
 @pytest.mark.parametrize("name", ["baby.png", "baby_x4.tif"])
 def test_finished_outputs_are_matched_by_name(tmp_path: Path, name: str) -> None:
     save(HR, tmp_path / name)
-    _, estimators = make_estimators([f"dir:{tmp_path}"], Settings())
-    estimate = estimators[f"dir:{tmp_path}"](LR, "baby")
+    _, candidates = make_candidates([f"dir:{tmp_path}"], Settings())
+    estimate = candidates[f"dir:{tmp_path}"](LR, "baby")
     assert torch.equal(estimate.levels, HR)
     assert estimate.seconds is None
     assert estimate.consistency.holds
@@ -103,13 +103,13 @@ def test_finished_outputs_are_matched_by_name(tmp_path: Path, name: str) -> None
 
 def test_outputs_that_do_not_fit(tmp_path: Path) -> None:
     save(scene(60, 48), tmp_path / "small.png")
-    _, estimators = make_estimators([f"dir:{tmp_path}"], Settings())
+    _, candidates = make_candidates([f"dir:{tmp_path}"], Settings())
     with pytest.raises(ImageError, match="48×60, not 48×64"):
-        estimators[f"dir:{tmp_path}"](LR, "small")
+        candidates[f"dir:{tmp_path}"](LR, "small")
     with pytest.raises(ImageError, match="no file 'other'"):
-        estimators[f"dir:{tmp_path}"](LR, "other")
+        candidates[f"dir:{tmp_path}"](LR, "other")
     with pytest.raises(UsageError, match="no such folder"):
-        make_estimators([f"dir:{tmp_path}/nowhere"], Settings())
+        make_candidates([f"dir:{tmp_path}/nowhere"], Settings())
 
 
 @pytest.fixture
@@ -121,40 +121,40 @@ def gaussian_model(tiny_model: Path, tiny_card: Card, tmp_path: Path) -> Path:
 
 
 def test_lr_is_made_by_the_models_own_kernel(tiny_model: Path, gaussian_model: Path) -> None:
-    assert make_estimators(["pinv", str(gaussian_model)], Settings())[0] == make_kernel("gaussian9", 4)
-    narrow = make_estimators([str(gaussian_model)], Settings(), sigma=1.2)[0]
+    assert make_candidates(["pinv", str(gaussian_model)], Settings())[0] == make_kernel("gaussian9", 4)
+    narrow = make_candidates([str(gaussian_model)], Settings(), sigma=1.2)[0]
     assert narrow == make_kernel("gaussian9", 4, 1.2)
     both = [str(tiny_model), str(gaussian_model)]
     with pytest.raises(UsageError, match="different kernels"):
-        make_estimators(both, Settings())
-    assert make_estimators(both, Settings(), "bicubic")[0] == BICUBIC
+        make_candidates(both, Settings())
+    assert make_candidates(both, Settings(), "bicubic")[0] == BICUBIC
 
 
 def test_scales(tiny_model: Path) -> None:
-    assert make_estimators(["pinv"], Settings(), scale=2)[0] == make_kernel("bicubic", 2)
+    assert make_candidates(["pinv"], Settings(), scale=2)[0] == make_kernel("bicubic", 2)
     with pytest.raises(UsageError, match="×4, the kernel ×2"):
-        make_estimators([str(tiny_model)], Settings(), scale=2)
+        make_candidates([str(tiny_model)], Settings(), scale=2)
 
 
 def test_unknown_models() -> None:
     with pytest.raises(CheckpointError, match="no model 'bicubik'"):
-        make_estimators(["bicubik"], Settings())
+        make_candidates(["bicubik"], Settings())
 
 
 def test_a_stochastic_checkpoint_is_sampled(stochastic_model: Path) -> None:
-    a, made = make_estimators([str(stochastic_model)], Settings())
-    estimator = made[str(stochastic_model)]
-    assert isinstance(estimator, SamplingEstimator)
+    a, made = make_candidates([str(stochastic_model)], Settings())
+    candidate = made[str(stochastic_model)]
+    assert isinstance(candidate, SamplingCandidate)
     lr = lr_of(scene(48, 40, contrast=0.5), a)
-    samples = estimator.samples(lr, 3)
+    samples = candidate.samples(lr, 3)
     assert samples.shape == (3, 3, 48, 40)
     assert (samples[0] != samples[1]).any()
-    assert torch.equal(samples[0], estimator(lr, "").levels)
+    assert torch.equal(samples[0], candidate(lr, "").levels)
 
 
 def test_a_deterministic_one_is_not(tiny_model: Path) -> None:
-    _, made = make_estimators([str(tiny_model)], Settings())
-    assert not isinstance(made[str(tiny_model)], SamplingEstimator)
+    _, made = make_candidates([str(tiny_model)], Settings())
+    assert not isinstance(made[str(tiny_model)], SamplingCandidate)
 
 
 def test_the_models_own_scale_leaves_it_its_own_a(tiny_model: Path, tiny_card: Card, tmp_path: Path) -> None:
@@ -162,4 +162,4 @@ def test_the_models_own_scale_leaves_it_its_own_a(tiny_model: Path, tiny_card: C
     kernel = make_kernel("gaussian9", 4, 1.2)
     path = tmp_path / "narrow.safetensors"
     save_model(path, load_model(tiny_model).network, replace(tiny_card, name="narrow", kernel=describe_kernel(kernel)))
-    assert make_estimators([str(path)], Settings(), scale=4)[0] == kernel
+    assert make_candidates([str(path)], Settings(), scale=4)[0] == kernel

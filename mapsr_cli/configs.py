@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, Ge(1)]
 """A width, size or number of things, at least one."""
-Counts = Annotated[tuple[Count, ...], MinLen(1)]
+CountTuple = Annotated[tuple[Count, ...], MinLen(1)]
 """At least one of them."""
 NonNegative = Annotated[int, Ge(0)]
 """A number of things that may be none."""

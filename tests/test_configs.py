@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from mapsr_cli.configs import Count, Counts, NonNegative, change_config, make_config
+from mapsr_cli.configs import Count, CountTuple, NonNegative, change_config, make_config
 from mapsr_cli.errors import UsageError
 
 
@@ -19,7 +19,7 @@ class Config:
     share: float = 0.5
     name: str = "a"
     on: bool = False
-    widths: Counts = (1, 2)
+    widths: CountTuple = (1, 2)
     pair: tuple[int, int] = (3, 4)
     limit: float | None = None
     kind: Literal["linear", "adaptive"] = "linear"

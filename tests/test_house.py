@@ -42,23 +42,11 @@ yield zero
 """Accepted first words of functions' docstrings."""
 
 SEVERAL_MEANINGS = """
-Checked Consistency Counts Decoded Job Method Name Pixels Progress Projection Sample Settings Share Source Value
+Consistency Decoded Job Method Name Pixels Progress Projection Sample Settings Share Source Value
 """
 """Public type names that are still defined more than once: to become none."""
 NOUNS = """
 mapsr_cli/cli/report.py
-mapsr_cli/criteria/annealing.py
-mapsr_cli/criteria/base.py
-mapsr_cli/criteria/denoiser_guided.py
-mapsr_cli/criteria/denoising.py
-mapsr_cli/criteria/density.py
-mapsr_cli/criteria/density_guided.py
-mapsr_cli/criteria/gan.py
-mapsr_cli/criteria/mae.py
-mapsr_cli/criteria/mse.py
-mapsr_cli/criteria/muon.py
-mapsr_cli/criteria/resolver.py
-mapsr_cli/criteria/snapshots.py
 mapsr_cli/imaging/decoding.py
 mapsr_cli/imaging/encoding.py
 mapsr_cli/imaging/formats.py
@@ -70,33 +58,16 @@ mapsr_cli/imaging/psf.py
 mapsr_cli/imaging/reading.py
 mapsr_cli/imaging/tags.py
 mapsr_cli/imaging/tiff.py
-mapsr_cli/inference/backbone.py
 mapsr_cli/inference/chunks.py
 mapsr_cli/inference/comparison.py
 mapsr_cli/inference/devices.py
 mapsr_cli/inference/files.py
 mapsr_cli/inference/memory.py
 mapsr_cli/inference/noise.py
-mapsr_cli/inference/onnx_graph.py
 mapsr_cli/inference/pictures.py
-mapsr_cli/inference/reach.py
 mapsr_cli/inference/tiles.py
 mapsr_cli/inference/upscaler.py
 mapsr_cli/inference/verification.py
-mapsr_cli/networks/architectures.py
-mapsr_cli/networks/compact.py
-mapsr_cli/networks/constraints.py
-mapsr_cli/networks/denoiser.py
-mapsr_cli/networks/density.py
-mapsr_cli/networks/discriminator.py
-mapsr_cli/networks/expanded.py
-mapsr_cli/networks/fused.py
-mapsr_cli/networks/generator.py
-mapsr_cli/networks/layers.py
-mapsr_cli/networks/mcgsm.py
-mapsr_cli/networks/mlp.py
-mapsr_cli/networks/pixelcnn.py
-mapsr_cli/networks/slim.py
 mapsr_cli/operators/axis.py
 mapsr_cli/operators/banded.py
 mapsr_cli/operators/base.py
@@ -139,19 +110,6 @@ mapsr_cli/training/loop.py
 mapsr_cli/training/moments.py
 mapsr_cli/training/run.py
 mapsr_cli/training/signals.py
-mapsr_cli/zoo/cache.py
-mapsr_cli/zoo/card.py
-mapsr_cli/zoo/catalogue.py
-mapsr_cli/zoo/checkpoint.py
-mapsr_cli/zoo/container.py
-mapsr_cli/zoo/finding.py
-mapsr_cli/zoo/hub.py
-mapsr_cli/zoo/manifest.py
-mapsr_cli/zoo/model_card.py
-mapsr_cli/zoo/names.py
-mapsr_cli/zoo/prior.py
-mapsr_cli/zoo/sealed.py
-mapsr_cli/zoo/strict_json.py
 """
 """Files whose functions' docstrings still start with other words: to become none."""
 

@@ -8,14 +8,14 @@ Annealing = Literal["linear", "geometric"]
 
 
 def anneal(start: float, end: float, progress: float, how: Annealing) -> float:
-    """From `start` at progress 0 to `end` at 1: by equal differences, or by equal ratios."""
+    """Interpolate from `start` at progress 0 to `end` at 1: linearly, or linearly in the logarithm (`geometric`)."""
     if how == "linear":
         return start + (end - start) * progress
     return float(start * (end / start) ** progress)
 
 
 def check_levels(start: float, end: float, name: str = "sigma") -> None:
-    """Raises UsageError unless noise can fall from standard deviation `start` to `end`, both above zero.
+    """Raise UsageError unless noise can fall from standard deviation `start` to `end`, both above zero.
 
     `name`: what the fields begin with, for the hint.
     """

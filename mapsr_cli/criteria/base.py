@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from mapsr_cli.criteria.muon import Muon
 
-Report = Mapping[str, Tensor | float]
-"""What a step tells the display: scalars by name."""
+Scalars = Mapping[str, Tensor | float]
+"""What a step reports: scalars by name."""
 State = dict[str, Any]
 """What a checkpoint keeps: tensors, numbers, strings, and lists and dicts of them."""
 Judge = Literal["nothing", "discriminator", "denoiser", "density"]
@@ -73,10 +73,10 @@ class Stage(Protocol):
         """How much of the run is done, 0 … 1."""
 
     def draw(self) -> Patches:
-        """The next HR patches, float32, on the device."""
+        """Draw the next HR patches, float32, on the device."""
 
-    def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
-        """One optimiser step on `loss`, which draws its own data: it is called once per accumulated part.
+    def update(self, player: Player, loss: Callable[[], tuple[Tensor, Scalars]]) -> Scalars:
+        """Take one optimiser step on `loss`, which draws its own data: it is called once per accumulated part.
 
         Returns the report, each value a mean over parts and processes: what is decided by it is decided alike on all.
         A loss that is not finite moves nothing and is counted.
@@ -98,7 +98,7 @@ class CriterionConfig:
     the last; 0: Adam moves them all."""
 
     def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Adam, or Muon and Adam, as these fields say."""
+        """Make Adam, or Muon and Adam, as these fields say. Raises UsageError where Muon has nothing to move."""
         betas = self.beta1, self.beta2
         if self.muon_rate:
             return Muon(network, self.muon_rate, self.rate, betas)
@@ -118,26 +118,26 @@ class Criterion(ABC):
         self.config = config
 
     @abstractmethod
-    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """The generator's objective for ŷ [N, C, H, W], with gradient, and what to report.
+    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Scalars]:
+        """Compute the generator's objective for ŷ [N, C, H, W], with gradient, and what to report.
 
         `truth` [N, C, H, W] is `Patches.target`: only MSE and MAE compare it with ŷ image by image.
         """
 
-    def prepare(self, stage: Stage, sample: Callable[[], tuple[Tensor, Tensor]]) -> Report:
-        """Before the generator moves: train what judges it. `sample()` gives fresh (y, ŷ), without gradient."""
+    def prepare(self, stage: Stage, sample: Callable[[], tuple[Tensor, Tensor]]) -> Scalars:
+        """Train what judges the generator, before it moves. `sample()` gives fresh (y, ŷ), without gradient."""
         return {}
 
     def players(self) -> Iterator[tuple[str, Player]]:
-        """What it trains besides the generator, by name."""
+        """Yield what it trains besides the generator, by name."""
         return iter(())
 
     def modules(self) -> Iterator[nn.Module]:
-        """Networks that it uses but does not train: the loop moves them to the device."""
+        """Yield networks that it uses but does not train: the loop moves them to the device."""
         return iter(())
 
     def state(self) -> State:
-        """What a resumed run needs beyond the players' weights and optimisers."""
+        """Return what a resumed run needs beyond the players' weights and optimisers."""
         return {}
 
     def load_state(self, state: State) -> None:  # noqa: B027
@@ -149,25 +149,25 @@ class Learner(ABC):
 
     @abstractmethod
     def players(self) -> Iterator[tuple[str, Player]]:
-        """Every network that moves, by name. The first is the result: averaged, validated, saved."""
+        """Yield every network that is trained, by name. The first is the result: averaged, validated, saved."""
 
     @abstractmethod
-    def step(self, stage: Stage) -> Report:
+    def step(self, stage: Stage) -> Scalars:
         """Train for one step."""
 
     def modules(self) -> Iterator[nn.Module]:
-        """Networks that stand still: the loop moves them to the device."""
+        """Yield networks that are not trained: the loop moves them to the device."""
         return iter(())
 
     def state(self) -> State:
-        """What a resumed run needs beyond the players' weights and optimisers."""
+        """Return what a resumed run needs beyond the players' weights and optimisers."""
         return {}
 
     def load_state(self, state: State) -> None:  # noqa: B027
         """Go on from `state()`."""
 
     def level(self, progress: float) -> float:
-        """Where a prior's snapshot lies between poor and good: the denoiser's σ; nothing for others."""
+        """Return where a prior's snapshot lies between poor and good: the denoiser's σ; 0 for others."""
         return 0.0
 
 
@@ -181,13 +181,13 @@ class PriorLearner(Learner):
         self.prior = Player(network, config.optimiser(network))
 
     def players(self) -> Iterator[tuple[str, Player]]:
-        """The prior."""
+        """Yield the prior."""
         yield "prior", self.prior
 
-    def step(self, stage: Stage) -> Report:
-        """One update on fresh images."""
+    def step(self, stage: Stage) -> Scalars:
+        """Take one optimiser step on fresh images."""
         return stage.update(self.prior, lambda: self.loss(stage.draw().y, stage.progress))
 
     @abstractmethod
-    def loss(self, y: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """The prior's objective on images y [N, C, H, W], and what to report."""
+    def loss(self, y: Tensor, progress: float) -> tuple[Tensor, Scalars]:
+        """Compute the prior's objective on images y [N, C, H, W], with gradient, and what to report."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.criteria.annealing import Annealing, anneal, check_levels
-from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Report
+from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Scalars
 from mapsr_cli.criteria.snapshots import Snapshots
 
 
@@ -51,20 +51,20 @@ class DenoiserGuided(Criterion):
         assert isinstance(judge, Snapshots)
         self.snapshots = judge
 
-    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """A loss with the gradient −s/(N·C·H·W); reports σ and the root mean square of s."""
+    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Scalars]:
+        """Compute a loss with the gradient −s/(N·C·H·W); report σ and the root mean square of s."""
         score, sigma = self.score(estimate.detach(), progress)
         return -(score * estimate).mean(), {"sigma": sigma, "score": score.square().mean().sqrt()}
 
     @torch.no_grad()
     def score(self, y: Tensor, progress: float) -> tuple[Tensor, float]:
-        """s for y [N, C, H, W], and σ."""
+        """Estimate s for y [N, C, H, W], the same shape; return it and σ."""
         network, sigma = self._denoiser(progress)
         noise = sigma * torch.randn_like(y) if self.config.noisy else 0.0
         return (network(y + noise, sigma) - y) / sigma**2, sigma
 
     def _denoiser(self, progress: float) -> tuple[nn.Module, float]:
-        """Ever less noisy snapshots; of a noise-conditional denoiser the last one, told an ever smaller σ."""
+        """Choose the snapshot for `progress`, ever less noisy; of a noise-conditional denoiser the last, and its σ."""
         best = self.snapshots.best.network
         if best.config.conditional:  # type: ignore[union-attr]
             config = self.config
@@ -73,5 +73,5 @@ class DenoiserGuided(Criterion):
         return snapshot.network, snapshot.level
 
     def modules(self) -> Iterator[nn.Module]:
-        """The denoisers."""
+        """Yield the denoisers."""
         yield self.snapshots

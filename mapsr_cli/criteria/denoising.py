@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mapsr_cli.criteria.annealing import Annealing, anneal, check_levels
-from mapsr_cli.criteria.base import CriterionConfig, PriorLearner, Report
+from mapsr_cli.criteria.base import CriterionConfig, PriorLearner, Scalars
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class Denoising(PriorLearner):
         super().__init__(config, network)
         self.conditional = bool(network.config.conditional)  # type: ignore[union-attr]
 
-    def loss(self, y: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """Mean squared error over pixels (of the noise's variance, if conditional)."""
+    def loss(self, y: Tensor, progress: float) -> tuple[Tensor, Scalars]:
+        """Compute the mean squared error over pixels, relative to the noise's variance if conditional."""
         if self.conditional:
             return self._at_any_level(y)
         sigma = self.level(progress)
         value = functional.mse_loss(self.prior.network(y + sigma * torch.randn_like(y)), y)
         return value, {"loss": value.detach(), "sigma": sigma}
 
-    def _at_any_level(self, y: Tensor) -> tuple[Tensor, Report]:
+    def _at_any_level(self, y: Tensor) -> tuple[Tensor, Scalars]:
         low, high = self.config.sigma_end, self.config.sigma_start
         sigma = high * (low / high) ** torch.rand(y.shape[0], device=y.device, dtype=y.dtype)
         spread = sigma[:, None, None, None]
@@ -57,7 +57,7 @@ class Denoising(PriorLearner):
         return value, {"loss": value.detach()}
 
     def level(self, progress: float) -> float:
-        """σ; for a noise-conditional denoiser, the least that it knows."""
+        """Return σ; for a noise-conditional denoiser, the smallest that it was trained for."""
         if self.conditional:
             return self.config.sigma_end
         return anneal(self.config.sigma_start, self.config.sigma_end, progress, self.config.annealing)

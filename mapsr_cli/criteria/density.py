@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mapsr_cli.criteria.base import CriterionConfig, PriorLearner, Report
+from mapsr_cli.criteria.base import CriterionConfig, PriorLearner, Scalars
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import bits_per_dim
 
@@ -33,8 +33,8 @@ class MaximumLikelihood(PriorLearner):
     Config: ClassVar = MaximumLikelihoodConfig
     config: MaximumLikelihoodConfig
 
-    def loss(self, y: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """Negative log-density, nats per dimension; reports bits: log₂ p of 8-bit levels, per dimension."""
+    def loss(self, y: Tensor, progress: float) -> tuple[Tensor, Scalars]:
+        """Compute −log p in nats per dimension; report bits: log₂ p of 8-bit levels, per dimension."""
         if self.config.dequantise:
             y = y + self.config.dequantise * (torch.rand_like(y) - 0.5)
         log_prob = self.prior.network(y)  # [N]

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Report
+from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Scalars
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.networks import bits_per_dim
 
@@ -24,13 +24,13 @@ class DensityGuided(Criterion):
         assert isinstance(judge, Snapshots)
         self.snapshots = judge
 
-    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """Nats per dimension; reports bits: log₂ p of 8-bit levels, per dimension."""
+    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Scalars]:
+        """Compute −log p(ŷ) in nats per dimension; report bits: log₂ p of 8-bit levels, per dimension."""
         log_prob = self.snapshots.at(progress).network(estimate)  # [N]
         dims = estimate[0].numel()
         value = -log_prob.mean() / dims
         return value, {"loss": value.detach(), "bits": bits_per_dim(log_prob.detach(), dims).mean()}
 
     def modules(self) -> Iterator[nn.Module]:
-        """The density models."""
+        """Yield the density models."""
         yield self.snapshots

@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from mapsr_cli.criteria.annealing import Annealing, anneal, check_levels
-from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Player, Report, Stage, State
+from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Player, Scalars, Stage, State
 from mapsr_cli.errors import UsageError
 
 
@@ -42,14 +42,14 @@ class GANConfig(CriterionConfig):
     label_smoothing: float = 0.0
     """ε of one-sided label smoothing (Salimans et al., 2016): real images are labelled 1 − ε."""
     noise: Literal["none", "linear", "geometric", "adaptive"] = "linear"
-    """Instance noise: none; σ from start to end over the run, by equal differences (linear) or by equal ratios
+    """Instance noise: none; σ from start to end over the run, linearly, or linearly in log σ
     (geometric); or σ that holds the discriminator's loss (adaptive, Appendix C)."""
     noise_start: float = 0.1
     """σ at first, in image units. Adaptive: also the most. Wide enough to bridge gaps in the data."""
     noise_end: float = 0.0
     """σ at last. Adaptive: the least."""
     noise_target: float = 0.5
-    """Adaptive: the discriminator's loss to hold, 0 (it tells all) … 0.69 (it cannot tell)."""
+    """Adaptive: the discriminator's loss to hold, 0 (it recognises every image) … 0.69 (chance)."""
     noise_gain: float = 0.02
     """Adaptive: change of log σ per step of the generator, per nat that the loss is off its target."""
     shift: int = 0
@@ -78,7 +78,7 @@ NARROWEST = 1e-3
 class InstanceNoise:
     """σ of the Gaussian noise that real and estimated images both get.
 
-    Adaptive (Appendix C): an integral controller on log σ. Where the discriminator tells the two apart too well, its
+    Adaptive (Appendix C): an integral controller on log σ. Where the discriminator separates the two too well, its
     loss is below the target and σ grows; where too badly, σ falls. So σ follows the generator as it improves.
     """
 
@@ -87,7 +87,7 @@ class InstanceNoise:
         self.log_sigma = torch.tensor(math.log(config.noise_start)) if config.noise == "adaptive" else None
 
     def sigma(self, progress: float) -> Tensor | float:
-        """Standard deviation, in image units."""
+        """Return the standard deviation, in image units."""
         if self.log_sigma is not None:
             return self.log_sigma.exp()
         if self.config.noise == "none":
@@ -96,7 +96,7 @@ class InstanceNoise:
         return anneal(self.config.noise_start, self.config.noise_end, progress, how)
 
     def observe(self, loss: Tensor | float) -> None:
-        """Take note of the discriminator's loss."""
+        """Update σ by the discriminator's loss."""
         if self.log_sigma is None:
             return
         config = self.config
@@ -132,13 +132,13 @@ class GAN(Criterion):
         self.has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in judge.modules())
 
     def players(self) -> Iterator[tuple[str, Player]]:
-        """The discriminator."""
+        """Yield the discriminator."""
         yield "discriminator", self.discriminator
 
-    def prepare(self, stage: Stage, sample: Callable[[], tuple[Tensor, Tensor]]) -> Report:
-        """k steps of the discriminator, or rounds of k until its loss stops falling."""
+    def prepare(self, stage: Stage, sample: Callable[[], tuple[Tensor, Tensor]]) -> Scalars:
+        """Train the discriminator for k steps, or for rounds of k until its loss stops falling."""
 
-        def objective() -> tuple[Tensor, Report]:
+        def objective() -> tuple[Tensor, Scalars]:
             return self.discriminate(*sample(), stage.progress)
 
         k, steps, before = self.config.discriminator_steps, 0, math.inf
@@ -148,51 +148,51 @@ class GAN(Criterion):
             loss = sum(report["d_loss"] for report in reports) / k
             if not self.config.until_converged or steps + k > self.config.discriminator_limit:
                 break
-            if not float(loss) < before:  # so that NaN ends it, too
+            if not float(loss) < before:  # so that NaN ends the rounds, too
                 break
             before = float(loss)
         self.noise.observe(loss)
         return {**reports[-1], "d_loss": loss, "d_steps": float(steps)}
 
-    def discriminate(self, y: Tensor, estimate: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """Logistic regression between images y and estimates ŷ, [N, C, H, W] both."""
+    def discriminate(self, y: Tensor, estimate: Tensor, progress: float) -> tuple[Tensor, Scalars]:
+        """Compute the loss of logistic regression between images y and estimates ŷ, [N, C, H, W] both."""
         sigma = self.noise.sigma(progress)
         real, fake = _logits(self.discriminator.network, y, estimate, sigma, self.config.shift)
         smoothed = torch.full_like(real, 1 - self.config.label_smoothing)
-        told_real = functional.binary_cross_entropy_with_logits(real, smoothed)
-        told_fake = functional.softplus(fake).mean()  # −log(1 − D)
-        value = (told_real + told_fake) / 2
+        real_loss = functional.binary_cross_entropy_with_logits(real, smoothed)
+        fake_loss = functional.softplus(fake).mean()  # −log(1 − D)
+        value = (real_loss + fake_loss) / 2
         report = {"d_loss": value, "d_real": real.mean(), "d_fake": fake.mean()}
         return value, {**{name: number.detach() for name, number in report.items()}, "sigma": sigma}
 
-    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """E[−logit(ŷ + ε)]: nats per image, or per place where logits are local."""
+    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Scalars]:
+        """Compute E[−logit(ŷ + ε)]: nats per image, or per position where logits are local."""
         value = self.divergence(estimate, truth, progress).mean()
         return value, {"loss": value.detach()}
 
     def divergence(self, estimate: Tensor, truth: Tensor, progress: float) -> Tensor:
-        """−logit(ŷ + ε), nats, of [N, C, H, W]: its mean is KL[q‖p_Y] where D is at its optimum. [N], or more places.
+        """Compute −logit(ŷ + ε) in nats, [N] or one per position; at D's optimum its mean is KL[q‖p_Y].
 
-        `truth` only lends batch normalisation its company.
+        `truth` is used for the discriminator's batch statistics only.
         """
-        company = truth if self.has_batch_norm else truth[:0]
-        _, fake = _logits(self._held_discriminator(), company, estimate, self.noise.sigma(progress), self.config.shift)
+        real = truth if self.has_batch_norm else truth[:0]
+        _, fake = _logits(self._frozen_discriminator(), real, estimate, self.noise.sigma(progress), self.config.shift)
         return -fake
 
-    def _held_discriminator(self) -> Callable[[Tensor], Tensor]:
-        """D as a function: gradients pass through it and leave nothing behind, in its weights or its statistics."""
+    def _frozen_discriminator(self) -> Callable[[Tensor], Tensor]:
+        """Make D a function through which gradients pass and which changes neither its weights nor its statistics."""
         bare = self.discriminator.bare
-        held = {name: weight.detach() for name, weight in bare.named_parameters()}
-        held |= {name: buffer.clone() for name, buffer in bare.named_buffers()}
+        frozen = {name: weight.detach() for name, weight in bare.named_parameters()}
+        frozen |= {name: buffer.clone() for name, buffer in bare.named_buffers()}
 
         def logits(y: Tensor) -> Tensor:
-            found: Tensor = functional_call(bare, held, (y,))
-            return found
+            values: Tensor = functional_call(bare, frozen, (y,))
+            return values
 
         return logits
 
     def state(self) -> State:
-        """The adaptive noise level."""
+        """Return the adaptive noise level."""
         return {} if self.noise.log_sigma is None else {"log_sigma": float(self.noise.log_sigma)}
 
     def load_state(self, state: State) -> None:
@@ -204,14 +204,14 @@ class GAN(Criterion):
 def _logits(
     discriminator: Callable[[Tensor], Tensor], y: Tensor, estimate: Tensor, sigma: Tensor | float, shift: int
 ) -> tuple[Tensor, Tensor]:
-    """Logits of images and of estimates, both with noise, from one batch: [N], [M], or one for each position."""
+    """Compute logits of images and of estimates, both with noise, from one batch: [N] and [M], or one per position."""
     both = _shifted(torch.cat([y, estimate]), shift)
     logits = discriminator(both + sigma * torch.randn_like(both)).to(both.dtype)
     return logits[: len(y)], logits[len(y) :]
 
 
 def _shifted(images: Tensor, most: int) -> Tensor:
-    """[N, C, H, W] → [N, C, H − most, W − most], from a random corner."""
+    """Crop [N, C, H, W] to [N, C, H − most, W − most] at a random position. Raises UsageError if nothing is left."""
     if not most:
         return images
     height, width = images.shape[2] - most, images.shape[3] - most

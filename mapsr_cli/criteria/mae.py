@@ -5,7 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional
 
-from mapsr_cli.criteria.base import Criterion, Report
+from mapsr_cli.criteria.base import Criterion, Scalars
 
 
 class MAE(Criterion):
@@ -13,7 +13,7 @@ class MAE(Criterion):
 
     paired: ClassVar = True
 
-    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
-        """Mean absolute error over pixels."""
+    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Scalars]:
+        """Compute the mean absolute error over pixels."""
         value = functional.l1_loss(estimate, truth)
         return value, {"loss": value.detach()}

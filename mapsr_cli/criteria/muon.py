@@ -11,10 +11,10 @@ from mapsr_cli.errors import UsageError
 MOMENTUM = 0.95
 """Decay of the gradient's mean."""
 NEWTON_SCHULZ = ((3.4445, -4.7750, 2.0315),) * 5
-"""Coefficients of X ← aX + (bXXᵀ + c(XXᵀ)²)X: five turns bring singular values between 0.01 and 1 near to 1."""
+"""Coefficients of X ← aX + (bXXᵀ + c(XXᵀ)²)X: five steps bring singular values between 0.01 and 1 near to 1."""
 LEAST_NORM = 1e-12
 """Momenta are divided by no smaller norm, so that steps shrink below some 1e-15: what is left of the gradient of a
-block whose ReLUs all went dead is no direction, and its squares would soon be no numbers."""
+block whose ReLUs are all zero has no direction, and its squares would soon underflow."""
 ADAMS_SIZE = 0.2
 """Root mean square of a step at rate 1, about that of Adam's: so rates are alike for both (Liu et al., 2025)."""
 
@@ -22,7 +22,8 @@ ADAMS_SIZE = 0.2
 class Muon(torch.optim.Adam):
     """Orthogonalised momentum for the hidden weights of `network`, Adam for its first, its last and all else.
 
-    A convolution's weight [out, in, k, k] counts as a matrix [out, in · k²]. torch's own Muon takes matrices alone.
+    A convolution's weight [out, in, k, k] counts as a matrix [out, in · k²]; torch's own Muon, which would otherwise be
+    used here, takes matrices alone.
     Raises UsageError where nothing lies between: that network is Adam's.
     """
 
@@ -45,7 +46,7 @@ class Muon(torch.optim.Adam):
         return super().step(closure)
 
     def _move(self, weights: list[Tensor], rate: float) -> None:
-        """One step of weights that have the same shape, together: a batched product costs little more than one."""
+        """Take one step of weights of one shape together: a batched product costs little more than one."""
         steps = orthogonal(torch.stack([self._ahead(weight).flatten(1) for weight in weights]))
         size = ADAMS_SIZE * max(steps.shape[1:]) ** 0.5
         for weight, step in zip(weights, steps.unbind(), strict=True):
@@ -53,7 +54,7 @@ class Muon(torch.optim.Adam):
             weight.grad = None
 
     def _ahead(self, weight: Tensor) -> Tensor:
-        """Nesterov's momentum."""
+        """Compute Nesterov's momentum, of the weight's shape."""
         assert weight.grad is not None
         state = self.state[weight]
         if not state:  # by Adam's names: it looks for "step" when a state is loaded
@@ -63,7 +64,7 @@ class Muon(torch.optim.Adam):
 
 
 def _by_shape(weights: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Those that have a gradient, in groups of one shape."""
+    """Group the weights that have a gradient by shape."""
     groups: dict[torch.Size, list[Tensor]] = {}
     for weight in weights:
         if weight.grad is not None:
@@ -72,9 +73,9 @@ def _by_shape(weights: list[Tensor]) -> Iterator[list[Tensor]]:
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """[N, m, n] → the same with singular values near 1 (0.7 … 1.2), singular vectors kept: Newton and Schulz's way.
+    """Bring the singular values of [N, m, n] near to 1 (0.7 … 1.2), with their vectors kept, by Newton–Schulz steps.
 
-    In the dtype given; those below a hundredth of a matrix's norm stay smaller.
+    In the dtype of the input; values below a hundredth of a matrix's norm stay smaller.
     """
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonal(matrices.mT).mT

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Criterion, Learner, Patches, Player, Report, Stage, State
+from mapsr_cli.criteria.base import Criterion, Learner, Patches, Player, Scalars, Stage, State
 from mapsr_cli.networks import Constraint, Estimator
 from mapsr_cli.operators import Point, to_levels
 
 PEAK = 255
-"""Of the files that `rounded` LR images are like."""
+"""Largest level of the 8-bit files that `rounded` LR images imitate."""
 
 
 def lr_patches(y: Tensor, constraint: Constraint, rounded: bool) -> Tensor:
-    """A y [N, C, h, w]; if `rounded`, as 8-bit files have it: clipped to [0, 1], in whole levels."""
+    """Compute A y [N, C, h, w]; if `rounded`, as an 8-bit file stores it: clipped to [0, 1], in whole levels."""
     x = constraint.down(y)
     return to_levels(x * PEAK, PEAK) / PEAK if rounded else x
 
@@ -23,7 +23,7 @@ class SuperResolver(Learner):
     """A generator under a constraint and a criterion."""
 
     def __init__(self, estimator: Estimator, criterion: Criterion, rounded: bool = False) -> None:
-        """`rounded`: see `lr_patches`."""
+        """Take `rounded` as `lr_patches` does."""
         self.criterion, self.rounded = criterion, rounded
         self.generator = Player(estimator, criterion.config.optimiser(estimator))
 
@@ -35,12 +35,12 @@ class SuperResolver(Learner):
         return constraint
 
     def players(self) -> Iterator[tuple[str, Player]]:
-        """The generator, then the criterion's."""
+        """Yield the generator, then the criterion's players."""
         yield "generator", self.generator
         yield from self.criterion.players()
 
     def modules(self) -> Iterator[nn.Module]:
-        """The criterion's."""
+        """Return the criterion's modules."""
         return self.criterion.modules()
 
     def examples(self, stage: Stage) -> tuple[Tensor, Patches]:
@@ -48,8 +48,8 @@ class SuperResolver(Learner):
         patches = stage.draw()
         return lr_patches(patches.y, self.constraint, self.rounded), patches
 
-    def step(self, stage: Stage) -> Report:
-        """Train what judges, then the generator."""
+    def step(self, stage: Stage) -> Scalars:
+        """Train the judge, then the generator."""
 
         def sample() -> tuple[Tensor, Tensor]:
             x, patches = self.examples(stage)
@@ -57,7 +57,7 @@ class SuperResolver(Learner):
                 estimate: Tensor = self.generator.bare(x)
             return patches.y, estimate
 
-        def objective() -> tuple[Tensor, Report]:
+        def objective() -> tuple[Tensor, Scalars]:
             x, patches = self.examples(stage)
             estimate = self.generator.network(x)
             loss, report = self.criterion.loss(estimate, patches.target, stage.progress)
@@ -70,7 +70,7 @@ class SuperResolver(Learner):
         return {**judged, **stage.update(self.generator, objective)}
 
     def state(self) -> State:
-        """The criterion's."""
+        """Return the criterion's state."""
         return self.criterion.state()
 
     def load_state(self, state: State) -> None:

@@ -1,4 +1,4 @@
-"""A prior at several moments of its training: what guided generators follow, the poorest first."""
+"""Snapshots of a prior's training, which guided generators follow from poor to good."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mapsr_cli.zoo import load_snapshots
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A prior as it was at one moment."""
+    """A prior as it was at one step of its training."""
 
     level: float
     """A denoiser's noise σ, in image units; 0 for a density model."""
@@ -23,7 +23,7 @@ class Snapshot:
 class Snapshots(nn.Module):
     """Snapshots from poor to good: by falling noise level, and where levels are equal in the order given.
 
-    All stand still: evaluation mode, no gradients of their own. Raises UsageError if there are none.
+    None is trained: evaluation mode, no gradients of their own. Raises UsageError if there are none.
     """
 
     def __init__(self, snapshots: Iterable[Snapshot]) -> None:
@@ -36,7 +36,7 @@ class Snapshots(nn.Module):
         self.eval().requires_grad_(False)
 
     def at(self, progress: float) -> Snapshot:
-        """The one to follow at progress 0 … 1: each holds for an equal share of the run, the best for the last."""
+        """Return the snapshot to follow at progress 0 … 1, each for an equal share of the run, the best last."""
         index = min(int(progress * len(self.levels)), len(self.levels) - 1)
         return Snapshot(self.levels[index], self.networks[index])
 
@@ -52,5 +52,5 @@ class Snapshots(nn.Module):
 
 
 def read_snapshots(folder: Path) -> Snapshots:
-    """What a prior's run left in `folder`. Raises CheckpointError for a folder without, or for damaged files."""
+    """Read the snapshots of a prior's run in `folder`. Raises CheckpointError if it has none, or damaged ones."""
     return Snapshots(Snapshot(prior.card.level, prior.network) for prior in load_snapshots(folder))

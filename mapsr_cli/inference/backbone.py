@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError, UsageError
 from mapsr_cli.inference.devices import DTYPES
 from mapsr_cli.inference.memory import is_out_of_memory
-from mapsr_cli.inference.reach import MOST, Probe
+from mapsr_cli.inference.receptive_field import MOST, Probe
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.operators.kernels import SCALES
 from mapsr_cli.zoo import Card, Model, describe_kernel
@@ -42,13 +42,13 @@ class Trunk(nn.Module):
     """
 
     def __init__(self, descriptor: Any, name: str) -> None:
-        """`descriptor`: spandrel's `ImageModelDescriptor`."""
+        """Wrap `descriptor`, spandrel's `ImageModelDescriptor`."""
         super().__init__()
         self.network = descriptor.model  # registered here, so that `to` finds its tensors
         self.descriptor, self.name = descriptor, name
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raises MapsrError where the network fails, or where what it gives is no picture."""
+        """Estimate; raise MapsrError where the network fails, or gives values that are not finite."""
         try:
             y: Tensor = self.descriptor(x)
         except Exception as error:  # other people's code may raise anything
@@ -68,7 +68,7 @@ class Backbone(Model):
     sha256: str
     """Of its file."""
     measured: int | None
-    """As `reach.Probe` found it; None where no halo makes tiles equal to the whole."""
+    """As `receptive_field.Probe` measured it; None where no halo makes tiles equal to the whole."""
     multiple: int
     """Of how many LR pixels an image's sides are, for the architecture."""
     halves: frozenset[torch.dtype]
@@ -80,8 +80,8 @@ class Backbone(Model):
         return f"{self.card.name} sha256:{self.sha256}"
 
     @property
-    def reach(self) -> int:
-        """As measured, else MOST."""
+    def receptive_field(self) -> int:
+        """Radius of the receptive field as measured, else MOST."""
         return MOST if self.measured is None else self.measured
 
     @property
@@ -105,7 +105,7 @@ class Backbone(Model):
         return torch.channels_last if self.seamless else torch.contiguous_format
 
     def dtype_for(self, precision: str) -> torch.dtype:
-        """`auto` is float32: what less costs this network is not known, and some that claim bf16 fail in it.
+        """Choose the compute type; `auto` is float32, as some networks that claim bf16 fail in it.
 
         Raises UsageError for one that the architecture does not support.
         """
@@ -167,7 +167,7 @@ def _read_safetensors(file: BufferedReader) -> dict[str, Any]:
 
 
 def _read_pickle(file: BufferedReader) -> dict[str, Any]:
-    """The one place that reads pickles, as the field publishes them so: tensors and plain containers, never code."""
+    """Read a pickle, as the field publishes weights: tensors and plain containers, never code. Nothing else does."""
     weights: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return weights
 
@@ -194,7 +194,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _recognise(spandrel: Any, weights: dict[str, Any], path: Path) -> Any:
-    """spandrel's descriptor of the network that has these weights."""
+    """Find spandrel's descriptor of the network that has these weights."""
     try:
         with torch.random.fork_rng(devices=[]):  # the seed is the user's
             return spandrel.MAIN_REGISTRY.load(weights)
@@ -221,7 +221,7 @@ def _check(spandrel: Any, descriptor: Any, path: Path) -> None:
 
 
 def _measure(descriptor: Any) -> int | None:
-    """LR pixels on each side that an output pixel depends on; None where tiles cannot be equal to the whole.
+    """Measure the receptive field's radius in LR pixels; None where tiles cannot be equal to the whole.
 
     Leaves the weights in the memory format that the answer asks for (`Backbone.memory_format`).
     """
@@ -229,12 +229,12 @@ def _measure(descriptor: Any) -> int | None:
     height = -(-max(size.minimum, 8) // size.multiple_of) * size.multiple_of
     try:
         descriptor.model.to(memory_format=torch.channels_last)
-        reach = Probe(descriptor, descriptor.scale, height, size.multiple_of).reach()
+        radius = Probe(descriptor, descriptor.scale, height, size.multiple_of).radius()
     except Exception:  # not every network takes what is no number, or weights that lie so
-        reach = None
-    if reach is None:
+        radius = None
+    if radius is None:
         descriptor.model.to(memory_format=torch.contiguous_format)
-    return reach
+    return radius
 
 
 def _reason(error: Exception) -> str:

@@ -133,7 +133,7 @@ def dense(constraint: Constraint) -> Constraint:
 
 
 @dataclass(frozen=True)
-class Checked:
+class GraphCheck:
     """How an exported graph does on white noise of several sizes, as fractions of the largest value (at least 1)."""
 
     difference: float
@@ -142,7 +142,7 @@ class Checked:
     """Largest |A ŷ − x| of its estimates; None for a model that does not promise it."""
 
 
-def export_onnx(model: Model, path: Path) -> Checked:
+def export_onnx(model: Model, path: Path) -> GraphCheck:
     """Write a model as an ONNX graph, checked against torch in onnxruntime before it gets its name.
 
     Raises MissingExtraError without the extra `export`, UsageError for a network of one size, ConsistencyError if
@@ -191,7 +191,7 @@ def trace(module: nn.Module, inputs: dict[str, Tensor]) -> torch.onnx.ONNXProgra
     return program
 
 
-def check_onnx(graph: bytes, reference: Estimator) -> Checked:
+def check_onnx(graph: bytes, reference: Estimator) -> GraphCheck:
     """Run a graph in onnxruntime on several sizes. Raises ConsistencyError where it is off by more than `TOLERANCE`."""
     import onnxruntime
 
@@ -208,7 +208,7 @@ def check_onnx(graph: bytes, reference: Estimator) -> Checked:
     affine = reference.constraint.consistent
     if difference > TOLERANCE or (affine and inconsistency > TOLERANCE):
         raise ConsistencyError(f"the ONNX graph is off by {difference:.2g}, and A ŷ from x by {inconsistency:.2g}")
-    return Checked(difference, inconsistency if affine else None)
+    return GraphCheck(difference, inconsistency if affine else None)
 
 
 def _inputs(size: tuple[int, ...], noise_dim: int) -> dict[str, Tensor]:
@@ -220,7 +220,7 @@ def _inputs(size: tuple[int, ...], noise_dim: int) -> dict[str, Tensor]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter warns of its own deprecations and of packages that nobody asked for."""
+    """Suppress the exporter's warnings of its own deprecations and of packages that nobody asked for."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

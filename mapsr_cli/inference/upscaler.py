@@ -136,7 +136,7 @@ class Upscaler:
             self._per_pixel = bytes_per_pixel(self.network, probe, *noise)
         image = 4 * self.kernel.hr_pixels(x.numel())  # the estimate itself, in float32
         free = free_memory(self.settings.device) - image
-        return choose_tile(free, self._per_pixel, self.model.reach, self.settings.device)
+        return choose_tile(free, self._per_pixel, self.model.receptive_field, self.settings.device)
 
     def estimate(self, x: Tensor, progress: Progress = _silent, sample: int = 1) -> Tensor:
         """f(x), the network alone: x [C, h, w] in [0, 1] (C = 1 or 3) → [C, s·h, s·w] float32, range not enforced."""
@@ -160,14 +160,15 @@ class Upscaler:
             colour[None],
             self.kernel.scale,
             wanted,
-            self.model.reach,
+            self.model.receptive_field,
             take,
             partial(progress, "network"),
             partial(self._noise, sample),
             self.model.period,
         )
         notes = () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
-        return notes + (_SEAMS,) * (max(x.shape[-2:]) > max(used, self.model.reach) and not self.model.seamless)
+        seams = max(x.shape[-2:]) > max(used, self.model.receptive_field) and not self.model.seamless
+        return notes + (_SEAMS,) * seams
 
     def _noise(self, sample: int, rows: slice, cols: slice) -> tuple[Tensor, ...]:
         """z [1, noise_dim, rows, cols] for a stochastic network; nothing for others."""

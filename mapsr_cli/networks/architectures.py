@@ -44,7 +44,7 @@ ARCHITECTURES: dict[str, tuple[Callable[[Any], nn.Module], type[Any]]] = {
 
 
 def architecture_of(config: AnyConfig) -> str:
-    """The key of ARCHITECTURES that a config belongs to."""
+    """Find the key of ARCHITECTURES that a config belongs to."""
     return next(name for name, (_, kind) in ARCHITECTURES.items() if kind is type(config))
 
 
@@ -57,7 +57,7 @@ def build(config: AnyDenoiserConfig) -> AnyDenoiser: ...
 @overload
 def build(config: DensityConfig) -> Density: ...
 def build(config: AnyConfig) -> nn.Module:
-    """The network that a config describes, freshly initialised."""
+    """Build the network that a config describes, freshly initialised."""
     module, _ = ARCHITECTURES[architecture_of(config)]
     return module(config)
 
@@ -68,7 +68,7 @@ def for_use(network: nn.Module) -> nn.Module:
 
 
 def read_config(architecture: str, fields: dict[str, Any]) -> AnyConfig:
-    """A config from what JSON or TOML make of its fields (lists for tuples); fields left out take their defaults.
+    """Read a config from JSON or TOML values (lists for tuples); fields left out take their defaults.
 
     Raises UsageError for an unknown architecture, and as `make_config`.
     """

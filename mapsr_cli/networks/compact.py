@@ -42,7 +42,7 @@ class ResidualBlock(nn.Module):
             self.second.weight.mul_(0.5 * depth**-0.5)
 
     def forward(self, h: Tensor) -> Tensor:
-        """[N, channels, h, w] → the same; in inference mode h may be used up."""
+        """Map h [N, channels, h, w] to the same shape; in inference mode h may be overwritten."""
         return conv_add(self.second, conv_relu(self.first, h), h)
 
 
@@ -53,7 +53,7 @@ class Compact(nn.Module):
     """
 
     detail: ClassVar[bool] = True
-    """Whether f, trained under Π, adds to A⁺x. Otherwise A f, which Π replaces, has been left to chance."""
+    """Whether f, trained under Π, is detail to add to A⁺x. Otherwise A f, which Π replaces, means nothing."""
 
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
@@ -65,11 +65,11 @@ class Compact(nn.Module):
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
     @property
-    def reach(self) -> int:
-        """LR pixels on each side that an output pixel depends on."""
+    def receptive_field(self) -> int:
+        """Radius of the receptive field: LR pixels on each side that an output pixel depends on."""
         return 2 * self.config.blocks + 2
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """x [N, colours, h, w] (and z [N, noise_dim, h, w]) → [N, colours, s·h, s·w]."""
+        """Map x [N, colours, h, w] (and z [N, noise_dim, h, w]) to [N, colours, s·h, s·w]."""
         h = self.head(with_noise(x - 0.5, z, self.config.noise_dim))
         return functional.pixel_shuffle(self.tail(self.body(h)), self.config.scale)

@@ -84,7 +84,7 @@ class Soft(Unconstrained):
     kind: ClassVar[ConstraintKind] = "soft"
 
     def __init__(self, kernel: Kernel, weight: float) -> None:
-        """`weight`: λ ≥ 0."""
+        """Take λ = `weight` ≥ 0."""
         super().__init__(kernel)
         self.weight = weight
 
@@ -121,7 +121,7 @@ class AffineConvolution(Affine):
     consistent = False
 
     def __init__(self, kernel: Kernel, kernels: Tensor, trainable: bool = False) -> None:
-        """`kernels`: [scale², k, k], one per output phase. Raises UsageError for another shape."""
+        """Take B's `kernels` [scale², k, k], one per output phase. Raises UsageError for another shape."""
         super().__init__(kernel)
         if len(kernels) != kernel.scale**2:
             raise UsageError(f"a learnt A⁺ at ×{kernel.scale} takes {kernel.scale**2} kernels, not {len(kernels)}")

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from torch import Tensor, as_tensor, cat, nn
 
-from mapsr_cli.configs import Count, Counts
+from mapsr_cli.configs import Count, CountTuple
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks.layers import convolution
 
@@ -16,10 +16,10 @@ class DenoiserConfig:
 
     colours: Count = 3
     """Image channels."""
-    widths: Counts = (128, 128, 128, 128)
+    widths: CountTuple = (128, 128, 128, 128)
     """Feature maps of each hidden layer; the output layer comes on top."""
     conditional: bool = False
-    """Be told the noise's standard deviation, so that one network serves every σ."""
+    """Take the noise's standard deviation as an input, so that one network serves every σ."""
     batch_norm: bool = True
     """Normalise after each hidden convolution, as the paper does."""
 
@@ -44,23 +44,23 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
     def forward(self, y: Tensor, sigma: Tensor | float | None = None) -> Tensor:
-        """y [N, colours, H, W], sigma [N] or a number (not read unless `conditional`) → [N, colours, H, W].
+        """Map y [N, colours, H, W] and sigma, [N] or a number (read if `conditional`), to [N, colours, H, W].
 
         Raises UsageError if the network is conditional and sigma is missing.
         """
         if not self.config.conditional:
             return y + self._change(y - 0.5)
         level = noise_level(y, sigma)
-        told = cat([y - 0.5, level.expand(-1, 1, *y.shape[2:])], dim=1)
-        return y + level * self._change(told)
+        inputs = cat([y - 0.5, level.expand(-1, 1, *y.shape[2:])], dim=1)
+        return y + level * self._change(inputs)
 
-    def _change(self, seen: Tensor) -> Tensor:
-        change: Tensor = self.tail(self.body(seen))
+    def _change(self, inputs: Tensor) -> Tensor:
+        change: Tensor = self.tail(self.body(inputs))
         return change
 
 
 def noise_level(y: Tensor, sigma: Tensor | float | None) -> Tensor:
-    """sigma, [N] or a number, as [N, 1, 1, 1] beside y [N, …]. Raises UsageError if there is none."""
+    """Reshape sigma, [N] or a number, to [N, 1, 1, 1] beside y [N, …]. Raises UsageError if there is none."""
     if sigma is None:
         raise UsageError("this denoiser is noise-conditional: it must be told sigma")
     return as_tensor(sigma, dtype=y.dtype, device=y.device).reshape(-1, 1, 1, 1).expand(y.shape[0], 1, 1, 1)

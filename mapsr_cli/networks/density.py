@@ -45,7 +45,7 @@ class Density(nn.Module):
         self.likelihoods = nn.ModuleList(Mcgsm(config.channels + before, config) for before in range(config.colours))
 
     def conditionals(self, y: Tensor) -> Tensor:
-        """log p(y_j | y_<j) for y [N, colours, H, W] → the same shape, in nats; float32 also under autocast."""
+        """Compute log p(y_j | y_<j) for y [N, colours, H, W], the same shape, in nats; float32 also under autocast."""
         v = (y.to(torch.promote_types(y.dtype, torch.float32)) - self.config.centre) / self.config.spread
         h = self.context(v)
         with _no_autocast(y.device.type):  # sums of exponentials do not survive bf16
@@ -57,11 +57,11 @@ class Density(nn.Module):
             return torch.cat(colours, dim=1) - math.log(self.config.spread)
 
     def log_prob(self, y: Tensor) -> Tensor:
-        """log p(y) for y [N, colours, H, W] → [N], in nats, summed over pixels and colours; differentiable in y."""
+        """Compute log p(y) of y [N, colours, H, W]: [N], in nats, summed over pixels and colours; differentiable."""
         return self.conditionals(y).sum(dim=(1, 2, 3))
 
     def forward(self, y: Tensor) -> Tensor:
-        """`log_prob`, under the name that wrappers of modules know."""
+        """Return `log_prob`, under the name that wrappers of modules know."""
         return self.log_prob(y)
 
 
@@ -71,7 +71,7 @@ def _no_autocast(device: str) -> AbstractContextManager[object]:
 
 
 def bits_per_dim(log_prob: Tensor, dims: int) -> Tensor:
-    """log₂ p per dimension of images whose log p in nats, [N], is that of values in [0, 1] with `dims` = colours·H·W.
+    """Convert log p in nats, [N], of images in [0, 1] to log₂ p per dimension; `dims` = colours·H·W.
 
     The density is that of *levels*, 0 … 255, so that ours stands beside the paper's −4.10: log₂ p of values in [0, 1]
     less log₂ 255. Higher is better. (In [0, 1], −4.10 would be far worse than the uniform density's 0 bits.)

@@ -6,7 +6,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from mapsr_cli.configs import Count, Counts
+from mapsr_cli.configs import Count, CountTuple
 from mapsr_cli.networks.layers import convolution
 
 
@@ -16,16 +16,16 @@ class DiscriminatorConfig:
 
     colours: Count = 3
     """Image channels."""
-    widths: Counts = (32, 64, 128, 256)
+    widths: CountTuple = (32, 64, 128, 256)
     """Feature maps of each convolution."""
-    strides: Counts = (2, 2, 2, 2)
+    strides: CountTuple = (2, 2, 2, 2)
     """Stride of each convolution."""
     batch_norm: bool = True
     """Normalise after each convolution, as the paper does."""
     slope: float = 0.0
     """Slope of the rectifier below zero: 0 is the paper's ReLU."""
     local: bool = False
-    """A logit for each position of the last layer, not one for the image: each place must be told by itself."""
+    """A logit for each position of the last layer, not one for the image: each position is judged by itself."""
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.strides):
@@ -40,8 +40,8 @@ class Discriminator(nn.Module):
     kernels; batch normalisation in the first layer too ("in all layers except the output"); the head is a linear
     layer on the mean over positions, so any size from 1×1 pixel will do. y − 0.5 enters, so that zero padding is grey.
 
-    A mean over positions can be bought: one spot where the logit is very large outweighs all the others, and as long as
-    images are told right in the mean, no gradient corrects it. Local logits answer for each place.
+    A mean over positions can be exploited: one position with a very large logit outweighs all the others, and as long
+    as images are classified right on average, no gradient corrects it. Local logits judge each position.
     """
 
     def __init__(self, config: DiscriminatorConfig) -> None:
@@ -54,7 +54,7 @@ class Discriminator(nn.Module):
         self.head = nn.Linear(config.widths[-1], 1)
 
     def forward(self, y: Tensor) -> Tensor:
-        """[N, colours, H, W] → logits [N], or [N, positions] where they are local."""
+        """Map [N, colours, H, W] to logits [N], or [N, positions] where they are local."""
         features = self.body(y - 0.5)
         seen = features.flatten(2).transpose(1, 2) if self.config.local else features.mean(dim=(2, 3))
         return cast(Tensor, self.head(seen).squeeze(-1))

@@ -1,4 +1,4 @@
-"""A 3×3 convolution that is trained as more than it is.
+"""Structural re-parametrisation: a 3×3 convolution is trained as the sum of itself and a chain of three.
 
 Its kernel is K = W + G∘M∘S: the plain kernel and a chain of a 1×1, a 3×3 and a 1×1 convolution between more maps, which
 are linear, so their composition is a 3×3 kernel, too. It changes the path of the descent and costs nothing in use
@@ -21,7 +21,7 @@ class Chain(nn.Module):
     """W → W + G∘M∘S."""
 
     def __init__(self, weight: Tensor) -> None:
-        """For a kernel [outputs, inputs, 3, 3]; the sum begins with the variance of `weight` if its scale is √½."""
+        """Initialise for a kernel [outputs, inputs, 3, 3]; K has the variance of `weight` if W = √½ · weight."""
         super().__init__()
         outputs, inputs, *size = weight.shape
         maps = EXPANSION * inputs
@@ -36,7 +36,7 @@ class Chain(nn.Module):
             self.gather.mul_(weight.std() * math.sqrt(inputs))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """[outputs, inputs, 3, 3] → the same."""
+        """Compute K of W, [outputs, inputs, 3, 3] both."""
         return weight + torch.einsum("oa,abyx,bi->oiyx", self.gather, self.mix, self.spread)
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 
 def conv_relu(conv: nn.Conv2d, x: Tensor, slope: float = 0.0) -> Tensor:
-    """relu(conv(x)), leaky where `slope`, that of negative values, is not 0."""
+    """Compute relu(conv(x)), leaky where `slope`, that of negative values, is not 0."""
     if _fusible(x):
         fused = torch.ops.mkldnn._convolution_pointwise
         return cast(Tensor, fused(x, *_settings(conv), *(("leaky_relu", [slope], "") if slope else ("relu", [], ""))))
@@ -24,7 +24,7 @@ def conv_relu(conv: nn.Conv2d, x: Tensor, slope: float = 0.0) -> Tensor:
 
 
 def conv_add(conv: nn.Conv2d, x: Tensor, onto: Tensor) -> Tensor:
-    """onto + conv(x); in inference mode `onto` may be used up for it."""
+    """Compute onto + conv(x); in inference mode `onto` may be overwritten."""
     if _fusible(x):
         fused = torch.ops.mkldnn._convolution_pointwise_.binary
         return cast(Tensor, fused(onto, x, *_settings(conv), "add", 1.0, None, [], None))
@@ -44,7 +44,7 @@ def _fusible(x: Tensor) -> bool:
 
 @cache
 def _works(dtype: torch.dtype) -> bool:
-    """Whether the fused operations are there, and do what they should."""
+    """Try whether the fused operations exist and give what the separate ones give."""
     x, weight, bias = (_wave(*shape).to(dtype) for shape in ((1, 8, 5, 5), (8, 8, 3, 3), (8,)))
     sizes = ((1, 1), (1, 1), (1, 1), 1)
     try:
@@ -61,7 +61,7 @@ def _works(dtype: torch.dtype) -> bool:
 
 
 def _wave(*shape: int) -> Tensor:
-    """Numbers between −1 and 1; random ones would come out of the user's seed."""
+    """Make numbers between −1 and 1; random ones would change the user's random state."""
     return torch.arange(math.prod(shape), dtype=torch.float32).sin().view(shape)
 
 

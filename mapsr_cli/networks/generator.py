@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mapsr_cli.configs import Count, Counts, NonNegative
+from mapsr_cli.configs import Count, CountTuple, NonNegative
 from mapsr_cli.networks.layers import convolution, with_noise
 
 
@@ -21,7 +21,7 @@ class PaperGeneratorConfig:
     """Image channels."""
     noise_dim: NonNegative = 0
     """Noise maps beside the LR image (Appendix F); 0: a deterministic generator."""
-    widths: Counts = (32, 32, 64, 64, 128)
+    widths: CountTuple = (32, 32, 64, 64, 128)
     """Feature maps of each hidden layer; the output layer comes on top."""
     skip_every: Count = 2
     """Hidden layers that a skip connection spans."""
@@ -50,12 +50,12 @@ class PaperGenerator(nn.Module):
         self.tail = nn.Conv2d(widths[-1], config.colours * config.scale**2, 3, padding=1)
 
     @property
-    def reach(self) -> int:
-        """LR pixels on each side that an output pixel depends on (in eval mode; batch statistics see everything)."""
+    def receptive_field(self) -> int:
+        """Radius of the receptive field in LR pixels (in eval mode: batch statistics depend on every pixel)."""
         return len(self.config.widths) + 1
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """x [N, colours, h, w] (and z [N, noise_dim, h, w]) → [N, colours, s·h, s·w]."""
+        """Map x [N, colours, h, w] (and z [N, noise_dim, h, w]) to [N, colours, s·h, s·w]."""
         h = kept = with_noise(x - 0.5, z, self.config.noise_dim)
         for depth, layer in enumerate(self.body, 1):
             h = layer(h)
@@ -69,5 +69,5 @@ class PaperGenerator(nn.Module):
 
 
 def _with_width(h: Tensor, width: int) -> Tensor:
-    """The first `width` maps of h, with maps of zeros behind them where h has fewer."""
+    """Take the first `width` maps of h, followed by maps of zeros where h has fewer."""
     return functional.pad(h, (0, 0, 0, 0, 0, width - h.shape[1]))

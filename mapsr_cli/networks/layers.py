@@ -6,7 +6,7 @@ from mapsr_cli.errors import UsageError
 
 
 def convolution(inputs: int, outputs: int, *, stride: int = 1, batch_norm: bool = True) -> nn.Sequential:
-    """3×3 convolution, then batch normalisation (which brings the offset), ready for a ReLU."""
+    """Make a 3×3 convolution, then batch normalisation (in place of a bias), initialised for a ReLU."""
     conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=not batch_norm)
     nn.init.kaiming_normal_(conv.weight)
     if conv.bias is not None:
@@ -16,12 +16,12 @@ def convolution(inputs: int, outputs: int, *, stride: int = 1, batch_norm: bool 
 
 
 def noise_dim_of(network: nn.Module) -> int:
-    """Noise maps that a network takes beside its image; 0 for one that is deterministic, or has no config to say so."""
+    """Count the noise maps that a network takes beside its image; 0 if it is deterministic or has no config."""
     return int(getattr(getattr(network, "config", None), "noise_dim", 0))
 
 
 def with_noise(x: Tensor, z: Tensor | None, noise_dim: int) -> Tensor:
-    """x [N, colours, h, w] and, where `noise_dim` > 0, z [N, noise_dim, h, w], as one input.
+    """Concatenate x [N, colours, h, w] and, where `noise_dim` > 0, z [N, noise_dim, h, w].
 
     Raises UsageError if z is missing, not of that shape, or given to a network without noise.
     """

@@ -54,7 +54,7 @@ class Mcgsm(nn.Module):
         nn.init.normal_(self.predictor.bias, std=0.5)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor, v: Tensor) -> Tensor:
-        """Features h [N, inputs, H, W] and values v [N, 1, H, W], float32 or 64 → log p(v | h) [N, 1, H, W] in nats."""
+        """Compute log p(v | h) in nats for h [N, inputs, H, W] and v [N, 1, H, W], float32 or 64: [N, 1, H, W]."""
         energy = functional.conv2d(self.features(h).square(), _as_kernel(self.energies.square()))  # hᵀK_c h
         error = (v - self.predictor(h)).square()
         variance = (-self.log_precisions).exp() + self.config.floor**2
@@ -69,5 +69,5 @@ def _log_sum(weights: Tensor, variance: Tensor, form: Tensor) -> Tensor:
 
 
 def _as_kernel(matrix: Tensor) -> Tensor:
-    """[A, B] → [A, B, 1, 1]: the same at every pixel."""
+    """Reshape [A, B] to a 1×1 convolution [A, B, 1, 1]."""
     return matrix.view(*matrix.shape, 1, 1)

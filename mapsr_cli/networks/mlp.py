@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, cat, nn
 from torch.nn import functional
 
-from mapsr_cli.configs import Count, Counts, NonNegative
+from mapsr_cli.configs import Count, CountTuple, NonNegative
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks.denoiser import noise_level
 from mapsr_cli.networks.layers import with_noise
@@ -32,7 +32,7 @@ class MlpGeneratorConfig:
     """Noise maps beside the LR image (Appendix F); 0: a deterministic generator."""
     size: tuple[Count, Count] = (1, 2)
     """HR (H, W)."""
-    hidden: Counts = (64, 64)
+    hidden: CountTuple = (64, 64)
     """Units of each hidden layer."""
     groups: Count = 1
     """Independent networks, each with its share of the channels and of the noise maps."""
@@ -56,12 +56,12 @@ class MlpGenerator(nn.Module):
         self.layers = _perceptrons(config, inputs, config.colours * prod(config.size))
 
     @property
-    def reach(self) -> int:
-        """LR pixels on each side that an output pixel depends on: all there are."""
+    def receptive_field(self) -> int:
+        """Radius of the receptive field: LR pixels on each side that an output pixel depends on: all there are."""
         return max(self.config.lr_size) - 1
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """x [N, colours, h, w] (and z [N, noise_dim, h, w]) → [N, colours, H, W]."""
+        """Map x [N, colours, h, w] (and z [N, noise_dim, h, w]) to [N, colours, H, W]."""
         groups = self.config.groups
         with_noise(x, z, self.config.noise_dim)  # refuses what does not fit
         seen = x if z is None else cat([x.unflatten(1, (groups, -1)), z.unflatten(1, (groups, -1))], dim=2)  # type: ignore[no-untyped-call]
@@ -77,7 +77,7 @@ class MlpDiscriminatorConfig:
     """Image channels."""
     size: tuple[Count, Count] = (1, 2)
     """HR (H, W)."""
-    hidden: Counts = (64, 64)
+    hidden: CountTuple = (64, 64)
     """Units of each hidden layer."""
     groups: Count = 1
     """Independent networks, each with its share of the channels."""
@@ -92,7 +92,7 @@ class MlpDiscriminator(nn.Module):
         self.layers = _perceptrons(config, config.colours * prod(config.size), config.groups)
 
     def forward(self, y: Tensor) -> Tensor:
-        """[N, colours, H, W] → logits [N], or [N, groups]."""
+        """Map [N, colours, H, W] to logits [N], or [N, groups]."""
         out: Tensor = self.layers(y)
         return out.flatten(1).squeeze(1)
 
@@ -105,10 +105,10 @@ class MlpDenoiserConfig:
     """Image channels."""
     size: tuple[Count, Count] = (1, 2)
     """HR (H, W)."""
-    hidden: Counts = (256, 256)
+    hidden: CountTuple = (256, 256)
     """Units of each hidden layer."""
     conditional: bool = False
-    """Be told the noise's standard deviation, as one more input."""
+    """Take the noise's standard deviation as one more input."""
     groups: Count = 1
     """Independent networks, each with its share of the channels."""
 
@@ -120,19 +120,19 @@ class MlpDenoiser(nn.Module):
         super().__init__()
         self.config = config
         values = config.colours * prod(config.size)
-        told = config.groups * config.conditional
-        self.layers = _perceptrons(config, values + told, values)
+        levels = config.groups * config.conditional
+        self.layers = _perceptrons(config, values + levels, values)
 
     def forward(self, y: Tensor, sigma: Tensor | float | None = None) -> Tensor:
-        """y [N, colours, H, W], sigma [N] or a number (not read unless `conditional`) → [N, colours, H, W].
+        """Map y [N, colours, H, W] and sigma, [N] or a number (read if `conditional`), to [N, colours, H, W].
 
         Raises UsageError if the network is conditional and sigma is missing.
         """
         if not self.config.conditional:
             return y + self._change(y, y)
         level, groups = noise_level(y, sigma), self.config.groups
-        told = cat([y.reshape(len(y), groups, -1), level.reshape(-1, 1, 1).expand(-1, groups, 1)], dim=2)
-        return y + level * self._change(told, y)
+        inputs = cat([y.reshape(len(y), groups, -1), level.reshape(-1, 1, 1).expand(-1, groups, 1)], dim=2)
+        return y + level * self._change(inputs, y)
 
     def _change(self, seen: Tensor, y: Tensor) -> Tensor:
         change: Tensor = self.layers(seen)
@@ -150,14 +150,14 @@ class GroupedLinear(nn.Module):
             nn.init.uniform_(parameter, -(inputs**-0.5), inputs**-0.5)
 
     def forward(self, h: Tensor) -> Tensor:
-        """[groups, N, inputs] → [groups, N, outputs]."""
+        """Map [groups, N, inputs] to [groups, N, outputs]."""
         return torch.bmm(h, self.weight).add_(self.bias)  # in place: memory is what small layers wait for
 
 
 class Perceptrons(nn.Module):
     """Fully connected networks with ReLU between layers, `groups` of them: [N, …] → [N, groups, outputs of each].
 
-    What stands behind N is shared out evenly, in order.
+    The dimensions after N are split evenly among the groups, in order.
     """
 
     def __init__(self, groups: int, widths: tuple[int, ...]) -> None:
@@ -166,7 +166,7 @@ class Perceptrons(nn.Module):
         self.groups = groups
 
     def forward(self, seen: Tensor) -> Tensor:
-        """[N, …] → [N, groups, outputs]."""
+        """Map [N, …] to [N, groups, outputs]."""
         h = seen.reshape(len(seen), self.groups, -1).transpose(0, 1)
         for depth, layer in enumerate(self.layers):
             h = layer(h if depth == 0 else functional.relu_(h))
@@ -176,8 +176,8 @@ class Perceptrons(nn.Module):
 def _perceptrons(
     config: MlpGeneratorConfig | MlpDiscriminatorConfig | MlpDenoiserConfig, inputs: int, outputs: int
 ) -> Perceptrons:
-    """`inputs` and `outputs` are all groups' together. Raises UsageError if the channels cannot be shared out."""
+    """Build networks whose `inputs` and `outputs` add up to these. Raises UsageError if channels cannot be split."""
     groups = config.groups
     if config.colours % groups or inputs % groups or outputs % groups:
-        raise UsageError(f"{config.colours} channels cannot be shared by {groups} networks")
+        raise UsageError(f"{config.colours} channels cannot be split among {groups} networks")
     return Perceptrons(groups, (inputs // groups, *config.hidden, outputs // groups))

@@ -49,7 +49,7 @@ class MaskedConvolution(nn.Module):
         nn.init.normal_(self.weight, std=math.sqrt(2 / read))
 
     def forward(self, h: Tensor) -> Tensor:
-        """[N, inputs, H, W] → [N, outputs, H, W]."""
+        """Map [N, inputs, H, W] to [N, outputs, H, W]."""
         above, left = self.mask.shape[0] - 1, self.mask.shape[1] // 2
         out = functional.conv2d(h, self.weight * self.mask, self.bias, padding=(above, left))
         return out.narrow(2, 0, h.shape[2])  # padding below, which conv2d adds as well, only makes rows past the end
@@ -76,7 +76,7 @@ class PixelCnn(nn.Module):
         )
 
     def forward(self, values: Tensor) -> Tensor:
-        """[N, colours, H, W] → [N, channels, H, W]."""
+        """Map [N, colours, H, W] to [N, channels, H, W]."""
         first, *deeper = self.layers
         h: Tensor = first(functional.pad(values, (0, 0, 0, 0, 0, 1), value=1.0))  # the map of ones
         for layer in deeper:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mapsr_cli.configs import Count, CountTuple, NonNegative
 from mapsr_cli.networks.expanded import expand
 from mapsr_cli.networks.fused import conv_add, conv_relu
 from mapsr_cli.networks.layers import with_noise
@@ -24,29 +25,29 @@ from mapsr_cli.networks.layers import with_noise
 class SlimConfig:
     """What a Slim network is made of."""
 
-    scale: int = 4
+    scale: Count = 4
     """HR pixels per LR pixel."""
-    channels: int = 48
+    channels: Count = 48
     """Feature maps."""
-    blocks: int = 7
+    blocks: Count = 7
     """Residual blocks."""
-    depth: int = 3
+    depth: Count = 3
     """Convolutions of a block."""
     slope: float = 0.05
-    """Of the activations for negative values; 0: ReLU."""
+    """Slope of the activations for negative values; 0: ReLU."""
     gated: bool = False
     """Weigh what a block adds by attention without parameters."""
-    wide_every: int = 2
+    wide_every: Count = 2
     """A wide branch follows every so many blocks; more than `blocks`: there is none."""
-    wide_channels: int = 16
+    wide_channels: Count = 16
     """Feature maps of a wide branch."""
-    dilations: tuple[int, ...] = (3, 5)
+    dilations: CountTuple = (3, 5)
     """LR pixels between the taps of each convolution of a wide branch."""
     expanded: bool = False
     """Train every convolution of a block as a sum of itself and a chain of three; the saved network has one again."""
-    colours: int = 3
+    colours: Count = 3
     """Image channels."""
-    noise_dim: int = 0
+    noise_dim: NonNegative = 0
     """Noise maps beside the LR image (Appendix F); 0: a deterministic generator."""
 
 
@@ -64,7 +65,7 @@ class SlimBlock(nn.Module):
                 expand(conv)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor) -> Tensor:
-        """[N, channels, h, w] → the same; in inference mode h may be used up."""
+        """Map h [N, channels, h, w] to the same shape; in inference mode h may be overwritten."""
         *hidden, last = self.convolutions
         v = h
         for conv in hidden:
@@ -76,7 +77,7 @@ class SlimBlock(nn.Module):
 
 
 class WideBranch(nn.Module):
-    """h + what lies far away makes of it: 1×1 to few maps, dilated 3×3 convolutions, 1×1 back, which starts at zero."""
+    """h plus a correction from wide context: 1×1 to few maps, dilated 3×3 convolutions, 1×1 back, at first zero."""
 
     def __init__(self, config: SlimConfig) -> None:
         super().__init__()
@@ -88,7 +89,7 @@ class WideBranch(nn.Module):
         nn.init.zeros_(self.widen.bias)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor) -> Tensor:
-        """[N, channels, h, w] → the same; in inference mode h may be used up."""
+        """Map h [N, channels, h, w] to the same shape; in inference mode h may be overwritten."""
         far = self.narrow(h)
         for conv in self.far:
             far = conv_relu(conv, far, self.slope)  # type: ignore[arg-type]
@@ -119,18 +120,18 @@ class Slim(nn.Module):
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
     @property
-    def reach(self) -> int:
-        """LR pixels on each side that an output pixel depends on."""
+    def receptive_field(self) -> int:
+        """Radius of the receptive field: LR pixels on each side that an output pixel depends on."""
         wide = self.config.blocks // self.config.wide_every * sum(self.config.dilations)
         return self.config.blocks * self.config.depth + wide + 2
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """x [N, colours, h, w] (and z [N, noise_dim, h, w]) → [N, colours, s·h, s·w]."""
+        """Map x [N, colours, h, w] (and z [N, noise_dim, h, w]) to [N, colours, s·h, s·w]."""
         h = self.head(with_noise(x - 0.5, z, self.config.noise_dim))
         return functional.pixel_shuffle(self.tail(self.body(h)), self.config.scale)
 
     def for_use(self) -> "Slim":
-        """A copy that computes the same, with one convolution for each that was expanded."""
+        """Return a copy that computes the same, with one convolution for each that was expanded."""
         with torch.device("meta"):
             plain = Slim(replace(self.config, expanded=False))
         plain.load_state_dict(
@@ -140,7 +141,7 @@ class Slim(nn.Module):
 
 
 def _convolution(channels: int, slope: float, dilation: int = 1) -> nn.Conv2d:
-    """3×3, with weights that keep the variance under a leaky ReLU."""
+    """Make a 3×3 convolution whose weights keep the variance under a leaky ReLU."""
     conv = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
     nn.init.kaiming_normal_(conv.weight, slope)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]

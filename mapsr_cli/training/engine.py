@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Learner, Patches, Player, Report
+from mapsr_cli.criteria.base import Learner, Patches, Player, Scalars
 from mapsr_cli.errors import MapsrError
 from mapsr_cli.training.config import LoopConfig
 
@@ -70,10 +70,10 @@ class Engine:
         self.images += len(patches)
         return patches.to(self.accelerator.device)
 
-    def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
+    def update(self, player: Player, loss: Callable[[], tuple[Tensor, Scalars]]) -> Scalars:
         """One optimiser step on the mean of `accumulate` parts; see `Stage`."""
         parts, total = self.config.accumulate, torch.zeros((), device=self.accelerator.device)
-        reports: list[Report] = []
+        reports: list[Scalars] = []
         for group in player.optimiser.param_groups:
             group["lr"] = group["peak"] * (self.steady_rate if player.steady else self.rate)
         for part in range(parts):
@@ -87,7 +87,7 @@ class Engine:
         player.optimiser.zero_grad(set_to_none=True)
         return self._mean(reports)
 
-    def _mean(self, reports: list[Report]) -> Report:
+    def _mean(self, reports: list[Scalars]) -> Scalars:
         """Over parts and processes."""
         device = self.accelerator.device
         rows = [torch.stack([torch.as_tensor(v, device=device).float() for v in r.values()]) for r in reports]

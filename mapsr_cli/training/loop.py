@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mapsr_cli.criteria.base import Report
+from mapsr_cli.criteria.base import Scalars
 from mapsr_cli.training.journal import Journal
 from mapsr_cli.training.run import Run
 from mapsr_cli.training.signals import stop_wishes
@@ -77,7 +77,7 @@ class _Meter:
         self.steps, self.seconds = self.run.step, self.run.seconds
         self.images, self.waited = self.run.engine.images, self.run.engine.waited
 
-    def add(self, report: Report) -> None:
+    def add(self, report: Scalars) -> None:
         """Take a step's report; tensors stay on the device until `status`."""
         for name, value in report.items():
             self.reports.setdefault(name, []).append(value)

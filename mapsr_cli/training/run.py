@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from mapsr_cli.criteria.base import Learner, Report
+from mapsr_cli.criteria.base import Learner, Scalars
 from mapsr_cli.errors import UsageError
 from mapsr_cli.training.checkpoint import load_module, load_state, save_state
 from mapsr_cli.training.config import LoopConfig
@@ -74,7 +74,7 @@ class Run:
         if self.data is not None:
             self.data.close()
 
-    def advance(self) -> Report:
+    def advance(self) -> Scalars:
         """Train for one step, and move the average."""
         self.engine.begin(self.step, self.progress)
         report = self.learner.step(self.engine)

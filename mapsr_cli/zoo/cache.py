@@ -1,4 +1,6 @@
-"""What the Hub's cache holds already, found without asking anyone. No torch and no network here.
+"""Read the Hub's cache, without torch and without a network.
+
+Without the Hub's library, too, through which `mapsr models list` would take 1.1 s in place of 0.14.
 
 The layout is huggingface_hub's, shared with everything else that uses the Hub:
 `models--org--repo/{refs/main, snapshots/COMMIT/model.safetensors → ../../blobs/HASH}`.
@@ -31,14 +33,14 @@ class Cached:
 
 
 def cache_root() -> Path:
-    """Where the Hub's cache is: `HF_HUB_CACHE`, `HF_HOME`, or `~/.cache/huggingface/hub`."""
+    """Locate the Hub's cache: `HF_HUB_CACHE`, `HF_HOME`, or `~/.cache/huggingface/hub`."""
     from huggingface_hub import constants  # light: the package imports lazily
 
     return Path(constants.HF_HUB_CACHE)
 
 
 def find_cached(name: RepoName) -> Cached | None:
-    """The checkpoint of a repository at a revision, as it was when last fetched; None if it never was.
+    """Find the checkpoint of a repository at a revision, as last fetched; None if it never was.
 
     Raises CheckpointError where a link in the cache leads out of it.
     """
@@ -72,7 +74,7 @@ def _refuse_outside(path: Path) -> None:
 
 
 def cached_models() -> Iterator[Cached]:
-    """Every mapsr checkpoint in the cache."""
+    """List every mapsr checkpoint in the cache."""
     for folder in sorted(cache_root().glob("models--*--*")):
         name = parse_repo_name(folder.name.removeprefix("models--").replace("--", "/", 1))
         if name is None:
@@ -85,7 +87,7 @@ def cached_models() -> Iterator[Cached]:
 
 
 def _refs(folder: Path) -> dict[str | None, str]:
-    """Branches and tags by commit; `main` before others."""
+    """Map commits to branches and tags; `main` before others."""
     refs: dict[str | None, str] = {}
     for path in sorted(folder.rglob("*"), key=lambda path: (path.name != DEFAULT_REVISION, path)):
         refs.setdefault(_commit_of(path), path.relative_to(folder).as_posix())
@@ -93,7 +95,7 @@ def _refs(folder: Path) -> dict[str | None, str]:
 
 
 def says_mapsr(path: Path) -> bool:
-    """Whether a file's header looks like a mapsr checkpoint's: folders and the cache hold others' files too."""
+    """Tell whether a file's header looks like a mapsr checkpoint's: the cache holds other people's files too."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -103,7 +105,7 @@ def says_mapsr(path: Path) -> bool:
 
 
 def is_sound(path: Path) -> bool:
-    """Whether a cached file is what its blob is named after: its SHA-256, or git's SHA-1 of it.
+    """Check a cached file against the hash that its blob is named after: its SHA-256, or git's SHA-1 of it.
 
     True also where the cache cannot use links and so names no blob; the checkpoint's own seal remains.
     """
@@ -114,7 +116,7 @@ def is_sound(path: Path) -> bool:
 
 
 def blob_hash(path: Path, digits: int) -> str:
-    """A file's SHA-256 (64 digits), or the SHA-1 under which git stores it (40)."""
+    """Compute a file's SHA-256 (64 digits), or the SHA-1 under which git stores it (40)."""
     with path.open("rb") as file:
         if digits == 64:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -125,7 +127,7 @@ def blob_hash(path: Path, digits: int) -> str:
 
 
 def discard(path: Path) -> None:
-    """Remove a cached file and the blob that it leads to, so that nothing finds it there again."""
+    """Remove a cached file and the blob that it links to."""
     root, chain = cache_root().resolve(), [path]
     while chain[-1].is_symlink():
         chain.append(chain[-1].parent / chain[-1].readlink())

@@ -74,11 +74,11 @@ class Card:
         return int(self.kernel["scale"])
 
     def make_kernel(self) -> "Kernel":
-        """A. Raises as `restore_kernel`."""
+        """Build A. Raises as `restore_kernel`."""
         return restore_kernel(self.kernel)
 
     def to_header(self) -> dict[str, Any]:
-        """All of it as JSON values; a figure that is not finite becomes null."""
+        """Convert to JSON values; a figure that is not finite becomes null."""
         header = {"scale": self.kernel.get("scale"), "value_range": VALUE_RANGE, **asdict(self)}
         if not self.pinv_taps:
             del header["pinv_taps"]
@@ -94,7 +94,7 @@ def _finite(value: Any) -> Any:
 
 
 def describe_kernel(kernel: "Kernel") -> dict[str, Any]:
-    """The `kernel` field of a card: what it is called, and enough to build A without mapsr.
+    """Describe A for the `kernel` field of a card: its name, and enough to build it without mapsr.
 
     `first`, `phase` and `taps` are of one axis, or of the plane where A is measured and need not be separable.
     """
@@ -112,7 +112,7 @@ def describe_kernel(kernel: "Kernel") -> dict[str, Any]:
 
 
 def restore_kernel(described: dict[str, Any]) -> "Kernel":
-    """A from what `describe_kernel` said of it: by its name, or of its taps where it was measured.
+    """Build A from its description: by name, or from the taps of a measured kernel.
 
     Raises UsageError if the name is none that this mapsr knows, KernelError for taps that are no kernel.
     """
@@ -125,14 +125,14 @@ def restore_kernel(described: dict[str, Any]) -> "Kernel":
 
 
 def kernel_hash(described: dict[str, Any]) -> str:
-    """SHA-256 of what determines A: scale, border, first tap and taps."""
+    """Compute the SHA-256 of what determines A: scale, border, first tap and taps."""
     return hashlib.sha256(
         strict_json.canonical({k: described[k] for k in ("scale", "border", "first", "taps")})
     ).hexdigest()
 
 
 def seal(header: dict[str, Any], table: dict[str, list[Any]]) -> "hashlib._Hash":
-    """A SHA-256 of a header and the tensors' names, dtypes, shapes and places; to be fed with the tensors' bytes.
+    """Start a SHA-256 of a header and the tensors' names, dtypes, shapes and places, before the tensors' bytes.
 
     Its digest is stored beside them as `sha256`: a file of which one bit of meaning has changed does not load.
     """
@@ -140,12 +140,12 @@ def seal(header: dict[str, Any], table: dict[str, list[Any]]) -> "hashlib._Hash"
 
 
 def to_metadata(header: dict[str, Any], digest: str) -> dict[str, str]:
-    """The container's metadata for a header and its seal."""
+    """Make the container's metadata of a header and its seal."""
     return {HEADER: strict_json.canonical({"format": FORMAT_VERSION, **header, _SEAL: digest}).decode()}
 
 
 def read_header(container: Container, where: object) -> tuple[dict[str, Any], str]:
-    """A header's JSON values and its seal. Raises CheckpointError where there are none of a format that can be read."""
+    """Read a header's JSON values and its seal. Raises CheckpointError for another format, or none."""
     try:
         header = strict_json.parse(container.metadata[HEADER].encode())
         version = header.pop("format")
@@ -168,7 +168,7 @@ def read_header(container: Container, where: object) -> tuple[dict[str, Any], st
 
 
 def parse_card(header: dict[str, Any], where: object) -> Card:
-    """A card from its JSON values. Raises CheckpointError for a field that is missing, unknown or of another kind."""
+    """Read a card from JSON values. Raises CheckpointError for a field that is missing, unknown or of another kind."""
     try:
         return _card(header)
     except (ValueError, TypeError) as error:
@@ -217,7 +217,7 @@ def _dataset(entry: dict[str, Any]) -> Dataset:
 
 
 def _plain(value: Any, depth: int) -> None:
-    """Only what can be printed and compared: JSON values, single lines of text, not too deep."""
+    """Raise ValueError unless it holds JSON values alone, single printable lines of text, not too deep."""
     if depth > _DEEPEST:
         raise ValueError("it is nested too deeply")
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What there is: bundled, cached and published models, without torch and without a network."""
+"""The models that can be named: bundled, cached and published. No torch and no network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Offer:
 
 
 def offers() -> Iterator[Offer]:
-    """Every model of the manifest, then every one in the cache that can be read."""
+    """List every model of the manifest, then every one in the cache that can be read."""
     folder = weights_folder()
     for name, listed in read_manifest(folder).items():
         yield Offer(

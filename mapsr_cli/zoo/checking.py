@@ -12,7 +12,7 @@ from mapsr_cli.zoo.manifest import read_manifest, sha256_of, weights_folder
 
 
 @dataclass(frozen=True)
-class Checked:
+class ModelCheck:
     """What came of one model."""
 
     name: str
@@ -23,7 +23,7 @@ class Checked:
     """What is wrong."""
 
 
-def check(names: list[str]) -> Iterator[Checked]:
+def check(names: list[str]) -> Iterator[ModelCheck]:
     """Check models by name; all that are here if there are no names. Nothing is removed."""
     stored = dict(_stored())
     for name in names or stored:
@@ -31,9 +31,9 @@ def check(names: list[str]) -> Iterator[Checked]:
             path, sha256 = stored[name] if name in stored else (find_here(name), None)
             _check(path, sha256)
         except MapsrError as error:
-            yield Checked(name, False, str(error))
+            yield ModelCheck(name, False, str(error))
         else:
-            yield Checked(name, True, None)
+            yield ModelCheck(name, True, None)
 
 
 def _stored() -> Iterator[tuple[str, tuple[Path, str | None]]]:

@@ -57,9 +57,9 @@ class Model:
         return self.card.name
 
     @property
-    def reach(self) -> int:
-        """LR pixels on each side that an output pixel depends on."""
-        return int(self.network.reach)  # type: ignore[arg-type]
+    def receptive_field(self) -> int:
+        """Radius of the receptive field: LR pixels on each side that an output pixel depends on."""
+        return int(self.network.receptive_field)  # type: ignore[arg-type]
 
     @property
     def takes_pictures(self) -> bool:
@@ -83,7 +83,7 @@ class Model:
 
     @property
     def seamless(self) -> bool:
-        """Whether tiles with a halo of `reach` are equal to the whole."""
+        """Whether tiles with a halo of the receptive field's radius are equal to the whole."""
         return True
 
     @property
@@ -123,7 +123,7 @@ def save_model(
 
 
 def _stored(network: nn.Module, card: Card, pinv: Tensor | None) -> nn.Module:
-    """The module whose tensors the file holds: the network, or with a learnt A⁺ the estimator."""
+    """Choose the module whose tensors the file holds: the network, or with a learnt A⁺ the estimator."""
     if pinv is None:
         return network
     return Estimator(network, make_constraint(card.constraint, card.make_kernel(), pinv=pinv))
@@ -173,7 +173,7 @@ def _config(card: Card, path: Path) -> AnyGeneratorConfig:
 
 
 def read_kernel(described: dict[str, Any], path: Path) -> Kernel:
-    """A, built from its name (a measured one: from its taps). Raises CheckpointError unless that is the A described."""
+    """Build A from its description. Raises CheckpointError unless the taps that it states are the kernel's."""
     try:
         kernel = restore_kernel(described)
         built = describe_kernel(kernel)

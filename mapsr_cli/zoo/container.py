@@ -1,5 +1,7 @@
-"""The safetensors container, read with suspicion: every length is held against the file before memory is taken for it.
+"""A strict reader of safetensors containers: every length is checked against the file before memory is allocated.
 
+The safetensors library checks less (gaps, names, sizes of headers) and does not say where tensors lie, which the seal
+covers.
 No torch here, so that commands which only list models start at once.
 Format: https://huggingface.co/docs/safetensors/index#format
 """
@@ -25,7 +27,7 @@ _MOST_DIMENSIONS = 8
 
 
 @dataclass(frozen=True)
-class Entry:
+class TensorEntry:
     """Where one tensor lies."""
 
     dtype: str
@@ -39,9 +41,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Container:
-    """What a file's header says, found to agree with the file's size."""
+    """What a file's header says, checked against the file's size."""
 
-    tensors: dict[str, Entry]
+    tensors: dict[str, TensorEntry]
     """In the order in which they lie in the file, without gaps."""
     metadata: dict[str, str]
     """Text."""
@@ -49,13 +51,13 @@ class Container:
     """Where the tensors' bytes begin."""
 
     def table(self) -> dict[str, list[Any]]:
-        """The tensors as JSON values, for hashing."""
+        """Convert the tensors' places to JSON values, for hashing."""
         return {name: [e.dtype, list(e.shape), e.start, e.end] for name, e in self.tensors.items()}
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BufferedReader]:
-    """A regular file, open for reading. Raises CheckpointError for anything else (a pipe would block)."""
+    """Open a regular file for reading. Raises CheckpointError for anything else (a pipe would block)."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise CheckpointError(f"{path}: not a file")
@@ -88,7 +90,7 @@ def read_container(file: BinaryIO, path: Path) -> Container:
         raise CheckpointError(f"{path}: not a sound safetensors file ({error})", "fetch or copy it again") from error
 
 
-def _entry(name: str, value: Any) -> Entry:
+def _entry(name: str, value: Any) -> TensorEntry:
     if not (name.isprintable() and 0 < len(name) <= 200):
         raise ValueError("a tensor's name is not printable")
     if not (isinstance(value, dict) and value.keys() == {"dtype", "shape", "data_offsets"}):
@@ -103,15 +105,15 @@ def _entry(name: str, value: Any) -> Entry:
     start, end = offsets
     if end - start != math.prod(shape) * ITEM_BYTES[dtype]:
         raise ValueError(f"'{name}' is not as long as its shape says")
-    return Entry(dtype, tuple(shape), start, end)
+    return TensorEntry(dtype, tuple(shape), start, end)
 
 
 def _whole_numbers(value: Any) -> bool:
     return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
 
 
-def _in_order(tensors: dict[str, Entry], data_bytes: int) -> dict[str, Entry]:
-    """Sorted by position; they must fill the data without gap, overlap or remainder."""
+def _in_order(tensors: dict[str, TensorEntry], data_bytes: int) -> dict[str, TensorEntry]:
+    """Sort by position; raise ValueError unless they fill the data without gap, overlap or remainder."""
     ordered = dict(sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end)))
     position = 0
     for name, entry in ordered.items():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.zoo.cache import MODEL_FILE, cached_models, discard, find_cached, is_sound, says_mapsr
-from mapsr_cli.zoo.hub import Progress, fetch, silent
+from mapsr_cli.zoo.hub import ByteProgress, fetch, silent
 from mapsr_cli.zoo.manifest import SUFFIX, model_files, read_manifest, sha256_of, weights_folder
 from mapsr_cli.zoo.names import RepoName, parse_repo_name
 
@@ -13,12 +13,12 @@ PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 
 def bundled_models() -> list[str]:
-    """Names of the models that come with the package."""
+    """List the names of the models that come with the package."""
     return sorted(name for name, listed in read_manifest(weights_folder()).items() if listed.file is not None)
 
 
-def find_model(name: str, progress: Progress = silent) -> Path:
-    """The checkpoint for a bundled name, a `.safetensors` file, a folder that holds one, or `org/repo[@revision]`.
+def find_model(name: str, progress: ByteProgress = silent) -> Path:
+    """Find the checkpoint of a bundled name, a `.safetensors` file, a folder with one, or `org/repo[@revision]`.
 
     In this order; a repository is looked for in the Hub's cache first and fetched only if it is not there, and then
     `progress` is called with (bytes done, bytes in all). Raises CheckpointError or HubError if there is none, and for
@@ -31,7 +31,7 @@ def find_model(name: str, progress: Progress = silent) -> Path:
 
 
 def find_here(name: str) -> Path:
-    """As `find_model`, but without asking the Hub. Raises CheckpointError for what is not on this machine."""
+    """Find a model without asking the Hub, otherwise as `find_model`. Raises CheckpointError if it is not here."""
     if found := local_file(name):
         return found
     if found := _cached_file(*_repository(name)):
@@ -39,8 +39,8 @@ def find_here(name: str) -> Path:
     raise CheckpointError(f"{name} is not on this machine", f"mapsr models pull {name}")
 
 
-def pull(name: str, progress: Progress = silent) -> Path:
-    """As `find_model`, but the Hub is asked even if the cache has the model: a branch may have moved."""
+def pull(name: str, progress: ByteProgress = silent) -> Path:
+    """Find a model as `find_model` does, but ask the Hub even if it is cached: a branch may have moved."""
     if found := local_file(name):
         return found
     wanted, sha256 = _repository(name)
@@ -49,7 +49,7 @@ def pull(name: str, progress: Progress = silent) -> Path:
 
 
 def local_file(name: str) -> Path | None:
-    """The checkpoint of a bundled name or a path, if it is one. Raises CheckpointError for pickled weights."""
+    """Find the checkpoint of a bundled name or a path; None for others. Raises CheckpointError for pickled weights."""
     listed = read_manifest(weights_folder()).get(name)
     if listed is not None and listed.file is not None:
         return weights_folder() / listed.file
@@ -70,7 +70,7 @@ def local_file(name: str) -> Path | None:
 
 
 def _checkpoint_in(folder: Path) -> Path:
-    """`model.safetensors`, as on the Hub, else the one mapsr checkpoint that a folder (of a run) holds."""
+    """Find `model.safetensors`, as on the Hub, else the one mapsr checkpoint that a folder (of a run) holds."""
     if (folder / MODEL_FILE).is_file():
         return folder / MODEL_FILE
     found = [path for path in model_files(folder) if says_mapsr(path)]
@@ -81,7 +81,7 @@ def _checkpoint_in(folder: Path) -> Path:
 
 
 def _repository(name: str) -> tuple[RepoName, str | None]:
-    """Where on the Hub a name is, and the SHA-256 that the manifest pins it to. Raises CheckpointError for no name."""
+    """Resolve a name to a repository and the SHA-256 that pins it, if any. Raises CheckpointError for other names."""
     listed = read_manifest(weights_folder()).get(name)
     if listed is not None and listed.pin is not None:
         return listed.pin, listed.sha256
@@ -97,7 +97,7 @@ def _known() -> str:
 
 
 def _cached_file(wanted: RepoName, sha256: str | None) -> Path | None:
-    """The cached checkpoint, if it is whole; a damaged one is removed, as if it had never been fetched."""
+    """Return the cached checkpoint if it is whole; remove a damaged one."""
     cached = find_cached(wanted)
     if cached is None:
         return None

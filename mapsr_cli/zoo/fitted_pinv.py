@@ -38,15 +38,9 @@ class _Kernels(nn.Module):
 
 
 def save_pinv(path: Path, pinv: ConvPinv, kernel: Kernel, version: str = "") -> None:
-    """Write the kernels in float64, what they invert and mapsr's version; to a temporary file first.
-
-    Raises CheckpointError where nothing can be written.
-    """
+    """Write the kernels in float64, what they invert and mapsr's version. Raises FileError if that fails."""
     card = PinvCard(describe_kernel(kernel), pinv.taps, version)
-    try:
-        write_checkpoint(path, _Kernels(pinv.kernels), asdict(card), torch.float64)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error
+    write_checkpoint(path, _Kernels(pinv.kernels), asdict(card), torch.float64)
 
 
 def load_pinv(path: Path) -> tuple[ConvPinv, Kernel]:

@@ -17,7 +17,7 @@ from mapsr_cli.zoo.cache import MODEL_FILE, blob_hash, cache_root, cached_models
 from mapsr_cli.zoo.manifest import read_manifest, sha256_of, weights_folder
 from mapsr_cli.zoo.names import DEFAULT_REVISION, RepoName, is_commit
 
-Progress = Callable[[int, int], None]
+ByteProgress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
 _HASH = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -26,10 +26,10 @@ _SECONDS = 10.0
 
 
 def silent(done: int, total: int) -> None:
-    """No progress."""
+    """Show no progress."""
 
 
-def fetch(wanted: RepoName, progress: Progress = silent, sha256: str | None = None) -> Path:
+def fetch(wanted: RepoName, progress: ByteProgress = silent, sha256: str | None = None) -> Path:
     """Fetch a repository's checkpoint into the Hub's cache, where it stays only if its bytes have the right hash.
 
     That is the one that the Hub gives for it, and `sha256` where that is not None. A file that is there already is not
@@ -37,7 +37,7 @@ def fetch(wanted: RepoName, progress: Progress = silent, sha256: str | None = No
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    with _told(wanted):
+    with _explaining(wanted):
         about = get_hf_file_metadata(hf_hub_url(wanted.repo, MODEL_FILE, revision=wanted.revision))
         etag, commit = about.etag or "", about.commit_hash or ""
         if not (_HASH.fullmatch(etag) and is_commit(commit)):
@@ -57,7 +57,7 @@ def publish(repo: str, files: Mapping[str, bytes | Path], message: str, private:
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi()
-    with _told(RepoName(repo)), _without_bars():
+    with _explaining(RepoName(repo)), _without_bars():
         api.create_repo(repo, private=private or None, exist_ok=True)
         operations = [CommitOperationAdd(path_in_repo=path, path_or_fileobj=data) for path, data in files.items()]
         commit = api.create_commit(repo, operations, commit_message=message)
@@ -83,8 +83,8 @@ def remove_cached(name: RepoName) -> int:
 
 
 @contextmanager
-def _told(wanted: RepoName) -> Iterator[None]:
-    """Whatever huggingface_hub raises becomes a HubError of one line; what it logs and warns of is left out."""
+def _explaining(wanted: RepoName) -> Iterator[None]:
+    """Turn whatever huggingface_hub raises into a HubError of one line; silence what it logs and warns of."""
     from huggingface_hub.utils import logging as hub_logging
 
     verbosity = hub_logging.get_verbosity()
@@ -103,7 +103,7 @@ def _told(wanted: RepoName) -> Iterator[None]:
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """huggingface_hub draws bars for uploads even into pipes."""
+    """Switch off huggingface_hub's bars, which it draws for uploads even into pipes."""
     from huggingface_hub import constants
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
@@ -160,7 +160,7 @@ def _reason(error: Exception) -> str:
 
 
 def _without_checkpoint(wanted: RepoName) -> HubError:
-    """Says what is there instead of a checkpoint, if that can be known."""
+    """Say what is there instead of a checkpoint, if that can be known."""
     from huggingface_hub import HfApi
 
     try:
@@ -186,8 +186,8 @@ def _offline_hint() -> str:
     return "available offline: " + ", ".join(bundled + [str(cached.name) for cached in cached_models()])
 
 
-def _bar(progress: Progress) -> type[Any]:
-    """huggingface_hub reports to a tqdm class: one that draws nothing itself and calls `progress`."""
+def _bar(progress: ByteProgress) -> type[Any]:
+    """Make a tqdm class for huggingface_hub that draws nothing itself and calls `progress`."""
     from huggingface_hub.utils.tqdm import tqdm
 
     class Bar(tqdm):

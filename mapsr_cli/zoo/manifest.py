@@ -1,4 +1,4 @@
-"""`weights/manifest.json`: the models that this version knows, told from their files. No torch: see `container`."""
+"""`weights/manifest.json`: the models that this version knows. No torch: see `container`."""
 
 import hashlib
 import re
@@ -51,14 +51,14 @@ class Listed:
 
 
 def weights_folder() -> Path:
-    """`weights/` in a checkout, `mapsr_cli/weights/` in an installed wheel."""
+    """Locate `weights/` in a checkout, `mapsr_cli/weights/` in an installed wheel."""
     package = Path(__file__).parents[1]
     installed = package / "weights"
     return installed if installed.is_dir() else package.parent / "weights"
 
 
 def read_manifest(folder: Path) -> dict[str, Listed]:
-    """The models that a folder's manifest lists, by name. Raises CheckpointError if it is damaged."""
+    """Read the models that a folder's manifest lists, by name. Raises CheckpointError if it is damaged."""
     path = folder / MANIFEST
     try:
         content = strict_json.parse(path.read_bytes())
@@ -81,7 +81,7 @@ def _listed(entry: dict[str, Any]) -> Listed:
 
 
 def read_card(path: Path) -> Card:
-    """The card of a checkpoint, without its tensors. Raises CheckpointError if the file is damaged or none of ours."""
+    """Read a checkpoint's card without its tensors. Raises CheckpointError if it is damaged or no mapsr checkpoint."""
     with opened(path) as file:
         header, _ = read_header(read_container(file, path), path)
     return parse_card(header, path)
@@ -93,6 +93,6 @@ def model_files(folder: Path) -> list[Path]:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Compute the SHA-256 of a file. Raises CheckpointError if it cannot be read."""
     with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,7 +22,7 @@ MEASURES = {
 
 
 def licence_of(card: Card, given: str | None) -> str:
-    """As the Hub spells it: what is given, else what the card says. Raises CheckpointError if neither says anything."""
+    """Choose the licence given, else the card's, as the Hub spells it. Raises CheckpointError if there is neither."""
     if not (given or card.license):
         raise CheckpointError(f"{card.name} does not say under what licence it is", "--license apache-2.0")
     return given or card.license
@@ -31,7 +31,7 @@ def licence_of(card: Card, given: str | None) -> str:
 def repository_files(
     checkpoint: Path, repo: str, license_id: str, samples: Mapping[str, bytes]
 ) -> dict[str, bytes | Path]:
-    """The files of a repository, by path: the checkpoint as it is, `config.json`, `README.md` and sample pictures."""
+    """Collect a repository's files by path: the checkpoint as it is, `config.json`, `README.md` and sample pictures."""
     card = read_card(checkpoint)
     beside = checkpoint.with_suffix(".md")
     text = beside.read_text(encoding="utf-8") if beside.is_file() else None
@@ -44,14 +44,14 @@ def repository_files(
 
 
 def readme(card: Card, repo: str, license_id: str, samples: list[str], text: str | None) -> str:
-    """The card: the Hub's metadata, `text` about the model (else what its header says), how to use it, pictures."""
+    """Write the card: the Hub's metadata, `text` about the model (else its header's), how to use it, pictures."""
     pictures = [
         "Left: the input, each pixel enlarged. Right: the output.",
         *(f"![{Path(path).stem}]({path})" for path in samples),
     ]
     parts = [
         f"---\n{_metadata(card, license_id)}\n---",
-        (text or _told(card)).strip(),
+        (text or _description(card)).strip(),
         "\n\n".join(["## Samples", *pictures]) if samples else "",
         _usage(repo),
     ]
@@ -86,7 +86,7 @@ def _metadata(card: Card, license_id: str) -> str:
 
 
 def _figures(card: Card) -> list[tuple[str, str, float]]:
-    """(measure, test set, value) of the stored metrics that the Hub has a name for."""
+    """List (measure, test set, value) of the stored metrics that the Hub has a name for."""
     return [
         (measure, dataset, value)
         for measure, values in card.metrics.items()
@@ -96,8 +96,8 @@ def _figures(card: Card) -> list[tuple[str, str, float]]:
     ]
 
 
-def _told(card: Card) -> str:
-    """What a header says, for people."""
+def _description(card: Card) -> str:
+    """Describe a header for people."""
     kernel = card.kernel
     sigma = "" if kernel["sigma"] is None else f", σ = {kernel['sigma']:g}"
     phases = kernel["phase"] if isinstance(kernel["phase"], list) else [kernel["phase"]]

@@ -1,4 +1,4 @@
-"""`org/repo[@revision]`: names of models on the Hub, held to what a name may be before any path is made of one."""
+"""`org/repo[@revision]`: names of models on the Hub, checked before any path is made of one."""
 
 import re
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class RepoName:
 
 
 def parse_repo_name(text: str) -> RepoName | None:
-    """The repository that a text names; None where it names none.
+    """Parse `org/repo[@revision]`; None for anything else.
 
     Letters, digits and `. _ -` only, never `..`, `--` or an empty part: so no drive letter, no NUL, no absolute path,
     and nothing that leaves the folder it is put into.
@@ -43,5 +43,5 @@ def parse_repo_name(text: str) -> RepoName | None:
 
 
 def is_commit(text: str) -> bool:
-    """Whether a revision is a full commit hash, which cannot move."""
+    """Tell whether a revision is a full commit hash, which cannot move."""
     return _COMMIT.fullmatch(text) is not None

@@ -32,7 +32,7 @@ class PriorCard:
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """A prior that stands still, with its card."""
+    """A trained prior, with its card."""
 
     card: PriorCard
     network: AnyDenoiser | Density
@@ -73,7 +73,7 @@ def load_prior(path: Path) -> Prior:
 
 
 def load_snapshots(folder: Path) -> list[Prior]:
-    """The priors that a run left in `folder`, oldest first: `000.safetensors`, `001.safetensors`, …
+    """Load the priors that a run wrote to `folder`, oldest first: `000.safetensors`, `001.safetensors`, …
 
     Raises CheckpointError where there are none, or not all are of one architecture.
     """

@@ -22,7 +22,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.files import write_bytes
 from mapsr_cli.zoo.card import read_header, seal, to_metadata
-from mapsr_cli.zoo.container import Container, Entry, opened, read_container
+from mapsr_cli.zoo.container import Container, TensorEntry, opened, read_container
 
 Said = TypeVar("Said")
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
@@ -60,7 +60,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]
 def restore(
     path: Path, understand: Callable[[dict[str, Any]], Said], build: Callable[[Said], nn.Module]
 ) -> tuple[Said, nn.Module]:
-    """What a file says, and the network that it holds, in eval mode and without gradients.
+    """Read a file's header and the network that it holds, in eval mode and without gradients.
 
     `understand` makes of the header's JSON values whatever `build` needs to make the network, untrained. Raises
     CheckpointError, in one line, for a file that is damaged, of an unknown format, or whose tensors are not exactly
@@ -79,7 +79,7 @@ def restore(
 
 
 def _unfilled(build: Callable[[], nn.Module], container: Container, path: Path) -> nn.Module:
-    """The network, if its tensors are those that the file holds; what is in them means nothing yet."""
+    """Build the network, not yet filled; raise CheckpointError unless its tensors are those of the file."""
     try:
         with _no_more_than(container.tensors.values()), torch.random.fork_rng(devices=[]):  # the seed is the user's
             network = build()
@@ -93,7 +93,7 @@ def _unfilled(build: Callable[[], nn.Module], container: Container, path: Path) 
 
 
 @contextmanager
-def _no_more_than(entries: Collection[Entry]) -> Iterator[None]:
+def _no_more_than(entries: Collection[TensorEntry]) -> Iterator[None]:
     """Give up a network built in here, in this thread, once it is larger than the file: a header can ask for any.
 
     Parameters are counted as modules register them, which is before anything is written into their memory.
@@ -115,7 +115,7 @@ def _no_more_than(entries: Collection[Entry]) -> Iterator[None]:
         handle.remove()
 
 
-def _compare(wanted: dict[str, Tensor], found: dict[str, Entry], path: Path) -> None:
+def _compare(wanted: dict[str, Tensor], found: dict[str, TensorEntry], path: Path) -> None:
     if odd := sorted(wanted.keys() ^ found.keys()):
         raise CheckpointError(f"{path}: missing or unexpected tensor '{odd[0]}' ({len(odd)} in all)")
     for name, entry in found.items():
@@ -142,7 +142,7 @@ def _fill(network: nn.Module, container: Container, file: BufferedReader, sealed
 
 
 def _pieces(file: BufferedReader, length: int) -> Iterator[bytearray]:
-    """`length` bytes; fewer only if the file has become shorter since."""
+    """Read `length` bytes in pieces; fewer only if the file has become shorter since."""
     while length > 0:
         wanted = min(length, _CHUNK)
         piece = bytearray(wanted)

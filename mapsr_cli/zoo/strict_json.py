@@ -1,4 +1,4 @@
-"""JSON from strangers: one reading of it, or none."""
+"""Strict JSON for untrusted files: one possible reading, or an error."""
 
 import json
 import math
@@ -9,7 +9,7 @@ MAX_VALUES = 20_000
 
 
 def parse(data: bytes) -> Any:
-    """The document's value. Raises ValueError, in one line, for anything ambiguous, too deep or too much.
+    """Parse a document. Raises ValueError, in one line, for anything ambiguous, too deep or too large.
 
     That is: bytes that are not UTF-8, a key given twice, NaN or an infinity, more than `MAX_VALUES` values, nesting
     deeper than Python's recursion limit.
@@ -27,15 +27,15 @@ def parse(data: bytes) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """The one spelling of a value: sorted keys, no spaces, ASCII. What hashes are taken of."""
+    """Write a value for hashing: sorted keys, no spaces, ASCII."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
         raise ValueError("a key is given twice")
-    return found
+    return unique
 
 
 def _no_constant(name: str) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Patches, Player, Report
+from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Patches, Player, Scalars
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
 from mapsr_cli.networks import Denoiser, DenoiserConfig, Density, DensityConfig, Discriminator, DiscriminatorConfig
 
@@ -20,7 +20,7 @@ class Rehearsal:
         drawn = self.source()
         return drawn if isinstance(drawn, Patches) else Patches(drawn)
 
-    def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
+    def update(self, player: Player, loss: Callable[[], tuple[Tensor, Scalars]]) -> Scalars:
         player.optimiser.zero_grad()
         value, report = loss()
         value.backward()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Criterion, Patches, Report, Stage
+from mapsr_cli.criteria.base import Criterion, Patches, Scalars, Stage
 from mapsr_cli.criteria.resolver import SuperResolver
 from mapsr_cli.networks import Affine, Compact, CompactConfig, Estimator, Soft
 from mapsr_cli.operators import make_kernel
@@ -41,7 +41,7 @@ class Watches(Criterion):
         self.seen += [sample(), sample()]
         return {"judged": 1.0}
 
-    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
+    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Scalars]:
         self.progress, self.truth = progress, truth
         return estimate.square().mean(), {"loss": progress}
 
@@ -91,7 +91,7 @@ def test_a_teacher_stands_in_for_part_of_the_image() -> None:
 class Indifferent(Criterion):
     """Any estimate will do."""
 
-    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Report]:
+    def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Scalars]:
         return 0 * estimate.sum(), {"loss": 0.0}
 
 

@@ -34,7 +34,7 @@ def test_it_is_projected_and_gives_its_original_back(trunk: Path) -> None:
     assert up.consistency.holds
     assert up.mse_float < 1e-13
     assert backbone.kernel == make_kernel("bicubic", 4)
-    assert (backbone.reach, backbone.period, backbone.seamless) == (2, 1, True)
+    assert (backbone.receptive_field, backbone.period, backbone.seamless) == (2, 1, True)
     assert backbone.identity == f"4x_nearest.safetensors sha256:{strangers.sha256(trunk)}"
 
 
@@ -216,7 +216,7 @@ def coarse(found: dict[str, Any]) -> strangers.Descriptor:
 def test_tiles_start_where_the_network_would_count_from(trunk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     strangers.install(monkeypatch, coarse)
     backbone = load_backbone(trunk)
-    assert (backbone.reach, backbone.period) == (5, 6)
+    assert (backbone.receptive_field, backbone.period) == (5, 6)
     whole, tiled = (Upscaler(backbone, Settings("none", tile=tile))(LR) for tile in (0, 7))
     assert torch.equal(whole.levels, tiled.levels)
 

@@ -61,7 +61,7 @@ def test_tiles_start_at_multiples_of_the_period(length: int, size: int, halo: in
 def test_tiled_is_untiled(height: int, width: int, size: int) -> None:
     network, x = small_network(), torch.rand(1, 3, height, width)
     seen: list[tuple[int, int]] = []
-    tiled, used = whole(network, x, 2, size, network.reach, lambda done, total: seen.append((done, total)))
+    tiled, used = whole(network, x, 2, size, network.receptive_field, lambda done, total: seen.append((done, total)))
     assert (tiled - network(x)).abs().max() <= 1e-5
     assert used == size
     assert seen[-1] == (len(seen), len(seen))
@@ -70,7 +70,7 @@ def test_tiled_is_untiled(height: int, width: int, size: int) -> None:
 def test_a_halo_too_small_would_show() -> None:
     """The property above can fail: one pixel less of halo and seams appear."""
     network, x = small_network(), torch.rand(1, 3, 24, 24)
-    seamed, _ = whole(network, x, 2, 8, network.reach - 2)
+    seamed, _ = whole(network, x, 2, 8, network.receptive_field - 2)
     assert (seamed - network(x)).abs().max() > 1e-5
 
 
@@ -99,7 +99,7 @@ OUT_OF_MEMORY = (
 @pytest.mark.parametrize(("size", "used"), [(300, 75), (70, 70), (140, 70)])
 def test_out_of_memory_halves_the_tiles(error: Exception, size: int, used: int) -> None:
     network, x = small_network(), torch.rand(1, 3, 160, 90)
-    tiled, found = whole(Cramped(network, 100 * 100, error), x, 2, size, network.reach)
+    tiled, found = whole(Cramped(network, 100 * 100, error), x, 2, size, network.receptive_field)
     assert found == used
     assert (tiled - network(x)).abs().max() <= 1e-5
 
@@ -107,10 +107,16 @@ def test_out_of_memory_halves_the_tiles(error: Exception, size: int, used: int) 
 def test_where_even_the_smallest_tile_is_too_much() -> None:
     network = small_network()
     with pytest.raises(MapsrError, match="out of memory even in tiles of 32"):
-        whole(Cramped(network, 100, OUT_OF_MEMORY[0]), torch.rand(1, 3, 200, 200), 2, 512, network.reach)
+        whole(Cramped(network, 100, OUT_OF_MEMORY[0]), torch.rand(1, 3, 200, 200), 2, 512, network.receptive_field)
 
 
 def test_other_errors_are_not_taken_for_it() -> None:
     network = small_network()
     with pytest.raises(RuntimeError, match="shape"):
-        whole(Cramped(network, 100, RuntimeError("wrong shape")), torch.rand(1, 3, 20, 20), 2, 512, network.reach)
+        whole(
+            Cramped(network, 100, RuntimeError("wrong shape")),
+            torch.rand(1, 3, 20, 20),
+            2,
+            512,
+            network.receptive_field,
+        )

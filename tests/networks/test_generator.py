@@ -68,5 +68,5 @@ def test_reach_is_how_far_it_looks(widths: tuple[int, ...]) -> None:
     network(x)[..., 40:44, 40:44].sum().backward()
     assert x.grad is not None
     seen = x.grad[0].abs().sum(0).nonzero()
-    assert int(seen.min()) == 10 - network.reach
-    assert int(seen.max()) == 10 + network.reach
+    assert int(seen.min()) == 10 - network.receptive_field
+    assert int(seen.max()) == 10 + network.receptive_field

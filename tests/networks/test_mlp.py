@@ -29,7 +29,7 @@ def test_generator_takes_one_number_to_two() -> None:
     network = MlpGenerator(MlpGeneratorConfig(hidden=(8, 8)))
     x = torch.randn(5, 1, 1, 1)
     assert network(x).shape == (5, 1, 1, 2)
-    assert network.reach == 0
+    assert network.receptive_field == 0
     assert torch.allclose(network(x)[2:3], network(x[2:3]), atol=1e-6)
 
 
@@ -46,7 +46,7 @@ def test_images_of_more_pixels() -> None:
     assert config.lr_size == (2, 2)
     network = MlpGenerator(config)
     assert network(torch.rand(2, 3, 2, 2)).shape == (2, 3, 3, 4)
-    assert network.reach == 1
+    assert network.receptive_field == 1
 
 
 @pytest.mark.parametrize(
@@ -81,5 +81,5 @@ def test_groups_know_nothing_of_each_other(
 
 
 def test_groups_share_evenly_or_not_at_all() -> None:
-    with pytest.raises(UsageError, match="cannot be shared"):
+    with pytest.raises(UsageError, match="cannot be split"):
         MlpDiscriminator(MlpDiscriminatorConfig(colours=3, hidden=(8,), groups=2))

@@ -36,12 +36,12 @@ def test_reach_is_how_far_it_looks(config: SlimConfig) -> None:
     network(x)[..., 54:56, 54:56].sum().backward()
     assert x.grad is not None
     seen = x.grad[0].abs().sum(0).nonzero()
-    assert int(seen.min()) == 27 - network.reach
-    assert int(seen.max()) == 27 + network.reach
+    assert int(seen.min()) == 27 - network.receptive_field
+    assert int(seen.max()) == 27 + network.receptive_field
 
 
 def test_the_zoos_network_looks_forty_pixels_far() -> None:
-    assert Slim(SlimConfig()).reach >= 40
+    assert Slim(SlimConfig()).receptive_field >= 40
 
 
 @pytest.mark.parametrize("gated", [False, True])

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
 from torch import Tensor, nn
 
-from mapsr_cli.criteria.base import Learner, Patches, Player, Report, Stage
+from mapsr_cli.criteria.base import Learner, Patches, Player, Scalars, Stage
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.run import Run
@@ -27,8 +27,8 @@ class Fit(Learner):
     def players(self) -> Iterator[tuple[str, Player]]:
         yield "network", self.player
 
-    def step(self, stage: Stage) -> Report:
-        def loss() -> tuple[Tensor, Report]:
+    def step(self, stage: Stage) -> Scalars:
+        def loss() -> tuple[Tensor, Scalars]:
             y = stage.draw().y
             value = (self.player.network(y + 0.01 * torch.randn_like(y)) - 2 * y).square().mean()
             if self.steps in self.poison:

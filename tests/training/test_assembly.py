@@ -79,7 +79,7 @@ def test_an_expanded_network_is_saved_plain(tmp_path: Path) -> None:
     trained.advance()
     assert isinstance(trained.result, Estimator)
     path = tmp_path / "weights.safetensors"
-    export(made, "photos", trained.result, trained, {}, path)
+    export(made, trained, path, {})
     saved, x = load_model(path), torch.rand(1, 3, 6, 5)
     expected = trained.result.generator(x)
     assert expected.abs().max() > 0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mapsr_cli.criteria.base import Learner, Patches, Player, Report
+from mapsr_cli.criteria.base import Learner, Patches, Player, Scalars
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
 from mapsr_cli.networks import PRESETS, Constraint, build, constraints
@@ -151,7 +151,7 @@ class FakeStage:
     def draw(self) -> Patches:
         return Patches(torch.empty(self.shape, device="cuda"))
 
-    def update(self, player: Player, loss: Callable[[], tuple[Tensor, Report]]) -> Report:
+    def update(self, player: Player, loss: Callable[[], tuple[Tensor, Scalars]]) -> Scalars:
         value, report = loss()
         self.losses.append(value)
         return report

@@ -46,7 +46,7 @@ def test_what_is_saved_is_loaded(tiny_model: Path, tiny_card: Card) -> None:
     model = load_model(tiny_model)
     assert model.card == tiny_card
     assert model.kernel.name == "bicubic"
-    assert model.reach == 6
+    assert model.receptive_field == 6
     assert not model.network.training
     assert not any(p.requires_grad for p in model.network.parameters())
     for name, tensor in load_file(tiny_model).items():

@@ -1,4 +1,4 @@
-"""Measured on networks whose reach is known."""
+"""Measured on networks whose receptive field is known."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mapsr_cli.inference.reach import MOST, Probe
+from mapsr_cli.inference.receptive_field import MOST, Probe
 from mapsr_cli.networks import Compact, CompactConfig
 
 
@@ -17,7 +17,7 @@ def test_what_a_network_says_of_itself(scale: int, blocks: int) -> None:
     torch.manual_seed(0)
     network = Compact(CompactConfig(scale=scale, channels=4, blocks=blocks)).requires_grad_(False)
     nn.init.normal_(network.tail.weight, std=0.1)
-    assert Probe(network, scale, 8, 1).reach() == network.reach
+    assert Probe(network, scale, 8, 1).radius() == network.receptive_field
 
 
 def blur(x: Tensor, height: int, width: int) -> Tensor:
@@ -52,10 +52,10 @@ KNOWN: dict[str, tuple[Callable[[Tensor], Tensor], int, int | None]] = {
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_networks_of_known_reach(name: str) -> None:
-    network, period, reach = KNOWN[name]
-    assert Probe(network, 1, 8, period).reach() == reach
+    network, period, radius = KNOWN[name]
+    assert Probe(network, 1, 8, period).radius() == radius
 
 
 def test_a_place_that_no_dependence_shows() -> None:
     """A ramp over the image: no pixel touches another, and yet a tile differs from the whole."""
-    assert Probe(lambda x: x + torch.arange(x.shape[-1]) / 100, 1, 8, 1).reach() is None
+    assert Probe(lambda x: x + torch.arange(x.shape[-1]) / 100, 1, 8, 1).radius() is None

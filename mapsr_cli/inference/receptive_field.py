@@ -1,4 +1,4 @@
-"""How far a network sees, found by looking: for those that do not say."""
+"""Measure the receptive field of a network that does not state it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ MOST = 64
 TOLERANCE = 1e-4
 """What a tile may differ from the whole image, on a 0 … 1 scale: a fortieth of a level of 8 bits."""
 _ROOM = 16
-"""LR pixels of a strip that neither of its ends may reach."""
+"""LR pixels in the middle of a strip that depend on neither of its ends."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A network f from [1, 3, h, w] to [1, 3, s·h, s·w], looked at on strips."""
+    """A network f from [1, 3, h, w] to [1, 3, s·h, s·w], measured on narrow strips."""
 
     network: Callable[[Tensor], Tensor]
     scale: int
@@ -24,30 +24,30 @@ class Probe:
     height: int
     """Of a strip in LR pixels: the least that the network takes."""
     period: int
-    """Its answer moves with the image by multiples of so many LR pixels: where it downscales inside, it is not 1."""
+    """LR pixels by whose multiples f is equivariant to translation: more than 1 where it downscales inside."""
 
-    def reach(self) -> int | None:
-        """LR pixels on each side that an output pixel depends on.
+    def radius(self) -> int | None:
+        """Measure how many LR pixels on each side an output pixel depends on.
 
         None where that is more than MOST, or where it depends on the place, as it does with windows of attention and
         means over the whole image: no halo then makes tiles equal to the whole.
         """
-        along = self._reach(upright=False)
-        across = None if along is None else self._reach(upright=True)  # some networks take seconds a look
+        along = self._radius(upright=False)
+        across = None if along is None else self._radius(upright=True)  # some networks take seconds a pass
         return None if along is None or across is None else max(along, across)
 
-    def _reach(self, upright: bool) -> int | None:
-        """The same for strips that lie, or that stand."""
-        touched = self._touched(0, upright)
-        if touched is None or touched != self._touched(1, upright):
+    def _radius(self, upright: bool) -> int | None:
+        """Measure it along horizontal strips, or vertical ones (`upright`)."""
+        sides = self._sides(0, upright)
+        if sides is None or sides != self._sides(1, upright):
             return None
-        reach = max(*touched, 0) + self.period - 1  # of the pixel of a period that has the farthest to go
-        return reach if self._moves_along(reach, upright) else None
+        radius = max(*sides, 0) + self.period - 1  # of the pixel of a period that is farthest from its edge
+        return radius if self._is_equivariant(radius, upright) else None
 
-    def _touched(self, moved: int, upright: bool) -> tuple[int, int] | None:
-        """How far to the left and right a column (of a period) that is not a number makes others so.
+    def _sides(self, moved: int, upright: bool) -> tuple[int, int] | None:
+        """Measure how far to the left and right a column (of a period) of NaN makes other columns NaN.
 
-        A sum with it is none either, whatever the weight: this sees every dependence, which a small change would not.
+        A sum with NaN is NaN, whatever the weight: this finds every dependence, which a small change would not.
         """
         width = self._multiple(2 * MOST + 2 + 2 * self.period)
         first = self._multiple(width // 2) - (1 - moved) * self.period
@@ -58,12 +58,12 @@ class Probe:
             return None
         return first - int(columns[0]), int(columns[-1]) - (first + self.period - 1)
 
-    def _moves_along(self, reach: int, upright: bool) -> bool:
-        """Whether a piece cut out of a strip gives what the whole does, `reach` from where it was cut."""
+    def _is_equivariant(self, radius: int, upright: bool) -> bool:
+        """Compare a piece of a strip with the whole, beyond `radius` from where it was cut."""
         start = 3 * self.period
-        width = self._multiple(start + 2 * reach + _ROOM) + 1  # tiles end anywhere
+        width = self._multiple(start + 2 * radius + _ROOM) + 1  # tiles end anywhere
         x = torch.rand(1, 3, self.height, width + self.period, generator=torch.Generator().manual_seed(0))
-        inner = slice(self.scale * reach, self.scale * (width - start - reach))
+        inner = slice(self.scale * radius, self.scale * (width - start - radius))
         whole = self._run(x, upright)[..., self.scale * start :][..., inner]
         part = self._run(x[..., start:width], upright)[..., inner]
         return bool((whole - part).abs().max() <= TOLERANCE)
@@ -73,5 +73,5 @@ class Probe:
         return y.mT if upright else y
 
     def _multiple(self, length: int) -> int:
-        """Rounded up to whole periods."""
+        """Round up to whole periods."""
         return -(-length // self.period) * self.period

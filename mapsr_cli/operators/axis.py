@@ -38,7 +38,7 @@ class Axis:
     @cached_property
     def inverse_gram(self) -> AxisMap:
         """(AAᵀ + ridge·I)⁻¹: LR length → LR length. Built when first asked for: whoever only applies A never does."""
-        like = self.down.forward.head
+        like = self.down.forward.like
         m, tolerance = lr_length(self.length, self.kernel.scale), max(torch.finfo(like.dtype).eps * 1e-2, 1e-16)
         inverse, reach = _inverse_gram_sample(self.kernel, self.length, self.ridge, tolerance)
         return axis_map(Sample(inverse, 1, 1, reach), m - inverse.shape[0], like.dtype, like.device)

@@ -10,8 +10,9 @@ shifted. Near the two borders its rows differ. So a matrix of any size is three 
 Products with the core are batched matrix products on overlapping views of the image: no copy, no unfolding.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -27,8 +28,60 @@ BLOCK = 8
 """Row periods in one core block: enough for matrix products to be efficient, few enough to waste little on zeros."""
 
 
+class Matrix(ABC):
+    """A banded [rows, cols] matrix along an image axis, in blocks of rows."""
+
+    rows: int
+    cols: int
+
+    @property
+    @abstractmethod
+    def like(self) -> Tensor:
+        """A tensor of the weights' dtype and device."""
+
+    @property
+    @abstractmethod
+    def starts(self) -> list[int]:
+        """Rows at which a block begins."""
+
+    @property
+    @abstractmethod
+    def least(self) -> int:
+        """Rows that a band should have, at least, so that its neighbours' inputs reach no further than its own."""
+
+    @abstractmethod
+    def matmul(self, x: Tensor, base: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+        """Compute M x (+ base) over the second-to-last axis: [..., cols, W] → [..., rows, W]. No autograd: see AxisMap.
+
+        Written into `out` if there is one, which may be `base` itself.
+        """
+
+    @abstractmethod
+    def band(self, rows: slice) -> "Band":
+        """Return the fewest of the matrix's own blocks that give `rows`."""
+
+    def to_dense(self) -> Tensor:
+        """Return the matrix itself, [rows, cols]."""
+        return self.matmul(torch.eye(self.cols, dtype=self.like.dtype, device=self.like.device))
+
+
 @dataclass(frozen=True, eq=False)
-class Banded:
+class Band:
+    """Some rows of a banded matrix."""
+
+    matrix: Matrix
+    reads: slice
+    """The columns it reads, i.e. rows of its input."""
+    gives: slice
+    """The rows it gives: at least those that were asked for."""
+
+    def cut(self, x: Tensor, wanted: slice) -> Tensor:
+        """Return the `wanted` rows of what it gave."""
+        return x[..., wanted.start - self.gives.start : wanted.stop - self.gives.start, :]
+
+
+@dataclass(frozen=True, eq=False)
+class Banded(Matrix):
     """One [rows, cols] matrix in head–core–tail form. `blocks` may be 0: then `head` (and `tail`) hold every row."""
 
     rows: int
@@ -44,10 +97,7 @@ class Banded:
     """How often the core repeats."""
 
     def matmul(self, x: Tensor, base: Tensor | None = None, out: Tensor | None = None) -> Tensor:
-        """M x (+ base) over the second-to-last axis: [..., cols, W] → [..., rows, W]. No autograd: see AxisMap.
-
-        Written into `out` if there is one, which may be `base` itself.
-        """
+        """Compute M x (+ base), see `Matrix`."""
         if self.blocks == 0:
             y = torch.matmul(self.head, x)
             y = y if base is None else y.add_(base)
@@ -80,9 +130,45 @@ class Banded:
             else:
                 torch.baddbmm(part.reshape(made.shape), block, read, out=made)
 
-    def to_dense(self) -> Tensor:
-        """The matrix itself, [rows, cols]."""
-        return self.matmul(torch.eye(self.cols, dtype=self.head.dtype, device=self.head.device))
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the weights' dtype and device."""
+        return self.head
+
+    @property
+    def starts(self) -> list[int]:
+        """Rows at which a block begins."""
+        return [0, *range(len(self.head), self.rows - len(self.tail), max(len(self.core), 1))] if self.blocks else [0]
+
+    @property
+    def least(self) -> int:
+        """Two heads and two blocks."""
+        return 2 * (len(self.head) + len(self.core))
+
+    def band(self, rows: slice) -> Band:
+        """Return the fewest of the matrix's own blocks that give `rows`."""
+        if self.blocks == 0:
+            return Band(self, slice(0, self.cols), slice(0, self.rows))
+        height, head, tail = len(self.core), len(self.head), self.rows - len(self.tail)
+        top, bottom = rows.start < head, rows.stop > tail
+        first = 0 if top else min((rows.start - head) // height, self.blocks - 1)
+        last = self.blocks if bottom else max(-(-(rows.stop - head) // height), first + 1)
+        left, right = self.offset + first * self.step, self.offset + (last - 1) * self.step + self.core.shape[1]
+        start = 0 if top else left
+        stop = max(right, self.head.shape[1]) if top else right
+        if bottom:
+            start, stop = min(start, self.cols - self.tail.shape[1]), self.cols
+        gives = slice(0 if top else head + first * height, self.rows if bottom else head + last * height)
+        matrix = replace(
+            self,
+            rows=gives.stop - gives.start,
+            cols=stop - start,
+            head=self.head if top else self.head[:0, :0],
+            tail=self.tail if bottom else self.tail[:0, :0],
+            offset=left - start,
+            blocks=last - first,
+        )
+        return Band(matrix, slice(start, stop), gives)
 
 
 def _split(base: Tensor | None, sizes: list[int]) -> Sequence[Tensor | None]:
@@ -111,8 +197,8 @@ class _Apply(torch.autograd.Function):
 class AxisMap:
     """A banded matrix together with its exact adjoint, differentiable."""
 
-    forward: Banded
-    adjoint: Banded
+    forward: Matrix
+    adjoint: Matrix
 
     @property
     def T(self) -> "AxisMap":  # noqa: N802 (the field's name, as in numpy and torch)

@@ -138,11 +138,11 @@ def lanczos3(x: float) -> float:
 
 
 def box(x: float) -> float:
-    """1 on |x| < 1/2: the mean of a block."""
-    return float(abs(x) < 0.5)
+    """1 on −1/2 < x ≤ 1/2, the mean of a block; open at one end, so that neighbours share every HR pixel out."""
+    return float(-0.5 < x <= 0.5)
 
 
-_CONTINUOUS: dict[str, tuple[Callable[[float], float], float]] = {
+CONTINUOUS: dict[str, tuple[Callable[[float], float], float]] = {
     "bicubic": (cubic, 2.0),
     "lanczos3": (lanczos3, 3.0),
     "box": (box, 0.5),
@@ -156,7 +156,7 @@ def _normalised(weights: list[float]) -> tuple[float, ...]:
 
 def _antialiased(name: str, scale: int) -> SeparableKernel:
     """A continuous kernel stretched by the scale and centred on the LR pixel, as MATLAB's `imresize` does it."""
-    profile, radius = _CONTINUOUS[name]
+    profile, radius = CONTINUOUS[name]
     centre = (scale - 1) / 2
     first, last = math.ceil(centre - radius * scale), math.floor(centre + radius * scale)
     weights = [profile((j - centre) / scale) for j in range(first, last + 1)]
@@ -177,7 +177,7 @@ def make_kernel(name: str, scale: int, sigma: float | None = None) -> SeparableK
     Raises UsageError for an unknown name or scale, or a `sigma` that has no meaning there.
     """
     check_scale(scale)
-    if name in _CONTINUOUS:
+    if name in CONTINUOUS:
         if sigma is not None:
             raise UsageError(f"--sigma has no meaning for the {name} kernel", "it belongs to gaussianN")
         return _antialiased(name, scale)

@@ -6,12 +6,11 @@ banded matrices as the whole image is, so not even the order of a sum differs.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from mapsr_cli.operators.banded import Banded
 from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.convolved import STRIP_BYTES, ConvolvedDownsampling
 from mapsr_cli.operators.precision import exact_products
@@ -22,47 +21,6 @@ LEAST_ROWS = 32
 
 Fetch = Callable[[slice], Tensor]
 """Gives HR rows [C, rows, W] in the operator's dtype."""
-
-
-@dataclass(frozen=True, eq=False)
-class Band:
-    """Some rows of a banded matrix."""
-
-    matrix: Banded
-    reads: slice
-    """The columns it reads, i.e. rows of its input."""
-    gives: slice
-    """The rows it gives: at least those that were asked for."""
-
-    def cut(self, x: Tensor, wanted: slice) -> Tensor:
-        """The `wanted` rows of what it gave."""
-        return x[..., wanted.start - self.gives.start : wanted.stop - self.gives.start, :]
-
-
-def band(whole: Banded, rows: slice) -> Band:
-    """The fewest of a matrix's own blocks that give `rows`."""
-    if whole.blocks == 0:
-        return Band(whole, slice(0, whole.cols), slice(0, whole.rows))
-    height, head, tail = len(whole.core), len(whole.head), whole.rows - len(whole.tail)
-    top, bottom = rows.start < head, rows.stop > tail
-    first = 0 if top else min((rows.start - head) // height, whole.blocks - 1)
-    last = whole.blocks if bottom else max(-(-(rows.stop - head) // height), first + 1)
-    left, right = whole.offset + first * whole.step, whole.offset + (last - 1) * whole.step + whole.core.shape[1]
-    start = 0 if top else left
-    stop = max(right, whole.head.shape[1]) if top else right
-    if bottom:
-        start, stop = min(start, whole.cols - whole.tail.shape[1]), whole.cols
-    gives = slice(0 if top else head + first * height, whole.rows if bottom else head + last * height)
-    matrix = replace(
-        whole,
-        rows=gives.stop - gives.start,
-        cols=stop - start,
-        head=whole.head if top else whole.head[:0, :0],
-        tail=whole.tail if bottom else whole.tail[:0, :0],
-        offset=left - start,
-        blocks=last - first,
-    )
-    return Band(matrix, slice(start, stop), gives)
 
 
 class Strips(ABC):
@@ -125,25 +83,25 @@ class SeparableStrips(Strips):
     def __init__(self, op: SeparableDownsampling, size: int = STRIP_BYTES) -> None:
         self.op = op
         self._rows, self._cols = op._rows.down, op._cols.down
-        self.dtype, self.device = self._rows.forward.head.dtype, self._rows.forward.head.device
-        height, width = op.lr_size
-        head, block = len(self._rows.forward.head), max(len(self._rows.forward.core), 1)
-        least = max(LEAST_ROWS, 2 * (head + block))
-        count = max(size // (op.kernel.scale**2 * width * self.dtype.itemsize), least)
-        count = -(-count // block) * block
-        # Strips begin where blocks do, so that no block is computed for two of them.
-        starts = [0, *range(head + count, height - least + 1, count)] if self._rows.forward.blocks else [0]
-        self.plan = [slice(a, b) for a, b in zip(starts, [*starts[1:], height], strict=True)]
+        self.dtype, self.device = self._rows.forward.like.dtype, self._rows.forward.like.device
+        height = op.lr_size[0]
+        least = max(LEAST_ROWS, self._rows.forward.least)
+        count = max(size * height // (op.hr_size[0] * op.hr_size[1] * self.dtype.itemsize), least)
+        starts = [0]
+        for start in self._rows.forward.starts:  # so that no block is computed for two strips
+            if start - starts[-1] >= count and height - start >= least:
+                starts.append(start)
+        self.plan = [slice(a, b) for a, b in pairwise([*starts, height])]
 
     def down(self, part: slice, fetch: Fetch) -> Tensor:
         """LR rows `part` of A y: [C, rows, w]. `fetch` is asked once, for the HR rows of y that they need."""
-        rows = band(self._rows.forward, part)
+        rows = self._rows.forward.band(part)
         shrunk = rows.cut(rows.matrix.matmul(fetch(rows.reads)), part)
         return _transposed(self._cols.forward.matmul(_transposed(shrunk))).contiguous()
 
     def add_adjoint(self, part: slice, r: Tensor, onto: Tensor) -> None:
         """Add the HR rows of LR rows `part` of Aᵀ r to `onto` [C, rows, W], for r [C, h, w]."""
-        rows = band(self._rows.adjoint, self.hr(part))
+        rows = self._rows.adjoint.band(self.hr(part))
         grown = _transposed(self._cols.adjoint.matmul(_transposed(r[:, rows.reads])))
         for plane, target in zip(grown.unbind(), onto.unbind(), strict=True):
             rows.matrix.matmul(plane, target, out=target)

@@ -7,6 +7,7 @@ from torch import Tensor
 from mapsr_cli.errors import KernelError
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.operators.axis import dense_a, lr_length, make_axis
+from mapsr_cli.operators.banded import Banded
 from mapsr_cli.operators.kernels import SCALES
 
 CPU = torch.device("cpu")
@@ -48,6 +49,7 @@ def test_long_axes_are_the_dense_matrices(name: str, scale: int, n: int) -> None
 def test_long_axes_are_not_applied_densely() -> None:
     axis = make_axis(make_kernel("gaussian9", 4), 3840, torch.float32, CPU)
     for matrix in (axis.down.forward, axis.down.adjoint, axis.inverse_gram.forward):
+        assert isinstance(matrix, Banded)
         stored = matrix.head.numel() + matrix.core.numel() + matrix.tail.numel()
         assert matrix.blocks > 10
         assert stored < 0.02 * matrix.rows * matrix.cols

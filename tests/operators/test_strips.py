@@ -7,7 +7,7 @@ from mapsr_cli.operators import Levels, downsampling, make_kernel, make_psf, mak
 from mapsr_cli.operators.convolved import ConvolvedDownsampling
 from mapsr_cli.operators.psf import Psf
 from mapsr_cli.operators.separable import SeparableDownsampling
-from mapsr_cli.operators.strips import LEAST_ROWS, band
+from mapsr_cli.operators.strips import LEAST_ROWS
 from tests.bits import same_sums
 
 KERNELS = [("bicubic", 4), ("gaussian9", 4), ("lanczos3", 2), ("box", 3), ("gaussian9", 2)]
@@ -53,7 +53,7 @@ def test_a_strip_reads_no_further_than_its_neighbours(taps: int) -> None:
     strips = make_strips(op, 1)
     assert len(strips.plan) > 4
     for index, part in enumerate(strips.plan):
-        reads = band(op._rows.down.forward, part).reads
+        reads = op._rows.down.forward.band(part).reads
         around = strips.plan[max(index - 1, 0) : index + 2]
         assert strips.hr(around[0]).start <= reads.start
         assert reads.stop <= strips.hr(around[-1]).stop

@@ -15,7 +15,9 @@ from torch.overrides import TorchFunctionMode
 from mapsr_cli.operators import Downsampling, Kernel, downsampling
 from mapsr_cli.operators.axis import Axis
 from mapsr_cli.operators.banded import AxisMap, Banded
+from mapsr_cli.operators.blocks import Block, Blocks
 from mapsr_cli.operators.border import Border
+from mapsr_cli.operators.resized_axis import ResizedAxis
 
 
 def empty_twin(tensor: Tensor) -> Tensor:
@@ -40,10 +42,12 @@ def on_fake_cuda(op: Downsampling) -> Downsampling:
     def moved(part: object) -> object:
         if isinstance(part, Tensor):
             return empty_twin(part)
-        if isinstance(part, Downsampling | Axis | AxisMap | Banded | Border):
+        if isinstance(part, tuple):
+            return tuple(map(moved, part))
+        if isinstance(part, Downsampling | Axis | ResizedAxis | AxisMap | Banded | Blocks | Block | Border):
             parts: dict[str, Any] = {f.name: moved(getattr(part, f.name)) for f in fields(part)}
             twin = replace(part, **parts)
-            if isinstance(part, Axis):  # what it would build when first asked; kept for all, so built real
+            if isinstance(part, Axis | ResizedAxis):  # what it would build when first asked, real: kept for all
                 with unset_fake_temporarily():
                     inverse = part.inverse_gram
                 vars(twin)["inverse_gram"] = moved(inverse)

@@ -9,12 +9,14 @@ from mapsr_cli.operators.kernels import KERNEL_NAMES, Kernel, SeparableKernel, m
 from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
 from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
+from mapsr_cli.operators.resizing import AnyKernel, ResizingKernel
 from mapsr_cli.operators.roundtrip import Consistency, RoundTrip, consistency, mend, round_trip
 from mapsr_cli.operators.softening import check_strength, soften
 from mapsr_cli.operators.strips import Strips, make_strips
 
 __all__ = [
     "KERNEL_NAMES",
+    "AnyKernel",
     "Consistency",
     "ConvPinv",
     "Downsampling",
@@ -26,6 +28,7 @@ __all__ = [
     "PinvReport",
     "Point",
     "Psf",
+    "ResizingKernel",
     "RoundTrip",
     "SeparableKernel",
     "Strips",

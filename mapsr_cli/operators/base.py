@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mapsr_cli.operators.kernels import Kernel
+from mapsr_cli.operators.resizing import AnyKernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +16,7 @@ class Downsampling(ABC):
     dtype and device as given to `downsampling`. Everything is linear, differentiable and free of clamps.
     """
 
-    kernel: Kernel
+    kernel: AnyKernel
     ridge: float
 
     @property

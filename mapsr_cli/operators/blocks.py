@@ -28,7 +28,7 @@ class Block:
     reads: slice
     """Columns that they read, i.e. rows of the input."""
     weights: Tensor
-    """[rows, reads]."""
+    """[1, rows, reads]: a batch of one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class Blocks(Matrix):
     @property
     def least(self) -> int:
         """Two blocks."""
-        return 2 * len(self.like)
+        return 2 * self.like.shape[1]
 
     def matmul(self, x: Tensor, base: Tensor | None = None, out: Tensor | None = None) -> Tensor:
         """Compute M x (+ base), see `Matrix`."""
@@ -63,10 +63,11 @@ class Blocks(Matrix):
         bases = [None] * len(planes) if base is None else base.reshape(-1, self.rows, width).unbind()
         for plane, target, onto in zip(planes, targets, bases, strict=True):
             for part in self.parts:
+                read, into = _rows(plane, part.reads), _rows(target, part.rows)
                 if onto is None:
-                    torch.mm(part.weights, plane[part.reads], out=target[part.rows])
+                    torch.bmm(part.weights, read, out=into)
                 else:
-                    torch.addmm(onto[part.rows], part.weights, plane[part.reads], out=target[part.rows])
+                    torch.baddbmm(_rows(onto, part.rows), part.weights, read, out=into)
         return out
 
     def band(self, rows: slice) -> Band:
@@ -86,6 +87,11 @@ class Blocks(Matrix):
         return Band(Blocks(gives.stop - first, stop - start, moved), slice(start, stop), gives)
 
 
+def _rows(plane: Tensor, rows: slice) -> Tensor:
+    """Rows of a plane [rows, W] as a batch of one, [1, …, W]."""
+    return plane.narrow(0, rows.start, rows.stop - rows.start).unsqueeze(0)
+
+
 def make_blocks(
     local: Local, rows: list[int], cols: list[int], dtype: torch.dtype, device: torch.device
 ) -> tuple[Blocks, Blocks]:
@@ -96,7 +102,7 @@ def make_blocks(
     pieces = [(start, stop, *local(start, stop)) for start, stop in pairwise(rows)]
 
     def placed(start: int, stop: int, first: int, weights: Array) -> Block:
-        tensor = torch.from_numpy(np.ascontiguousarray(weights)).to(device, dtype)
+        tensor = torch.from_numpy(np.ascontiguousarray(weights[None])).to(device, dtype)
         return Block(slice(start, stop), slice(first, first + weights.shape[1]), tensor)
 
     forward = tuple(placed(start, stop, first, weights) for start, stop, weights, first in pieces)

@@ -65,8 +65,8 @@ class Kernel(ABC):
         """Return how many HR pixels an image of `count` LR pixels becomes."""
         return self.scale**2 * count
 
-    def hr_range(self, part: slice) -> slice:
-        """Return the HR rows (or columns) of a range of LR rows (or columns)."""
+    def hr_range(self, part: slice, axis: int = 0) -> slice:
+        """Return the HR rows (axis 0) or columns (axis 1) of a range of LR rows or columns."""
         return slice(self.scale * part.start, self.scale * part.stop)
 
     @property

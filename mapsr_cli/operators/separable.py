@@ -9,6 +9,8 @@ from mapsr_cli.operators.axis import Axis, make_axis
 from mapsr_cli.operators.banded import AxisMap
 from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.kernels import SeparableKernel
+from mapsr_cli.operators.resized_axis import ResizedAxis, make_resized_axis
+from mapsr_cli.operators.resizing import ResizingKernel
 
 
 def _along_both(rows: AxisMap, cols: AxisMap, x: Tensor, base: Tensor | None = None) -> Tensor:
@@ -28,9 +30,9 @@ def _transposed(x: Tensor) -> Tensor:
 class SeparableDownsampling(Downsampling):
     """A = A_h ⊗ A_w, exact along each axis."""
 
-    kernel: SeparableKernel
-    _rows: Axis
-    _cols: Axis
+    kernel: SeparableKernel | ResizingKernel
+    _rows: Axis | ResizedAxis
+    _cols: Axis | ResizedAxis
 
     @property
     def hr_size(self) -> tuple[int, int]:
@@ -63,6 +65,15 @@ class SeparableDownsampling(Downsampling):
         """Π f = f + A⁺(x − A f), eqn (7): the image nearest to f [..., H, W] among those with A y = x [..., h, w]."""
         correction = self.inverse_gram(x - self.down(f))
         return _along_both(self._rows.down.T, self._cols.down.T, correction, base=f)
+
+
+def resizing(kernel: ResizingKernel, dtype: torch.dtype, device: torch.device, ridge: float) -> SeparableDownsampling:
+    """Build A between the kernel's two sizes; see `downsampling`. `ridge` is added to AAᵀ of each axis."""
+    rows, cols = (
+        make_resized_axis(kernel.profile, large, small, dtype, device, ridge)
+        for large, small in zip(kernel.large, kernel.small, strict=True)
+    )
+    return SeparableDownsampling(kernel, ridge, rows, cols)
 
 
 def separable_downsampling(

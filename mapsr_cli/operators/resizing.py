@@ -1,0 +1,77 @@
+"""A kernel between two given sizes, whatever their ratio: MATLAB's `imresize` with a target size."""
+
+from dataclasses import dataclass
+
+from mapsr_cli.errors import UsageError
+from mapsr_cli.operators.kernels import Kernel
+from mapsr_cli.operators.resized_axis import Profile, make_profile
+
+
+@dataclass(frozen=True)
+class ResizingKernel:
+    """A continuous kernel and the two sizes that A goes between. The two axes may have different ratios.
+
+    It answers what a `Kernel` answers about sizes, for its own sizes alone. Hashable: operators are cached by it.
+    """
+
+    name: str
+    small: tuple[int, int]
+    """(h, w) of the LR image."""
+    large: tuple[int, int]
+    """(H, W) of the HR image."""
+    sigma: float | None = None
+
+    @property
+    def profile(self) -> Profile:
+        """The kernel along one axis."""
+        return make_profile(self.name, self.sigma)
+
+    @property
+    def ratio(self) -> float:
+        """HR pixels per LR pixel along an axis: the geometric mean of the two."""
+        return float((self.large[0] * self.large[1] / (self.small[0] * self.small[1])) ** 0.5)
+
+    @property
+    def border_reach(self) -> int:
+        """LR pixels at each end of an axis whose rows of A, or columns, feel the border."""
+        profile = self.profile
+        if profile.stretched:
+            return int(profile.radius) + 2
+        least = min(large / small for large, small in zip(self.large, self.small, strict=True))
+        return int(profile.radius / least) + 2
+
+    def describe(self) -> str:
+        """Name, σ, sizes."""
+        sigma = "" if self.sigma is None else f", σ = {self.sigma:g}"
+        return f"{self.name} ({self.large[1]}×{self.large[0]} → {self.small[1]}×{self.small[0]}{sigma})"
+
+    def hr_size(self, lr_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the HR size. Raises UsageError for an LR size that is not the kernel's."""
+        return self._checked(lr_size, self.small, self.large)
+
+    def lr_size(self, hr_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the LR size. Raises UsageError for an HR size that is not the kernel's."""
+        return self._checked(hr_size, self.large, self.small)
+
+    def _checked(self, given: tuple[int, int], wanted: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+        if given != wanted:
+            raise UsageError(f"an image of {given[1]}×{given[0]} pixels does not fit {self.describe()}")
+        return other
+
+    def whole_size(self, hr_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the HR size. Raises UsageError for another one."""
+        return self.hr_size(self.lr_size(hr_size))
+
+    def hr_pixels(self, count: int) -> int:
+        """Return `count` times the ratio of the areas, rounded up."""
+        area = self.small[0] * self.small[1]
+        return -(-count * self.large[0] * self.large[1] // area)
+
+    def hr_range(self, part: slice, axis: int = 0) -> slice:
+        """Return the HR rows (axis 0) or columns (axis 1) of a range of LR rows or columns; adjacent ones adjoin."""
+        small, large = self.small[axis], self.large[axis]
+        return slice(part.start * large // small, part.stop * large // small)
+
+
+AnyKernel = Kernel | ResizingKernel
+"""What A can be made of: a kernel at a whole factor, for images of any size, or one between two given sizes."""

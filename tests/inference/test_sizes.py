@@ -1,0 +1,68 @@
+"""Sizes that users ask for."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapsr_cli.errors import UsageError
+from mapsr_cli.inference.sizes import SizeRequest, parse_box
+
+
+@pytest.mark.parametrize(
+    ("request_", "size", "suffix"),
+    [
+        (SizeRequest(scale=2), (200, 300), "_x2"),
+        (SizeRequest(scale=1.5), (150, 225), "_x1.5"),
+        (SizeRequest(scale=2.35), (235, 353), "_x2.35"),
+        (SizeRequest(width=1000), (667, 1000), "_1000w"),
+        (SizeRequest(height=333), (333, 500), "_333h"),
+        (SizeRequest(fit=(3840, 2160)), (2160, 3240), "_3840x2160"),
+        (SizeRequest(fit=(300, 2160)), (200, 300), "_300x2160"),
+        (SizeRequest(megapixels=0.24), (400, 600), "_0.24mp"),
+    ],
+)
+def test_a_picture_of_150_by_100(request_: SizeRequest, size: tuple[int, int], suffix: str) -> None:
+    assert request_.of(100, 150) == size
+    assert request_.suffix == suffix
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 9000), st.integers(1, 9000))
+def test_a_box_is_touched_and_never_left(height: int, width: int, across: int, down: int) -> None:
+    try:
+        large = SizeRequest(fit=(across, down)).of(height, width)
+    except UsageError:
+        return
+    assert large[1] <= across
+    assert large[0] <= down
+    assert large[1] == across or large[0] == down
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (SizeRequest(width=80), "80×53 is no larger than the original, 150×100"),
+        (SizeRequest(scale=1), "no larger"),
+        (SizeRequest(fit=(100, 4000)), "no larger"),
+        (SizeRequest(width=150 * 65), "more than 64 times"),
+    ],
+)
+def test_sizes_that_are_refused(request_: SizeRequest, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        request_.of(100, 150)
+
+
+def test_one_size_and_a_positive_one() -> None:
+    with pytest.raises(UsageError, match="--scale and --width ask for two sizes"):
+        SizeRequest(scale=2, width=100)
+    with pytest.raises(UsageError, match="give one size"):
+        SizeRequest()
+    for bad in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="must be positive"):
+            SizeRequest(scale=bad)
+
+
+def test_boxes() -> None:
+    assert parse_box("3840x2160") == (3840, 2160)
+    for bad in ("4K", "3840", "0x5", "3840x2160x3", "-1x4"):
+        with pytest.raises(UsageError, match="is no size"):
+            parse_box(bad)

@@ -13,7 +13,7 @@ LARGEST_FACTOR = 64.0
 
 @dataclass(frozen=True)
 class SizeRequest:
-    """A size asked for, of the picture as it is seen: one field says it. The aspect ratio stays, to the nearest pixel."""
+    """A size asked for, of the picture as it is seen, by one field. The aspect ratio stays, to the nearest pixel."""
 
     scale: float | None = None
     """HR pixels per LR pixel along an axis."""

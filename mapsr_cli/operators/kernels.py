@@ -69,6 +69,10 @@ class Kernel(ABC):
         """Return the HR rows (axis 0) or columns (axis 1) of a range of LR rows or columns."""
         return slice(self.scale * part.start, self.scale * part.stop)
 
+    def hr_window(self, part: slice, axis: int) -> slice:
+        """Return the HR rows or columns of a window of LR ones."""
+        return self.hr_range(part, axis)
+
     @property
     def overhang(self) -> int:
         """HR pixels that the weights reach beyond their LR pixel's own block, on the side where it is most."""

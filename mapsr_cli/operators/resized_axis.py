@@ -89,13 +89,22 @@ class Rows:
         np.add.at(a, (np.arange(stop - start)[:, None], at - low), self.weights[start:stop])
         return a, low
 
+    def part(self, lr: slice, hr: slice) -> Array:
+        """Return rows `lr` of A over the HR pixels `hr` alone: [rows, pixels]. Weights of other pixels are left out."""
+        a, low = self.dense(lr.start, lr.stop)
+        part = np.zeros((len(a), hr.stop - hr.start))
+        first, last = max(low, hr.start), min(low + a.shape[1], hr.stop)
+        part[:, first - hr.start : last - hr.start] = a[:, first - low : last - low]
+        return part
+
     def gram(self, start: int, stop: int, ridge: float) -> Array:
         """Return AAᵀ + ridge·I of LR pixels start … stop − 1: a principal submatrix of the axis's own."""
         a, _ = self.dense(start, stop)
         return a @ a.T + ridge * np.eye(stop - start)
 
 
-def make_rows(profile: Profile, hr: int, lr: int) -> Rows:
+@lru_cache(maxsize=64)
+def axis_rows(profile: Profile, hr: int, lr: int) -> Rows:
     """Compute the rows of A from `hr` to `lr` pixels.
 
     Distances are ratios of whole numbers, so that equal phases have equal bits.
@@ -172,7 +181,7 @@ def make_resized_axis(
 
     Raises KernelError where AAᵀ is near-singular.
     """
-    rows = make_rows(profile, hr, lr)
+    rows = axis_rows(profile, hr, lr)
     condition = _condition(rows, ridge)
     if condition > CONDITION_LIMIT:
         raise KernelError(

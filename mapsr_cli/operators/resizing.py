@@ -72,6 +72,13 @@ class ResizingKernel:
         small, large = self.small[axis], self.large[axis]
         return slice(part.start * large // small, part.stop * large // small)
 
+    def hr_window(self, part: slice, axis: int) -> slice:
+        """Return the HR rows or columns of a window of LR ones: as many for every window of one length."""
+        small, large = self.small[axis], self.large[axis]
+        length = -(-(part.stop - part.start) * large // small)
+        start = min(part.start * large // small, large - length)
+        return slice(start, start + length)
+
 
 AnyKernel = Kernel | ResizingKernel
 """What A can be made of: a kernel at a whole factor, for images of any size, or one between two given sizes."""

@@ -15,8 +15,8 @@ from torch import Tensor
 from mapsr_cli.errors import UsageError
 from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.evidence import Evidence
-from mapsr_cli.operators.kernels import Kernel
 from mapsr_cli.operators.levels import Levels, to_levels
+from mapsr_cli.operators.resizing import AnyKernel
 from mapsr_cli.operators.window_solver import Effort
 from mapsr_cli.operators.windows import Windows
 
@@ -112,7 +112,7 @@ def round_trip(
     if tuple(f.shape[-2:]) != op.hr_size or tuple(x.shape[-2:]) != op.lr_size or f.dim() != 3 or x.dim() != 3:
         raise UsageError(f"sizes disagree: f {tuple(f.shape)}, x {tuple(x.shape)}, A {op.hr_size} → {op.lr_size}")
     if op.hr_size != op.kernel.hr_size(op.lr_size):
-        raise UsageError(f"an HR size of {op.hr_size} is not a multiple of the scale, {op.kernel.scale}")
+        raise UsageError(f"an HR size of {op.hr_size} is not a multiple of the scale of {op.kernel.describe()}")
     levels = Levels.rounded(f, peak)
     mended = mend(levels, evidence, op.down(to_levels(f, peak)) - x, op.kernel, progress)
     image = levels.image.to(f.dtype)
@@ -129,7 +129,7 @@ class Mended:
 
 
 def mend(
-    levels: Levels, evidence: Evidence, residual: Tensor, kernel: Kernel, progress: Progress | None = None
+    levels: Levels, evidence: Evidence, residual: Tensor, kernel: AnyKernel, progress: Progress | None = None
 ) -> Mended:
     """Make the round trip in place: `levels` as rounded and `residual` = A of them − x [C, h, w] are kept up to date.
 
@@ -148,7 +148,7 @@ class _Repair:
     """The state of one round trip: the levels and what is wrong with them."""
 
     def __init__(
-        self, levels: Levels, evidence: Evidence, residual: Tensor, kernel: Kernel, progress: Progress | None
+        self, levels: Levels, evidence: Evidence, residual: Tensor, kernel: AnyKernel, progress: Progress | None
     ) -> None:
         self.levels, self.evidence, self.residual = levels, evidence, residual
         self.kernel, self.progress = kernel, progress

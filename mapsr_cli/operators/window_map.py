@@ -3,9 +3,11 @@
 `WindowCoordinates` adds the evidence's linear map: L A, Aᵀ Lᵀ, and a preconditioner for L AAᵀ Lᵀ + I/μ.
 """
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,11 +16,19 @@ from mapsr_cli.operators.convolved import build_convolved, spectrum, units
 from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.kernels import Kernel, SeparableKernel
 from mapsr_cli.operators.psf import Psf
+from mapsr_cli.operators.resized_axis import axis_rows
+from mapsr_cli.operators.resizing import ResizingKernel
 
+SOFTNESS = 2.0
+"""1/μ times `peak`, as a fraction of AAᵀ's largest eigenvalue: multipliers grow with the range, e must not."""
 FREQUENCIES = 64
 """LR frequencies a side at which AAᵀ's largest eigenvalue is looked for."""
 ITERATIONS, SAFETY = 50, 1.05
 """Of the power method, and what its result, which approaches the largest eigenvalue from below, is multiplied by."""
+
+
+Area = tuple[slice, slice]
+"""Rows and columns."""
 
 
 class WindowMap(Protocol):
@@ -38,45 +48,70 @@ class WindowMap(Protocol):
     def precondition(self, r: Tensor) -> Tensor:
         """(AAᵀ + I/μ)⁻¹ r: [B, h, w] → [B, h, w]."""
 
+    def select(self, windows: Tensor) -> "WindowMap":
+        """Return A of some of the windows."""
+
 
 class SeparableWindow:
-    """Everything through the two axes, and through their eigenvectors."""
+    """Everything through the two axes, and through their eigenvectors.
 
-    def __init__(
-        self, kernel: SeparableKernel, size: tuple[int, int], soft: float, dtype: torch.dtype, device: torch.device
-    ) -> None:
-        rows, cols = (torch.from_numpy(dense_a(kernel, n * kernel.scale)) for n in size)
-        height_values, height_vectors = torch.linalg.eigh(rows @ rows.T)
-        width_values, width_vectors = torch.linalg.eigh(cols @ cols.T)
-        values = height_values[:, None] * width_values[None, :]
+    Either all windows share one A, or each has its own (between two sizes no two places need have the same).
+    """
+
+    def __init__(self, rows: Tensor, cols: Tensor, soft: float, dtype: torch.dtype, device: torch.device) -> None:
+        """`rows` [h, H] and `cols` [w, W] are A along the axes; or [B, h, H] and [B, w, W], of each window.
+
+        1/μ is `soft` times AAᵀ's largest eigenvalue.
+        """
+        height_values, height_vectors = torch.linalg.eigh(rows @ rows.mT)
+        width_values, width_vectors = torch.linalg.eigh(cols @ cols.mT)
+        values = height_values[..., :, None] * width_values[..., None, :]
         self.softness = soft * values.max().item()
+        norms = rows.square().sum(-2)[..., :, None], cols.square().sum(-2)[..., None, :]
+        tensors = rows, cols, height_vectors, width_vectors, 1 / (values + self.softness), 0.5 * norms[0] * norms[1]
+        self._keep(tuple(t.to(device, dtype) for t in tensors))
 
-        def placed(t: Tensor) -> Tensor:
-            return t.to(device, dtype)
+    def _keep(self, tensors: tuple[Tensor, ...]) -> None:
+        self.rows, self.cols, self.height_vectors, self.width_vectors, self.damped, self.step_cost = tensors
 
-        self.rows, self.cols = placed(rows), placed(cols)
-        self.height_vectors, self.width_vectors = placed(height_vectors), placed(width_vectors)
-        self.damped = placed(1 / (values + self.softness))
-        self.step_cost = placed(0.5 * rows.square().sum(0)[:, None] * cols.square().sum(0)[None, :])
+    def select(self, windows: Tensor) -> "SeparableWindow":
+        """Return A of some of the windows."""
+        if self.rows.dim() == 2:
+            return self
+        chosen = copy.copy(self)
+        tensors = self.rows, self.cols, self.height_vectors, self.width_vectors, self.damped, self.step_cost
+        chosen._keep(tuple(t[windows] for t in tensors))
+        return chosen
 
     def down(self, y: Tensor) -> Tensor:
         """A y."""
-        return self.rows @ y @ self.cols.T
+        rows, cols = self._for(y, self.rows, self.cols)
+        return rows @ y @ cols.mT
 
     def adjoint(self, r: Tensor, base: Tensor | None = None) -> Tensor:
         """Aᵀ r (+ base)."""
-        grown = self.rows.T @ r
-        return grown @ self.cols if base is None else torch.baddbmm(base, grown, self.cols.expand(len(r), -1, -1))
+        rows, cols = self._for(r, self.rows, self.cols)
+        grown = rows.mT @ r
+        return grown @ cols if base is None else torch.baddbmm(base, grown, cols.expand(len(r), -1, -1))
 
     def precondition(self, r: Tensor) -> Tensor:
         """(AAᵀ + I/μ)⁻¹ r."""
-        u, v = self.height_vectors, self.width_vectors
-        damped: Tensor = self.damped * (u.T @ r @ v)
-        return u @ damped @ v.T
+        u, v, damped = self._for(r, self.height_vectors, self.width_vectors, self.damped)
+        return u @ (damped * (u.mT @ r @ v)) @ v.mT
+
+    def _for(self, planes: Tensor, *matrices: Tensor) -> tuple[Tensor, ...]:
+        """Repeat each window's matrices for its channels, where windows have their own: `planes` are [B·C, …]."""
+        if self.rows.dim() == 2:
+            return matrices
+        return tuple(t.repeat_interleave(len(planes) // len(t), 0) for t in matrices)
 
 
 class ConvolvedWindow:
     """A by convolution, the inverse as one matrix."""
+
+    def select(self, windows: Tensor) -> "ConvolvedWindow":
+        """Return A itself, which all windows share."""
+        return self
 
     def __init__(
         self, kernel: Psf, size: tuple[int, int], soft: float, dtype: torch.dtype, device: torch.device
@@ -121,8 +156,16 @@ class WindowCoordinates:
         if evidence.couples_channels or evidence.block > 1:  # else L is the identity
             self.damping = 1 / self._largest(lambda c: self.precondition(self._gram(c)))
             norm = self._largest(lambda c: evidence.coordinates(evidence.coordinates_adjoint(c)))
-        self.step_cost = norm * a.step_cost
-        """[H, W]: half the squared norm of each pixel's column of L A, at most."""
+        cost = norm * a.step_cost
+        self.step_cost = cost if cost.dim() == 2 else cost.unsqueeze(1)
+        """[H, W], or of each window [B, 1, H, W]: half the squared norm of each pixel's column of L A, at most."""
+
+    def select(self, windows: Tensor) -> "WindowCoordinates":
+        """Return L A of some of the windows."""
+        chosen = copy.copy(self)
+        chosen.a = self.a.select(windows)
+        chosen.step_cost = self.step_cost if self.step_cost.dim() == 2 else self.step_cost[windows]
+        return chosen
 
     def down(self, changes: Tensor) -> Tensor:
         """Apply A: [B, C, H, W] → [B, C, h, w]."""
@@ -163,8 +206,29 @@ def _batched(planes: Tensor, like: Tensor) -> Tensor:
 def window_map(
     kernel: Kernel, size: tuple[int, int], soft: float, dtype: torch.dtype, device: torch.device
 ) -> WindowMap:
-    """A for windows of `size` LR pixels; 1/μ is `soft` times AAᵀ's largest eigenvalue."""
+    """Build A for windows of `size` LR pixels, wherever they lie; 1/μ is `soft` times AAᵀ's largest eigenvalue."""
     if isinstance(kernel, SeparableKernel):
-        return SeparableWindow(kernel, size, soft, dtype, device)
+        rows, cols = (torch.from_numpy(dense_a(kernel, n * kernel.scale)) for n in size)
+        return SeparableWindow(rows, cols, soft, dtype, device)
     assert isinstance(kernel, Psf)
     return ConvolvedWindow(kernel, size, soft, dtype, device)
+
+
+def resized_window_map(
+    kernel: ResizingKernel,
+    lr: Sequence[Area],
+    hr: Sequence[Area],
+    soft: float,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> SeparableWindow:
+    """Build A of windows that are `lr` in the LR and `hr` in the HR image: (rows, columns) each, of one size.
+
+    Weights of pixels outside a window are left out: those are frozen.
+    """
+    axes = []
+    for axis in (0, 1):
+        rows = axis_rows(kernel.profile, kernel.large[axis], kernel.small[axis])
+        places = [(small[axis], large[axis]) for small, large in zip(lr, hr, strict=True)]
+        axes.append(torch.from_numpy(np.stack([rows.part(small, large) for small, large in places])))
+    return SeparableWindow(axes[0], axes[1], soft, dtype, device)

@@ -22,12 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mapsr_cli.operators.evidence import Evidence
-from mapsr_cli.operators.kernels import Kernel
-from mapsr_cli.operators.window_map import WindowCoordinates, window_map
+from mapsr_cli.operators.resizing import AnyKernel
+from mapsr_cli.operators.window_map import WindowCoordinates
 
-SOFTNESS = 2.0
-"""1/μ times `peak`, as a fraction of AAᵀ's largest eigenvalue: multipliers grow with the range, e must not."""
 FIRST_LOOK = 5
 """Passes before the first look at which windows are solved: most are by then."""
 REPAIR_FROM = 40
@@ -80,6 +77,8 @@ class WindowProblem:
     high: Tensor
     aim_low: Tensor
     aim_high: Tensor
+    a: WindowCoordinates
+    """L A of the windows."""
 
     def excess(self, change: Tensor, tighter: float = 0.0) -> Tensor:
         """Return how far L(A y − x) is beyond bounds `tighter` levels further inside, for `change` = L A d."""
@@ -88,7 +87,8 @@ class WindowProblem:
 
     def select(self, rows: Tensor) -> "WindowProblem":
         """Return some of the windows."""
-        return WindowProblem(**{name: tensor[rows] for name, tensor in vars(self).items()})
+        tensors = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return WindowProblem(**tensors, a=self.a.select(rows))
 
     def penalty(self, change: Tensor) -> Tensor:
         """Return the squared excess over the bounds [B], for `change` = L A d."""
@@ -104,19 +104,13 @@ class WindowProblem:
 class WindowSolver:
     """Solves many windows of one size at once."""
 
-    def __init__(
-        self, kernel: Kernel, effort: Effort, size: tuple[int, int], peak: int, evidence: Evidence, dtype: torch.dtype
-    ) -> None:
-        """Prepare for windows of `size` LR pixels, whose L is that of `evidence` about any of them."""
+    def __init__(self, kernel: AnyKernel, effort: Effort, peak: int, block: int) -> None:
+        """Prepare for windows of evidence in blocks of `block` LR pixels a side."""
         self.effort = effort
-        self.cell = (2 * kernel.border_reach + evidence.block - 1) * kernel.scale
-        self.farthest = effort.farthest * peak * kernel.scale**2
-        a = window_map(kernel, size, SOFTNESS / peak, dtype, evidence.x.device)
-        self.a = WindowCoordinates(a, evidence)
-
-    def down(self, changes: Tensor) -> Tensor:
-        """Apply A to changes: [B, C, H, W] → [B, C, h, w]."""
-        return self.a.down(changes)
+        around = slice(0, 2 * kernel.border_reach + block - 1)
+        sides = [kernel.hr_range(around, axis) for axis in (0, 1)]
+        self.cell = max(side.stop - side.start for side in sides)
+        self.farthest = effort.farthest * peak * kernel.hr_pixels(1)
 
     def solve(self, problem: WindowProblem) -> tuple[Tensor, Tensor]:
         """Find whole changes [B, C, H, W] for the windows, and which of them [B] make things better.
@@ -133,7 +127,7 @@ class WindowSolver:
             done = passes
             change, gradient = self._change_and_gradient(part, state.multiplier)
             solution[left] = change.round_()
-            penalty[left] = part.penalty(self.a.coordinates(change))
+            penalty[left] = part.penalty(part.a.coordinates(change))
             violated = gradient.square().sum(WITHIN)
             moving = (violated < WORTHWHILE * before) & (gradient.abs().amax(WITHIN) >= CONVERGED)
             going = ((penalty[left] > 0) & (moving | (passes < REPAIR_FROM))).nonzero()[:, 0]
@@ -144,7 +138,7 @@ class WindowSolver:
                 left, part, state = left[going], part.select(going), state.select(going)
         if self.effort.passes >= REPAIR_FROM:
             self._repair(problem, solution, penalty)
-        return solution, problem.better(self.a.coordinates(solution))
+        return solution, problem.better(problem.a.coordinates(solution))
 
     def _looks(self) -> Iterator[int]:
         passes = FIRST_LOOK
@@ -156,7 +150,7 @@ class WindowSolver:
     def _ascend(self, problem: WindowProblem, state: "_Ascent") -> "_Ascent":
         """One pass of Nesterov's method; where the momentum overshoots, it starts anew."""
         _, gradient = self._change_and_gradient(problem, state.multiplier)
-        ascended = self._bounded(state.multiplier + self.a.precondition(gradient))
+        ascended = self._bounded(state.multiplier + problem.a.precondition(gradient))
         step = ascended - state.previous
         onward = (gradient * step).sum(WITHIN, keepdim=True) > 0
         t = torch.where(onward, state.t, torch.ones_like(state.t))
@@ -168,9 +162,9 @@ class WindowSolver:
 
     def _change_and_gradient(self, problem: WindowProblem, multiplier: Tensor) -> tuple[Tensor, Tensor]:
         """Return d(λ) = clip(f + AᵀLᵀλ), and e − L(A y − x), the dual's gradient: what is still violated."""
-        change = self.a.adjoint(multiplier, problem.f).clamp_(problem.floor, problem.ceiling)
-        e = torch.clamp(-self.a.softness * multiplier, problem.aim_low, problem.aim_high)
-        return change, e - problem.offset - self.a.coordinates(change)
+        change = problem.a.adjoint(multiplier, problem.f).clamp_(problem.floor, problem.ceiling)
+        e = torch.clamp(-problem.a.softness * multiplier, problem.aim_low, problem.aim_high)
+        return change, e - problem.offset - problem.a.coordinates(change)
 
     def _repair(self, problem: WindowProblem, change: Tensor, penalty: Tensor) -> None:
         """Step single pixels by one level where that lowers the squared excess over the bounds, while it still does.
@@ -184,7 +178,7 @@ class WindowSolver:
             part, repaired, before = problem.select(left), change[left], penalty[left]
             for step in range(REPAIR_STEPS):
                 repaired = self._step(part, repaired, parity=step % 4)
-            change[left], penalty[left] = repaired, part.penalty(self.a.coordinates(repaired))
+            change[left], penalty[left] = repaired, part.penalty(part.a.coordinates(repaired))
             left = left[(penalty[left] > 0) & (penalty[left] < WORTHWHILE * before)]
 
     def _step(self, problem: WindowProblem, change: Tensor, parity: int) -> Tensor:
@@ -193,11 +187,11 @@ class WindowSolver:
         The excess is measured against slightly tighter bounds, so that every step that is taken is sure to help:
         ½ dist² has a 1-Lipschitz gradient, hence the gain of a step at pixel j is at least |g_j| − ½ Σ_i a_ij².
         """
-        gradient = self.a.adjoint(problem.excess(self.a.coordinates(change), TIGHTER))
+        gradient = problem.a.adjoint(problem.excess(problem.a.coordinates(change), TIGHTER))
         direction = -gradient.sign()
         drift = direction * (change - problem.f).clamp(-1, 1)  # away from f
         moved = change + direction
-        gain = gradient.abs() - self.a.step_cost - DRIFT_WEIGHT * drift
+        gain = gradient.abs() - problem.a.step_cost - DRIFT_WEIGHT * drift
         gain = torch.where((moved >= problem.floor) & (moved <= problem.ceiling), gain, -1.0)
         best = _best_of_cells(gain, self.cell, parity)
         return torch.where(best & (gain > 0), moved, change)

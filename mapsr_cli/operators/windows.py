@@ -1,6 +1,7 @@
 """Windows over an image: where they go, what they may change, and how they are cut out and put back."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ from torch import Tensor
 from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.kernels import Kernel
 from mapsr_cli.operators.levels import Levels, Place
+from mapsr_cli.operators.resizing import AnyKernel
+from mapsr_cli.operators.window_map import SOFTNESS, WindowCoordinates, resized_window_map, window_map
 from mapsr_cli.operators.window_solver import Effort, WindowProblem, WindowSolver
 
 BATCH = 32
@@ -34,7 +37,7 @@ class Windows:
     A window takes one channel, or all of them where the evidence couples them, and begins where a block of it does.
     """
 
-    def __init__(self, kernel: Kernel, effort: Effort, evidence: Evidence, peak: int) -> None:
+    def __init__(self, kernel: AnyKernel, effort: Effort, evidence: Evidence, peak: int) -> None:
         self.kernel, self.peak, self.evidence, self.device = kernel, peak, evidence, evidence.x.device
         channels, *lr_size = evidence.x.shape
         self.channels = channels if evidence.couples_channels else 1
@@ -44,7 +47,7 @@ class Windows:
         side = max(effort.window, 4 * self.reach + 8)  # a core of at least 8
         self.size = (self._side(side, lr_size[0]), self._side(side, lr_size[1]))
         self.cell = side - 4 * self.reach
-        self.solver = WindowSolver(kernel, effort, self.size, peak, self._any_window(), COMPUTED_IN)
+        self.solver = WindowSolver(kernel, effort, peak, evidence.block)
         self._known_masks: dict[tuple[tuple[int, int], ...], tuple[Tensor, Tensor]] = {}
 
     def _side(self, wanted: int, length: int) -> int:
@@ -53,6 +56,21 @@ class Windows:
 
     def _any_window(self) -> Evidence:
         return self.evidence.at([(slice(0, self.channels), slice(0, self.size[0]), slice(0, self.size[1]))])
+
+    @cached_property
+    def _shared_map(self) -> WindowCoordinates:
+        """L A of windows wherever they lie, of a kernel whose A is the same everywhere."""
+        assert isinstance(self.kernel, Kernel)
+        a = window_map(self.kernel, self.size, SOFTNESS / self.peak, COMPUTED_IN, self.device)
+        return WindowCoordinates(a, self._any_window())
+
+    def _map_of(self, spots: list[Spot]) -> WindowCoordinates:
+        """Return L A of the windows at `spots`."""
+        if isinstance(self.kernel, Kernel):
+            return self._shared_map
+        lr, hr = [self._lr(spot)[1:] for spot in spots], [self._hr_area(spot) for spot in spots]
+        a = resized_window_map(self.kernel, lr, hr, SOFTNESS / self.peak, COMPUTED_IN, self.device)
+        return WindowCoordinates(a, self._any_window())
 
     def place(self, wrong: Tensor) -> list[Spot]:
         """Place disjoint windows around wrong coordinates [C, h, w]; those that would overlap wait for another turn."""
@@ -98,7 +116,7 @@ class Windows:
             batch = [batch[index] for index in kept.tolist()]
             images, changes, ahead, before = (t[kept] for t in (images, changes, problem.f, differences))
             levels.scatter([self._hr(spot) for spot in batch], images + changes, ahead - changes)
-            after = (before + self.solver.down(changes)).to(residual.dtype)
+            after = (before + problem.a.select(kept).down(changes)).to(residual.dtype)
             places = [self._lr(spot) for spot in batch]
             still_wrong = self.evidence.at(places).violated(after)
             for place, part, mask in zip(places, after.unbind(), still_wrong.unbind(), strict=True):
@@ -113,8 +131,12 @@ class Windows:
         return self._channels(spot), rows, cols
 
     def _hr(self, spot: Spot) -> Place:
-        channels, rows, cols = self._lr(spot)
-        return channels, self.kernel.hr_range(rows), self.kernel.hr_range(cols)
+        return self._channels(spot), *self._hr_area(spot)
+
+    def _hr_area(self, spot: Spot) -> tuple[slice, slice]:
+        """Return the HR rows and columns of a window."""
+        _, rows, cols = self._lr(spot)
+        return self.kernel.hr_window(rows, 0), self.kernel.hr_window(cols, 1)
 
     def _free(self, start: int, axis: int, margin: int) -> tuple[int, int]:
         """Return first and last (exclusive) LR index `margin` from a cut; the image's border is no cut."""
@@ -131,17 +153,21 @@ class Windows:
 
     def _masks(self, spot: Spot) -> tuple[Tensor, Tensor]:
         """Return the pixels that may move, and the coordinates that no frozen pixel affects: [H, W] and [h, w]."""
-        free = tuple(self._free(start, axis, self.reach) for axis, start in enumerate(spot[1:]))
-        if free not in self._known_masks:
-            controlled = [self._controlled(start, axis) for axis, start in enumerate(spot[1:])]
-            pixels = [self.kernel.hr_range(slice(*ends)) for ends in free]
-            whole = self.kernel.hr_size(self.size)
-            self._known_masks[free] = self._mask(whole, pixels), self._mask(self.size, [slice(*c) for c in controlled])
-        return self._known_masks[free]
+        pixels, samples = [], []
+        for axis, (start, window) in enumerate(zip(spot[1:], self._hr_area(spot), strict=True)):
+            first, last = self._free(start, axis, self.reach)
+            free = self.kernel.hr_range(slice(start + first, start + last), axis)
+            pixels.append((free.start - window.start, free.stop - window.start))
+            samples.append(self._controlled(start, axis))
+        known = (*pixels, *samples)
+        if known not in self._known_masks:
+            whole = tuple(window.stop - window.start for window in self._hr_area(spot))
+            self._known_masks[known] = self._mask(whole, pixels), self._mask(self.size, samples)
+        return self._known_masks[known]
 
-    def _mask(self, size: tuple[int, int], inside: list[slice]) -> Tensor:
+    def _mask(self, size: tuple[int, ...], inside: list[tuple[int, int]]) -> Tensor:
         mask = torch.zeros(size, dtype=torch.bool)
-        mask[tuple(inside)] = True
+        mask[tuple(slice(*ends) for ends in inside)] = True
         return mask.to(self.device)
 
     def _gather(self, spots: list[Spot], levels: Levels, residual: Tensor) -> tuple[Tensor, Tensor, WindowProblem]:
@@ -172,5 +198,6 @@ class Windows:
                 high=torch.where(controlled | (now <= high), high, now + SLIP),
                 aim_low=torch.where(controlled, aims[0], torch.minimum(aims[0], now)),
                 aim_high=torch.where(controlled, aims[1], torch.maximum(aims[1], now)),
+                a=self._map_of(spots),
             ),
         )

@@ -11,6 +11,7 @@ from mapsr_cli.errors import UsageError
 from mapsr_cli.operators import (
     Kernel,
     LevelCube,
+    ResizingKernel,
     RoundTrip,
     consistency,
     downsampling,
@@ -185,3 +186,15 @@ def test_a_coupling_that_mixes_nothing_keeps_every_promise() -> None:
     result = round_trip(op.pinv(x), Coupled(x, 255), op, 255)
     assert result.remaining == 0
     assert consistency(result.image, x, op, 255).holds
+
+
+@pytest.mark.parametrize("size", [(57, 63), (70, 85), (91, 66)])
+def test_exact_between_any_two_sizes(size: tuple[int, int]) -> None:
+    """Each window has its own A: at ratios of 2.04 … 3.25, other ones along rows and columns."""
+    kernel = ResizingKernel("bicubic", (28, 27), size)
+    op = downsampling(kernel, size)
+    x = to_levels(op.down(scene(*size, seed=3, contrast=2.0)), 255)
+    result = round_trip(op.project(torch.zeros(x.shape[0], *size), x), LevelCube(x, 255), op, 255)
+    assert result.windows > 0
+    assert result.remaining == 0
+    assert consistency(result.image.double(), x.double(), downsampling(kernel, size, torch.float64), 255).holds

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from copy import deepcopy
 
 import pytest
 import torch
@@ -31,12 +32,12 @@ every_criterion = pytest.mark.parametrize(
 )
 
 
-def learner(name: str, noise_dim: int = 0) -> SuperResolver:
+def learner(name: str, noise_dim: int = 0, **fields: object) -> SuperResolver:
     torch.manual_seed(0)
     generator = Compact(CompactConfig(4, 8, 1, noise_dim=noise_dim))
     method = METHODS[name]
     estimator = Estimator(generator, CONSTRAINTS[method.constraint]())
-    return SuperResolver(estimator, build(method.criterion, tiny_judge(method.needs)))
+    return SuperResolver(estimator, build(method.criterion, tiny_judge(method.needs), **fields))
 
 
 def stage(progress: float = 0.0) -> Rehearsal:
@@ -82,12 +83,27 @@ def test_the_generators_step_moves_the_generator_alone(name: str) -> None:
     assert all(p.requires_grad for _, player in criterion.players() for p in player.bare.parameters())
 
 
-@every_method
-def test_state_is_enough_to_go_on(name: str) -> None:
-    first, second = learner(name), learner(name)
+@pytest.mark.parametrize(
+    ("name", "fields"), [*((name, {}) for name in METHODS), ("affgan", {"noise": "adaptive", "noise_target": 0.6})]
+)
+def test_state_is_enough_to_go_on(name: str, fields: dict[str, object]) -> None:
+    """With weights, optimisers and `state()`, another learner takes the very step that the first takes next."""
+    first, second = learner(name, **fields), learner(name, **fields)
+    before = first.state()
     first.step(stage())
+    assert (first.state() != before) == bool(fields)  # only adaptive noise has something of its own to keep
+    for (_, ours), (_, theirs) in zip(first.players(), second.players(), strict=True):
+        theirs.bare.load_state_dict(ours.bare.state_dict())
+        theirs.optimiser.load_state_dict(deepcopy(ours.optimiser.state_dict()))
     second.load_state(first.state())
+    reports = []
+    for method in (first, second):
+        torch.manual_seed(1)
+        reports.append({key: float(value) for key, value in method.step(stage(0.5)).items()})
+    assert reports[0] == reports[1]
     assert first.state() == second.state()
+    for (_, ours), (_, theirs) in zip(first.players(), second.players(), strict=True):
+        assert same(weights([ours.bare]), weights([theirs.bare]))
 
 
 @every_criterion

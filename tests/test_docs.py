@@ -46,11 +46,21 @@ def test_prose_fits_the_line(page: Path) -> None:
     assert not [line for line in _prose(page.read_text("utf-8")) if len(line) > COLUMNS]
 
 
+def _anchors(page: Path) -> set[str]:
+    """List the names by which GitHub links to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_links_lead_to_files_that_are_there(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
-    local = [target for target in targets if not re.match(r"[a-z]+:", target)]
-    assert not [target for target in local if not (page.parent / target).exists()]
+def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path) if path else page
+        if not re.match(r"[a-z]+:", target) and not (file.exists() and (not anchor or anchor in _anchors(file))):
+            broken.append(target)
+    assert not broken
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)

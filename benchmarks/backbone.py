@@ -24,7 +24,6 @@ from mapsr_cli.evaluation.candidates import BACKBONE, TRUNK, make_candidates
 from mapsr_cli.evaluation.evaluate import Scorer, evaluate
 from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets
 from mapsr_cli.evaluation.scores import Score
-from mapsr_cli.inference import Settings
 from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.training.data.config import DataConfig
 from mapsr_cli.training.data.sources import open_data
@@ -87,7 +86,7 @@ def make_trunk(args: argparse.Namespace) -> None:
 
 def print_table(args: argparse.Namespace) -> None:
     names = [prefix + str(path) for path in args.files for prefix in (TRUNK, BACKBONE)]
-    kernel, estimators = make_candidates(names, Settings())
+    kernel, estimators = make_candidates(names)
     sets = {name: paths for name, paths in find_sets(args.data).items() if name in args.sets}
     found = evaluate(estimators, sets, kernel, Scorer(PROTOCOLS["y"]))
     print("| trunk | test set | Y-PSNR → projected | least gain on an image | bit-exact → projected |")

@@ -166,7 +166,7 @@ def one(number: int, seed: int, originals: list[bytes], upscaler: Upscaler) -> s
     output = Output(chance.choice([f for f in FORMATS if f != "AVIF"]), None, MAX_PIXELS, animate=chance.random() < 0.5)
     signal.alarm(LIMIT)
     try:
-        upscale_file(data, upscaler, output, lambda *_: None)
+        upscale_file(data, upscaler, output)
     except MapsrError as error:
         lines = (str(error).splitlines(), error.hint.splitlines())
         return "refused" if all(len(said) <= 1 for said in lines) else f"{number}: more than a line"

@@ -35,7 +35,7 @@ def _timed(work: Callable[[Pixels], Pixels], pixels: Pixels, clock: Callable[[],
 
 def _mapsr(upscaler: Upscaler, pixels: Pixels) -> Pixels:
     lr = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
-    return upscaler.upscale(lr).levels.permute(1, 2, 0).numpy()
+    return upscaler(lr).permute(1, 2, 0).numpy()
 
 
 def _pillow(how: Image.Resampling, pixels: Pixels) -> Pixels:

@@ -6,7 +6,7 @@ from statistics import median
 
 import torch
 
-from mapsr_cli.inference import Upscaler
+from mapsr_cli.inference.level_upscaler import LevelUpscaler
 from mapsr_cli.operators import downsampling, make_kernel
 from mapsr_cli.operators.axis import make_axis
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
@@ -34,7 +34,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     for name, scale in (("bicubic", 4), ("bicubic", 2), ("gaussian9", 4), ("gaussian9", 2), ("lanczos3", 4)):
         print(f"set-up of A for 3840×2160, {name} ×{scale}: {seconds(lambda: set_up(name, scale), 3):.4f} s")  # noqa: B023
-    upscaler = Upscaler(load_model(find_model(DEFAULT_MODEL)))
+    upscaler = LevelUpscaler(load_model(find_model(DEFAULT_MODEL)))
     with torch.inference_mode():
         x = torch.rand(3, 512, 512)
         f = upscaler.estimate(x)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mapsr_cli.evaluation.protocol import pairs
 from mapsr_cli.imaging import read_picture
-from mapsr_cli.inference import Upscaled, Upscaler
+from mapsr_cli.inference import Upscaler
 from mapsr_cli.operators import SeparableKernel, downsampling, to_levels
 from mapsr_cli.operators.axis import dense_a
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
@@ -98,10 +98,10 @@ def least_wrong(x: Tensor, wrong: Iterable[tuple[int, int, int]], kernel: Separa
     return found
 
 
-def wrong_samples(x: Tensor, up: Upscaled, upscaler: Upscaler) -> list[tuple[int, int, int]]:
+def wrong_samples(x: Tensor, levels: Tensor, upscaler: Upscaler) -> list[tuple[int, int, int]]:
     """Channel, row and column of what the saved levels do not give back."""
-    op = downsampling(upscaler.kernel, (up.levels.shape[1], up.levels.shape[2]), torch.float64)
-    found = (to_levels(op.down(up.levels.double()), 255) != x.double()).nonzero()
+    op = downsampling(upscaler.kernel, (levels.shape[1], levels.shape[2]), torch.float64)
+    found = (to_levels(op.down(levels.double()), 255) != x.double()).nonzero()
     return [(c, i, j) for c, i, j in found.tolist()]
 
 
@@ -109,15 +109,15 @@ def report(title: str, images: Iterator[tuple[str, Tensor]], upscaler: Upscaler,
     shares = []
     for name, x in images:
         began = time.perf_counter()
-        up = upscaler(x)
+        levels, made = upscaler.upscale(x.byte())
         took = time.perf_counter() - began
-        share = up.consistency.bit_exact
+        share = made.consistency.bit_exact
         shares.append(share)
-        network, project = up.seconds["network"], up.seconds["project"]
-        line = f"{title} {name}: bit_exact {share:.6f} worst {up.consistency.worst_levels} passes {up.passes}"
+        network, project = made.seconds["network"], made.seconds["project"]
+        line = f"{title} {name}: bit_exact {share:.6f} worst {made.consistency.worst_levels} passes {made.passes}"
         line += f" network {network:.2f} s, projection and round trip {project:.2f} s of {took:.2f} s"
         if certify and share < 1:
-            wrong = wrong_samples(x, up, upscaler)
+            wrong = wrong_samples(x, levels, upscaler)
             line += f"; {len(wrong)} wrong samples, and any image has at least {least_wrong(x, wrong, upscaler.kernel)}"
         print(line, flush=True)
     exact = sum(share == 1 for share in shares)

@@ -49,7 +49,7 @@ def main() -> None:
     for name, spoil in inputs.items():
         row = []
         for upscaler in upscalers:
-            made = [(hr, upscaler.upscale(spoil(lr)).levels / 255) for hr, lr in images]
+            made = [(hr, upscaler(spoil(lr).byte()) / 255) for hr, lr in images]
             row.append(sum(psnr_y(y, hr, model.kernel.scale) for hr, y in made) / len(made))
         best = max(row)
         cells = (f"**{value:.2f}**" if value == best else f"{value:.2f}" for value in row)

@@ -28,9 +28,9 @@ from upscale_memory import measure
 
 from mapsr_cli.evaluation.protocol import PEAK, images_in, make_pair
 from mapsr_cli.imaging import Picture, encode, read_picture
-from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.comparison import difference
 from mapsr_cli.inference.devices import choose_dtype
+from mapsr_cli.inference.level_upscaler import LevelUpscaler
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.networks import Affine
 from mapsr_cli.operators import LevelCube, Point, downsampling, make_strips, mend, to_levels
@@ -106,7 +106,7 @@ def multiply_adds(network: nn.Module) -> int:
     return sum(module.weight.numel() for module in network.modules() if isinstance(module, nn.Conv2d))
 
 
-def one_megapixel(folder: Path | None, upscaler: Upscaler, peak: int) -> Tensor:
+def one_megapixel(folder: Path | None, upscaler: LevelUpscaler, peak: int) -> Tensor:
     """LR levels [3, 1000, 1000]: A of photographs side by side, or an example mirrored."""
     if folder is None:
         photo = read_picture(Path(__file__).parents[1] / "examples" / "coffee.png").levels
@@ -126,7 +126,7 @@ def one_megapixel(folder: Path | None, upscaler: Upscaler, peak: int) -> Tensor:
     return to_levels(lr, peak).int().to(torch.uint8 if peak == 255 else torch.uint16)
 
 
-def estimated(x: Tensor, upscaler: Upscaler, fastest: Convolution) -> tuple[Tensor, float, float]:
+def estimated(x: Tensor, upscaler: LevelUpscaler, fastest: Convolution) -> tuple[Tensor, float, float]:
     """f(x), the network's seconds, and the multiply-adds that the fastest convolution would have done in them."""
     took, possible, pace, began = 0.0, 0.0, fastest.sustained(), clock()
 
@@ -141,7 +141,7 @@ def estimated(x: Tensor, upscaler: Upscaler, fastest: Convolution) -> tuple[Tens
 
 
 @torch.inference_mode()
-def parts(lr: Tensor, peak: int, upscaler: Upscaler, fastest: Convolution) -> None:
+def parts(lr: Tensor, peak: int, upscaler: LevelUpscaler, fastest: Convolution) -> None:
     """One picture, each part by itself."""
     file = encode(Picture(lr, peak), "PNG", None, None)
     strips = make_strips(upscaler.operator(lr.shape[1], lr.shape[2], peak))
@@ -246,7 +246,7 @@ def main() -> None:
     fastest = fastest_convolution()
     print(f"fastest convolution ({fastest}), G multiply-adds/s: ", end="")
     print(f"{fastest.pace() / 1e9:.1f} at best, {fastest.sustained() / 1e9:.1f} over a second", flush=True)
-    upscaler = Upscaler(load_model(find_model(DEFAULT_MODEL)), Settings(dtype=dtype))
+    upscaler = LevelUpscaler(load_model(find_model(DEFAULT_MODEL)), dtype=dtype)
     for peak in (int(PEAK), 65535):
         parts(one_megapixel(args.data, upscaler, peak), peak, upscaler, fastest)
     if args.set5:

@@ -42,7 +42,7 @@ yield zero
 """Accepted first words of functions' docstrings."""
 
 SEVERAL_MEANINGS = """
-Consistency Decoded Job Method Name Pixels Progress Projection Sample Settings Share Source Value
+Job Method Name Pixels Progress Projection Sample Settings Share Source Value
 """
 """Public type names that are still defined more than once: to become none."""
 NOUNS = """
@@ -50,7 +50,6 @@ mapsr_cli/cli/report.py
 mapsr_cli/imaging/decoding.py
 mapsr_cli/imaging/encoding.py
 mapsr_cli/imaging/formats.py
-mapsr_cli/imaging/memory.py
 mapsr_cli/imaging/picture.py
 mapsr_cli/imaging/png.py
 mapsr_cli/imaging/provenance.py
@@ -61,12 +60,9 @@ mapsr_cli/imaging/tiff.py
 mapsr_cli/inference/chunks.py
 mapsr_cli/inference/comparison.py
 mapsr_cli/inference/devices.py
-mapsr_cli/inference/files.py
 mapsr_cli/inference/memory.py
 mapsr_cli/inference/noise.py
-mapsr_cli/inference/pictures.py
 mapsr_cli/inference/tiles.py
-mapsr_cli/inference/upscaler.py
 mapsr_cli/inference/verification.py
 mapsr_cli/operators/axis.py
 mapsr_cli/operators/banded.py

@@ -12,16 +12,17 @@ from mapsr_cli.cli.progress import BatchProgress, progress_bar
 from mapsr_cli.cli.report import complain, drop_output, printable, result, say
 from mapsr_cli.errors import DiskFullError, FileError, MapsrError, UsageError
 from mapsr_cli.files import check_target, make_folder, write_bytes, write_error
-from mapsr_cli.imaging import find_kernel, output_format, read_frames
+from mapsr_cli.imaging import Frames, find_kernel, output_format, read_frames
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
-from mapsr_cli.inference.devices import choose_device, choose_dtype
-from mapsr_cli.inference.files import Encoded, Loaded, Made, Output, encode_made, load_file, make
+from mapsr_cli.inference.devices import choose_device
+from mapsr_cli.inference.files import Output, encode_file, load_file, upscale_frames
+from mapsr_cli.inference.level_upscaler import ConsistencyLevel
 from mapsr_cli.inference.overlap import overlapped
-from mapsr_cli.inference.upscaler import ConsistencyLevel
+from mapsr_cli.inference.report import UpscaleReport
 from mapsr_cli.views.before_after import Compared, before_after, facts_of, kept
 from mapsr_cli.views.screen import as_image
-from mapsr_cli.zoo import DEFAULT_MODEL, Model, find_model, load_model
+from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
 
 def make_upscaler(
@@ -38,18 +39,13 @@ def make_upscaler(
     fetched: Callable[[int, int], None] = lambda done, total: None,
 ) -> Upscaler:
     """Make the upscaler that the options of `mapsr upscale` describe; `fetched` hears of bytes from the Hub."""
-    chosen = choose_device(device)
-    loaded: Model
-    if backbone is None:
-        loaded, dtype = load_model(find_model(model or DEFAULT_MODEL, fetched)), choose_dtype(precision, chosen)
-    else:
-        loaded = load_backbone(backbone)
-        dtype = loaded.dtype_for(precision)
+    name, device = model or DEFAULT_MODEL, choose_device(device)  # before anything is fetched
+    loaded = load_model(find_model(name, fetched)) if backbone is None else load_backbone(backbone)
     a = None
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
-    settings = Settings(consistency, _tile(tile), chosen, dtype, strength, seed)
-    return Upscaler(loaded, settings, a)
+    settings = Settings(consistency, _tile(tile), strength, seed)
+    return Upscaler(loaded, settings, a, device=device, precision=precision)
 
 
 def _tile(text: str) -> int | None:
@@ -70,6 +66,15 @@ def _pipe(data: bytes) -> None:
     except OSError as error:
         drop_output()
         raise write_error("standard output", error) from error
+
+
+DecodedFile = tuple[Frames, UpscaleReport]
+"""An original, and how it was decoded."""
+Computed = tuple[Frames, Frames, UpscaleReport]
+"""An original, upscaled, and how that was done."""
+
+Outcome = UpscaleReport | MapsrError | None
+"""Of a job: how it was done, why it failed, or None where another run was faster."""
 
 
 @dataclass
@@ -110,15 +115,17 @@ class Batch:
         if strength < 1:
             say(f"note: --strength {strength:g}: the guarantee is off, results do not give their originals back")
 
-    def _upscaled(self, jobs: list[Job], progress: BatchProgress) -> Generator[tuple[Job, Encoded | MapsrError | None]]:
+    def _upscaled(self, jobs: list[Job], progress: BatchProgress) -> Generator[tuple[Job, Outcome]]:
         """Yield jobs with what came of each; a result is printed as soon as it is stored."""
         begun: set[Job] = set()
 
-        def compute(job: Job, loaded: Loaded) -> Made:
+        def compute(job: Job, decoded: DecodedFile) -> Computed:
             begun.add(job)
-            pictures = loaded.frames.pictures
-            parts = sum(1 + (one.alpha is not None) + (len(one.levels) > 3) for one in pictures)
-            return make(loaded, self.upscaler, progress.start(job.source.name, parts), job.sample)
+            originals, decoding = decoded
+            parts = sum(1 + (one.alpha is not None) + (len(one.levels) > 3) for one in originals.pictures)
+            show = progress.start(job.source.name, parts)
+            upscaled, upscaling = upscale_frames(originals, self.upscaler, show, job.sample)
+            return originals, upscaled, decoding + upscaling
 
         for job, outcome in overlapped(self._due(jobs, progress), self._read, compute, self._store):
             if job not in begun:
@@ -144,13 +151,13 @@ class Batch:
             else:
                 yield job
 
-    def _read(self, job: Job) -> Loaded:
+    def _read(self, job: Job) -> DecodedFile:
         if job.target != PIPE:
             page = self._page_path(job)
             self._check(job.target, *([page] if page else []))
         return self._load(job)
 
-    def _load(self, job: Job) -> Loaded:
+    def _load(self, job: Job) -> DecodedFile:
         return load_file(sys.stdin.buffer.read() if job.source == PIPE else job.source, self._output_of(job))
 
     def _check(self, *targets: Path) -> None:
@@ -164,40 +171,43 @@ class Batch:
             return self.output
         return replace(self.output, file_format=output_format(self.file_format or job.target.name))
 
-    def _store(self, job: Job, made: Made) -> Encoded | None:
+    def _store(self, job: Job, computed: Computed) -> UpscaleReport | None:
         """Encode, write and print; return None where another run was faster and --skip-existing is given."""
-        encoded = encode_made(made, self.upscaler, self._output_of(job))
+        originals, upscaled, report = computed
+        output = self._output_of(job)
+        data, report = encode_file(originals, upscaled, report, self.upscaler, output, job.sample)
         if job.target == PIPE:
-            _pipe(encoded.data)
-            self._tell(job, encoded)
-            return encoded
+            _pipe(data)
+            self._tell(job, upscaled, report)
+            return report
         try:
-            if page := self._page_path(job):  # first: a file that is there has its page
-                write_bytes(page, self._page(job, made, encoded), self.overwrite or self.skip_existing)
-            write_bytes(job.target, encoded.data, self.overwrite)
+            if path := self._page_path(job):  # first: a file that is there has its page
+                page = self._page(job, originals, upscaled, data, report)
+                write_bytes(path, page, self.overwrite or self.skip_existing)
+            write_bytes(job.target, data, self.overwrite)
         except FileExistsError as error:
             if self.skip_existing:
                 return None
             raise FileError(
                 f"{job.target} was created by another process in the meantime", "--overwrite replaces it"
             ) from error
-        self._tell(job, encoded)
-        return encoded
+        self._tell(job, upscaled, report)
+        return report
 
     def _page_path(self, job: Job) -> Path | None:
         """Return where the page about this one file goes, or None without `--compare`."""
         return page_path(job.target) if self.compare else None
 
-    def _page(self, job: Job, made: Made, encoded: Encoded) -> bytes:
-        """Return the before/after page of what the file stores."""
-        original, upscaled = made.loaded.frames.pictures[0], made.frames.pictures[0]
+    def _page(self, job: Job, originals: Frames, upscaled: Frames, data: bytes, report: UpscaleReport) -> bytes:
+        """Make a before/after page of what the file stores."""
+        original, after = originals.pictures[0], upscaled.pictures[0]
         if not self._output_of(job).lossless:
-            upscaled = read_frames(encoded.data, max_pixels=encoded.frames * upscaled.levels[0].numel()).pictures[0]
+            after = read_frames(data, max_pixels=len(upscaled.pictures) * after.levels[0].numel()).pictures[0]
         label = f"after: {self.upscaler.model.card.name}"
-        compared = Compared(original, upscaled.size, [label], lambda: [as_image(upscaled)])
+        compared = Compared(original, after.size, [label], lambda: [as_image(after)])
         names = source_name(job), printable(job.target.name)
-        facts = facts_of(self.upscaler, original, names, encoded.consistency)
-        lead = kept(names[1], encoded.consistency, self.upscaler)
+        facts = facts_of(self.upscaler, original, names, report.consistency)
+        lead = kept(names[1], report.consistency, self.upscaler)
         return before_after(names[1], lead, compared, facts).encode()
 
     def _fail(self, job: Job, error: MapsrError) -> None:
@@ -207,32 +217,34 @@ class Batch:
         self.full = self.full or isinstance(error, DiskFullError)
         self.failed.append({"input": str(job.source), "error": str(error)})
 
-    def _tell(self, job: Job, encoded: Encoded) -> None:
-        kernel, held = self.upscaler.kernel, encoded.consistency
+    def _tell(self, job: Job, upscaled: Frames, report: UpscaleReport) -> None:
+        kernel, consistency = self.upscaler.kernel, report.consistency
         name, lossless = self.upscaler.model.card.name, self._output_of(job).lossless
         entry = {"input": str(job.source), "output": str(job.target), "model": name, "scale": kernel.scale}
         drawn = {"seed": self.upscaler.settings.seed, "sample": job.sample} if self.upscaler.model.noise_dim else {}
         shown = {"page": str(page)} if (page := self._page_path(job)) else {}
-        self.results.append({**entry, "kernel": kernel.name, **drawn, **shown, **encoded.summary()})
-        for note in encoded.notes:
+        count = len(upscaled.pictures)
+        size = {"size": list(upscaled.size), **({"frames": count} if count > 1 else {})}
+        self.results.append({**entry, "kernel": kernel.name, **drawn, **shown, **size, **report.summary()})
+        for note in report.notes:
             say(f"note: {job.source}: {note}")
         if not lossless:
             say(f"note: {job.target} is lossy: the guarantee ends there, save as PNG to keep it")
-        elif not held.holds and self._promised:
-            share = 100 * (1 - held.bit_exact)
-            worst = f"{held.worst_levels} level{'s' if held.worst_levels > 1 else ''}"
+        elif not consistency.holds and self._promised:
+            share = 100 * (1 - consistency.bit_exact)
+            worst = f"{consistency.worst_levels} level{'s' if consistency.worst_levels > 1 else ''}"
             say(f"note: {job.target}: {share:.4f} % of the input's samples are off, by {worst} at worst")
         if not self.quiet and job.target != PIPE:
-            result(f"{job.target}  {self._sentence(encoded, lossless)}")
+            result(f"{job.target}  {self._sentence(upscaled, report, lossless)}")
 
     @property
     def _promised(self) -> bool:
         settings = self.upscaler.settings
         return settings.consistency == "bits" and settings.strength == 1
 
-    def _sentence(self, encoded: Encoded, lossless: bool) -> str:
-        kernel, held = self.upscaler.kernel, encoded.consistency
-        size = f"{encoded.size[0]}×{encoded.size[1]}" + (f" × {encoded.frames} frames" if encoded.frames > 1 else "")
-        exact = "gives its original back bit for bit" if held.holds else f"{100 * held.bit_exact:.4f} % bit-exact"
-        name, seconds = self.upscaler.model.card.name, encoded.seconds["total"]
-        return f"{size}, {name} ×{kernel.scale} {kernel.name}, {exact if lossless else 'lossy'}, {seconds:.1f} s"
+    def _sentence(self, upscaled: Frames, report: UpscaleReport, lossless: bool) -> str:
+        kernel, (width, height), count = self.upscaler.kernel, upscaled.size, len(upscaled.pictures)
+        size, share = f"{width}×{height}" + (f" × {count} frames" if count > 1 else ""), report.consistency.bit_exact
+        exact = "gives its original back bit for bit" if report.consistency.holds else f"{100 * share:.4f} % bit-exact"
+        name = self.upscaler.model.card.name
+        return f"{size}, {name} ×{kernel.scale} {kernel.name}, {exact if lossless else 'lossy'}, {report.total:.1f} s"

@@ -100,13 +100,9 @@ def evaluate(
         from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets
         from mapsr_cli.evaluation.report import Gallery, report, spread
         from mapsr_cli.files import write_bytes
-        from mapsr_cli.inference import Settings
-        from mapsr_cli.inference.devices import choose_device, choose_dtype
 
         check_outputs(overwrite, html, csv)
-        chosen = choose_device(device)
-        settings = Settings(device=chosen, dtype=choose_dtype(precision.value, chosen))
-        a, candidates = make_candidates(model, settings, kernel, sigma, scale)
+        a, candidates = make_candidates(model, kernel, sigma, scale, device=device, precision=precision.value)
         sets = find_sets(data)
         scorer = Scorer(PROTOCOLS[protocol.value])
         if perceptual:

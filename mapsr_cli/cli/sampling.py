@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mapsr_cli.cli.batch import Batch
+from mapsr_cli.cli.batch import Batch, DecodedFile
 from mapsr_cli.cli.paths import Job, map_path, page_path, sheet_path, source_name
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
 from mapsr_cli.cli.report import printable, result
 from mapsr_cli.errors import MapsrError, UsageError
 from mapsr_cli.files import write_bytes
 from mapsr_cli.inference import Upscaler
-from mapsr_cli.inference.files import Loaded
 from mapsr_cli.operators import Consistency
 from mapsr_cli.views.before_after import Compared, before_after, facts_of, kept
 from mapsr_cli.views.sample_sheets import SampleFiles
@@ -34,7 +33,7 @@ class SampledBatch(Batch):
 
     count: int = 2
     sheets: list[dict[str, Any]] = field(default_factory=list)
-    _latest: tuple[Path, Loaded] | None = None
+    _latest: tuple[Path, DecodedFile] | None = None
 
     def run(self, jobs: list[Job]) -> None:
         """Run every job; a MapsrError ends only its own, a full disk what is left of them."""
@@ -72,11 +71,11 @@ class SampledBatch(Batch):
                 held += [outcome.consistency] if outcome else []
         progress.update(f"{job.source.name}: contact sheet and map", progress.begun, progress.total)
         files = tuple(part.target for part in parts)
-        original = self._load(parts[0]).frames
+        original, _ = self._load(parts[0])
         samples = SampleFiles(original, files, self.upscaler.kernel.hr_size(original.pictures[0].size))
         self._show(job, samples, _least(held) if len(held) == len(parts) else None)
 
-    def _load(self, job: Job) -> Loaded:
+    def _load(self, job: Job) -> DecodedFile:
         """Decode an input once for all its samples: a pipe cannot be read again."""
         if self._latest is None or self._latest[0] != job.source:
             self._latest = job.source, super()._load(job)

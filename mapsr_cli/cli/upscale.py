@@ -13,7 +13,7 @@ from mapsr_cli.cli.report import document, failures
 from mapsr_cli.cli.startup import heavy_imports
 
 
-class Consistency(StrEnum):
+class ConsistencyChoice(StrEnum):
     """How closely the result gives the input back."""
 
     bits = "bits"
@@ -103,14 +103,14 @@ def upscale(
         int | None, options.seed("Start of the random numbers of such a model.", "0", options.MODEL)
     ] = None,
     consistency: Annotated[
-        Consistency,
+        ConsistencyChoice,
         typer.Option(
             metavar="bits|float|none",
             help="bits: the saved file, made small again, is the input bit for bit. float: the same up to rounding. "
             "none: what the network gives, unchecked.",
             rich_help_panel=options.GUARANTEE,
         ),
-    ] = Consistency.bits,
+    ] = ConsistencyChoice.bits,
     kernel: Annotated[str | None, options.kernel("the model's own")] = None,
     sigma: Annotated[float | None, options.sigma()] = None,
     strength: Annotated[

@@ -3,7 +3,7 @@
 import time
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from mapsr_cli.evaluation.protocol import PEAK, by_name, images_in, read_levels
 from mapsr_cli.imaging import find_kernel
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
+from mapsr_cli.inference.comparison import difference
 from mapsr_cli.inference.verification import FALLBACK_KERNEL, FALLBACK_SCALE
 from mapsr_cli.operators import Consistency, Kernel, consistency, downsampling, make_kernel, to_levels
 from mapsr_cli.zoo import Model, find_model, load_model
@@ -102,9 +103,9 @@ class Checkpoint:
 
     def __call__(self, lr: Tensor, name: str) -> Estimate:
         """Run network, projection and round trip."""
-        up = self.upscaler(lr, PEAK)
-        seconds = up.seconds["network"] + up.seconds["project"]
-        return Estimate(up.levels.float(), up.mse_float, up.consistency, seconds)
+        levels, report = self.upscaler.levels.upscale(lr, PEAK)
+        off = difference(levels, lr, self.upscaler.kernel, PEAK)
+        return Estimate(levels.float(), report.mse_float, Consistency.of(off, PEAK), report.total)
 
 
 class StochasticCheckpoint(Checkpoint):
@@ -112,7 +113,7 @@ class StochasticCheckpoint(Checkpoint):
 
     def samples(self, lr: Tensor, n: int) -> Tensor:
         """Draw the first n samples of the settings' seed."""
-        return torch.stack([self.upscaler.upscale(lr, PEAK, sample=k).levels.float() for k in range(1, n + 1)])
+        return torch.stack([self.upscaler.levels.upscale(lr, PEAK, sample=k)[0].float() for k in range(1, n + 1)])
 
 
 class Folder:
@@ -157,10 +158,12 @@ def _choose_kernel(models: Sequence[Model], name: str | None, sigma: float | Non
 
 def make_candidates(
     names: Sequence[str],
-    settings: Settings,
     kernel: str | None = None,
     sigma: float | None = None,
     scale: int | None = None,
+    *,
+    device: str = "cpu",
+    precision: str = "fp32",
 ) -> tuple[Kernel, dict[str, CandidateModel]]:
     """Make A and the candidate of each `--model`: a row of BASELINES, `dir:FOLDER`, a checkpoint, a foreign network.
 
@@ -171,7 +174,7 @@ def make_candidates(
     checkpoints = [name for name in names if name not in BASELINES and not name.startswith(FOLDER)]
     models = {name: _load(name) for name in checkpoints}
     a = _choose_kernel(list(models.values()), kernel, sigma, scale)
-    return a, {name: _make_candidate(name, models.get(name), a, settings) for name in names}
+    return a, {name: _make_candidate(name, models.get(name), a, device, precision) for name in names}
 
 
 def _load(name: str) -> Model:
@@ -181,19 +184,20 @@ def _load(name: str) -> Model:
     return load_model(find_model(name))
 
 
-def _make_candidate(name: str, model: Model | None, kernel: Kernel, settings: Settings) -> CandidateModel:
+def _make_candidate(name: str, model: Model | None, kernel: Kernel, device: str, precision: str) -> CandidateModel:
     if name in BASELINES:
         return Baseline(BASELINES[name], kernel)
     if model is None:
         return Folder(Path(name.removeprefix(FOLDER)), kernel)
     if name.startswith((BACKBONE, TRUNK)):
-        settings = replace(settings, dtype=torch.float32)
-    return as_upscaled(model, kernel, settings, projected=name.startswith(BACKBONE))
+        precision = "fp32"
+    return as_upscaled(model, kernel, device, precision, projected=name.startswith(BACKBONE))
 
 
-def as_upscaled(model: Model, kernel: Kernel, settings: Settings, projected: bool = False) -> Checkpoint:
+def as_upscaled(
+    model: Model, kernel: Kernel, device: str = "cpu", precision: str = "fp32", projected: bool = False
+) -> Checkpoint:
     """Evaluate a model as `mapsr upscale` runs it; without Π if it was trained without, unless `projected`."""
-    if not (model.constraint.projects or projected):
-        settings = replace(settings, consistency="none")
+    settings = Settings(consistency="bits" if model.constraint.projects or projected else "none")
     kind = StochasticCheckpoint if model.noise_dim else Checkpoint
-    return kind(Upscaler(model, settings, kernel))
+    return kind(Upscaler(model, settings, kernel, device=device, precision=precision))

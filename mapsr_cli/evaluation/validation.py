@@ -10,7 +10,6 @@ from mapsr_cli.errors import ImageError
 from mapsr_cli.evaluation.candidates import BASELINES, Baseline, Estimate, as_upscaled
 from mapsr_cli.evaluation.metrics import psnr
 from mapsr_cli.evaluation.protocol import PEAK, PROTOCOLS, Pair, pairs
-from mapsr_cli.inference import Settings
 from mapsr_cli.networks import Density, Estimator, bits_per_dim
 from mapsr_cli.operators import Kernel
 from mapsr_cli.operators.border import reflected
@@ -25,7 +24,7 @@ def quality(model: Model, pairs: Iterable[Pair], device: str = "cpu") -> dict[st
 
     Returns means over images: `psnr_y` of the saved levels in dB, and `consistency_mse`, MSE(x, Aŷ) before rounding.
     """
-    estimator = as_upscaled(model, model.kernel, Settings(device=device))
+    estimator = as_upscaled(model, model.kernel, device)
     scores = [(estimator(pair.lr, pair.name), pair) for pair in pairs]
     return {
         "psnr_y": _mean_psnr(scores),

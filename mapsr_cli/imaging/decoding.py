@@ -26,7 +26,7 @@ _AS_RGB = ("RGBX", "YCbCr", "HSV", "LAB")
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedFrame:
     """Samples [h, w, C] of the colour (1, 3 or 4 of them) and [h, w] of alpha, as they are to be seen."""
 
     colour: Samples
@@ -36,7 +36,7 @@ class Decoded:
     inks_became_rgb: bool = False
 
 
-def decode(image: ImageFile.ImageFile, data: bytes, holds: Holds) -> Decoded:
+def decode(image: ImageFile.ImageFile, data: bytes, holds: Holds) -> DecodedFrame:
     """Decode the current frame of an opened image into what `holds` can take, turned as its EXIF says.
 
     `data` are the file's bytes. Raises ImageError for pixels that 8 or 16 bits of grey, RGB or CMYK cannot hold, or
@@ -53,7 +53,7 @@ def decode(image: ImageFile.ImageFile, data: bytes, holds: Holds) -> Decoded:
         colour = np.repeat(colour, 3, axis=2)
     turn = orientation(image)
     turned = None if alpha is None else _turned(alpha, turn)
-    return Decoded(_turned(colour, turn), turned, found.peak, found.notes, found.inks_became_rgb)
+    return DecodedFrame(_turned(colour, turn), turned, found.peak, found.notes, found.inks_became_rgb)
 
 
 def inks_as_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
@@ -68,10 +68,10 @@ def inks_as_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image,
     return converted, "its profile"
 
 
-def _shallow(found: Decoded, holds: Holds) -> Decoded:
+def _shallow(found: DecodedFrame, holds: Holds) -> DecodedFrame:
     alpha = None if found.alpha is None else in_8_bits(found.alpha)
     note = f"reduced from 16 bits to 8, which is what {holds.where} holds"
-    return Decoded(in_8_bits(found.colour), alpha, 255, (*found.notes, note), found.inks_became_rgb)
+    return DecodedFrame(in_8_bits(found.colour), alpha, 255, (*found.notes, note), found.inks_became_rgb)
 
 
 def in_8_bits(samples: Samples) -> Samples:
@@ -100,7 +100,7 @@ class _Reader:
     def __init__(self, image: ImageFile.ImageFile, data: bytes, holds: Holds) -> None:
         self.image, self.data, self.holds = image, data, holds
 
-    def read(self) -> Decoded:
+    def read(self) -> DecodedFrame:
         image = self.image
         raw = {_raw_mode(tile) for tile in image.tile}
         if any(";12" in mode for mode in raw):
@@ -121,7 +121,7 @@ class _Reader:
             return self._grey_with_key(max((_KEY_TIMES.get(mode, 1) for mode in raw), default=1))
         return self._inks() if image.mode == "CMYK" else self._shallow_colour()
 
-    def _shallow_colour(self) -> Decoded:
+    def _shallow_colour(self) -> DecodedFrame:
         image: Image.Image = self.image
         if image.mode in ("PA", "La", "RGBa") or (image.mode == "P" and "transparency" in image.info):
             image = image.convert("LA" if image.mode == "La" else "RGBA")
@@ -136,24 +136,24 @@ class _Reader:
         samples = np.array(image)
         samples = samples[..., None] if samples.ndim == 2 else samples
         if image.mode in ("LA", "RGBA"):
-            return Decoded(samples[..., :-1], samples[..., -1], 255)
-        return Decoded(samples, None, 255)
+            return DecodedFrame(samples[..., :-1], samples[..., -1], 255)
+        return DecodedFrame(samples, None, 255)
 
-    def _grey_with_key(self, times: int) -> Decoded:
+    def _grey_with_key(self, times: int) -> DecodedFrame:
         """One level is transparent; `times` it is what samples of that level have become."""
         samples = np.array(self.image.convert("L"))
         alpha = np.where(samples == times * self.image.info["transparency"], 0, 255).astype(np.uint8)
-        return Decoded(samples[..., None], alpha, 255)
+        return DecodedFrame(samples[..., None], alpha, 255)
 
-    def _inks(self) -> Decoded:
+    def _inks(self) -> DecodedFrame:
         image, profile = self.image, self.image.info.get("icc_profile")
         if self.holds.inks:
-            return Decoded(np.array(image), None, 255)
+            return DecodedFrame(np.array(image), None, 255)
         converted, how = inks_as_rgb(image, profile)
         note = f"converted from CMYK to RGB by {how}"
-        return Decoded(np.array(converted), None, 255, (note,), inks_became_rgb=True)
+        return DecodedFrame(np.array(converted), None, 255, (note,), inks_became_rgb=True)
 
-    def _deep_grey(self) -> Decoded:
+    def _deep_grey(self) -> DecodedFrame:
         image = self.image
         white_is_zero = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
         image.load()
@@ -162,9 +162,9 @@ class _Reader:
             samples = 65535 - samples
         clear = image.info.get("transparency")
         alpha = None if clear is None else np.where(samples == clear, 0, 65535).astype(np.uint16)
-        return Decoded(samples[..., None], alpha, 65535)
+        return DecodedFrame(samples[..., None], alpha, 65535)
 
-    def _deep_colour(self, raw: set[str]) -> Decoded:
+    def _deep_colour(self, raw: set[str]) -> DecodedFrame:
         """Pillow keeps the high byte of a 16-bit sample; reading the other byte order gives the low one."""
         image = self.image
         (mode,) = raw
@@ -179,20 +179,20 @@ class _Reader:
         image.load()
         samples = np.array(image).astype(np.uint16) << 8 | np.array(low)
         if image.mode == "RGBA":
-            return Decoded(samples[..., :3], samples[..., 3], 65535)
+            return DecodedFrame(samples[..., :3], samples[..., 3], 65535)
         clear = image.info.get("transparency")
         if clear is None:
-            return Decoded(samples, None, 65535)
+            return DecodedFrame(samples, None, 65535)
         hidden = (samples == np.array(clear)).all(axis=2)
-        return Decoded(samples, np.where(hidden, 0, 65535).astype(np.uint16), 65535)
+        return DecodedFrame(samples, np.where(hidden, 0, 65535).astype(np.uint16), 65535)
 
-    def _deep_grey_with_alpha(self) -> Decoded:
+    def _deep_grey_with_alpha(self) -> DecodedFrame:
         """Only in PNG. Four bytes a pixel, filtered as four: read as 8-bit RGBA they are the bytes themselves."""
         bytes_of = np.array(_opened(_relabelled(self.data, depth=8, colour_type=6), self.image.format))
         self.image.load()
         pairs = bytes_of.astype(np.uint16)
         samples = pairs[..., 0::2] << 8 | pairs[..., 1::2]
-        return Decoded(samples[..., :1], samples[..., 1], 65535)
+        return DecodedFrame(samples[..., :1], samples[..., 1], 65535)
 
     def _deep_planes(self) -> bool:
         """Pillow would read them as 8 bits."""

@@ -84,6 +84,11 @@ class Frames:
     """How often an animation plays; 0 is for ever."""
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.pictures[0].size
+
+    @property
     def distinct(self) -> tuple[Picture, ...]:
         """Without those that only repeat their predecessor: animated formats merge them when written."""
         kept = list(self.pictures[:1])

@@ -17,7 +17,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
-from mapsr_cli.imaging.decoding import Decoded, Samples, decode
+from mapsr_cli.imaging.decoding import DecodedFrame, Samples, decode
 from mapsr_cli.imaging.formats import READABLE, Holds
 from mapsr_cli.imaging.picture import Frames, Picture
 from mapsr_cli.imaging.provenance import Provenance
@@ -105,7 +105,7 @@ def read_provenance(path: Path) -> Provenance | None:
         return None
 
 
-def _picture(found: Decoded, digest: str, tags: Tags) -> Picture:
+def _picture(found: DecodedFrame, digest: str, tags: Tags) -> Picture:
     alpha = None if found.alpha is None else _planes(found.alpha[..., None])
     if found.inks_became_rgb:
         tags = Tags(None, tags.exif)

@@ -1,6 +1,8 @@
 """The Upscaler: tile, network, merge, project, round-trip. `load`: network and constraint as one module."""
 
+from mapsr_cli.inference.level_upscaler import Settings
 from mapsr_cli.inference.loading import load
-from mapsr_cli.inference.upscaler import Settings, Upscaled, Upscaler
+from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.inference.upscaler import Upscaler
 
-__all__ = ["Settings", "Upscaled", "Upscaler", "load"]
+__all__ = ["Settings", "UpscaleReport", "Upscaler", "load"]

@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError, UsageError
-from mapsr_cli.inference.devices import DTYPES
+from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError
 from mapsr_cli.inference.memory import is_out_of_memory
 from mapsr_cli.inference.receptive_field import MOST, Probe
 from mapsr_cli.operators import make_kernel
@@ -104,15 +103,15 @@ class Backbone(Model):
         """Channels last where the same image in tiles shall be the same to the bit; attention may not take it."""
         return torch.channels_last if self.seamless else torch.contiguous_format
 
-    def dtype_for(self, precision: str) -> torch.dtype:
-        """Choose the compute type; `auto` is float32, as some networks that claim bf16 fail in it.
+    @property
+    def dtypes(self) -> frozenset[torch.dtype]:
+        """Float32, and the half-precision types that the architecture supports."""
+        return self.halves | {torch.float32}
 
-        Raises UsageError for one that the architecture does not support.
-        """
-        dtype = torch.float32 if precision == "auto" else DTYPES[precision]
-        if dtype not in self.halves | {torch.float32}:
-            raise UsageError(f"{self.card.name} does not compute in {precision}", "--precision fp32")
-        return dtype
+    @property
+    def halves_measured(self) -> bool:
+        """No: what half precision costs this network is not known, and some that claim bf16 fail in it."""
+        return False
 
 
 def load_backbone(path: Path) -> Backbone:

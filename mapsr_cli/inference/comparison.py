@@ -1,6 +1,6 @@
 """Does what a file stores give its original back? Counted sample by sample, in double precision."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -8,34 +8,6 @@ from torch import Tensor
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging import Picture
 from mapsr_cli.operators import Consistency, Kernel, SeparableKernel, downsampling, make_strips, to_levels
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Samples counted; tallies add up."""
-
-    samples: int = 0
-    """LR samples looked at."""
-    right: int = 0
-    """Those given back bit for bit."""
-    worst: int = 0
-    """Largest difference in levels."""
-    squared: float = 0.0
-    """Sum of squared differences on a 0 … 1 scale."""
-
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(
-            self.samples + other.samples,
-            self.right + other.right,
-            max(self.worst, other.worst),
-            self.squared + other.squared,
-        )
-
-    @property
-    def consistency(self) -> Consistency:
-        """As shares and means; a tally of nothing holds."""
-        count = max(self.samples, 1)
-        return Consistency(self.right / count if self.samples else 1.0, self.worst, self.squared / count)
 
 
 def downscaled(hr: Tensor, kernel: Kernel, peak: int) -> Tensor:
@@ -84,20 +56,8 @@ def difference(hr: Tensor, lr: Tensor, kernel: Kernel, peak: int) -> Tensor:
     return downscaled(hr, kernel, peak) - lr.int()
 
 
-def tally(off: Tensor, peak: int, counted: Tensor | None = None) -> Tally:
-    """Count differences [C, h, w] in levels, only where the mask `counted` [1, h, w] says so."""
-    total = Tally()
-    for plane in off:
-        part = plane if counted is None else plane[counted[0]]
-        worst = int(part.abs().max()) if part.numel() else 0
-        wrong = int(torch.count_nonzero(part))
-        squared = (part.double() / peak).square().sum().item()
-        total += Tally(part.numel(), part.numel() - wrong, worst, squared)
-    return total
-
-
-def compare(hr: Picture, lr: Picture, kernel: Kernel) -> tuple[Tally, Tensor]:
-    """What HR's stored samples, through A, make of LR's: the tally, and the differences [S, h, w] in levels.
+def compare(hr: Picture, lr: Picture, kernel: Kernel) -> tuple[Consistency, Tensor]:
+    """Compare A of HR's stored samples, rounded, with LR's; also returns the differences [S, h, w] in levels.
 
     S counts colour samples, then alpha. The colour of fully transparent LR pixels is not counted (and its difference
     is 0): nobody sees it, and keeping it would tint what shows. LR counts as HR stores it: grey as three equal samples,
@@ -109,8 +69,8 @@ def compare(hr: Picture, lr: Picture, kernel: Kernel) -> tuple[Tally, Tensor]:
         raise ImageError("they differ in channels or depth: is one grey and the other not?")
     off = difference(hr.levels, lr.levels, kernel, lr.peak)
     if hr.alpha is None or lr.alpha is None:
-        return tally(off, lr.peak), off
+        return Consistency.of(off, lr.peak), off
     shown = lr.alpha.int() > 0
     alpha_off = difference(hr.alpha, lr.alpha, kernel, lr.peak)
-    counted = tally(off, lr.peak, shown) + tally(alpha_off, lr.peak)
-    return counted, torch.cat([off * shown, alpha_off])
+    visible = off[shown.expand_as(off)]
+    return Consistency.of(visible, lr.peak) + Consistency.of(alpha_off, lr.peak), torch.cat([off * shown, alpha_off])

@@ -9,12 +9,14 @@ import torch
 from mapsr_cli.errors import UsageError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DEVICES = "known: auto, cpu, cuda, cuda:N, mps"
 
 
 def choose_device(name: str) -> str:
-    """`auto` takes CUDA, then MPS, then the CPU. Raises UsageError for a device that is not there.
+    """Return the device that a command's `--device` names; `auto` takes CUDA, then MPS, then the CPU.
 
     Of several CUDA devices, `auto` takes the one that LOCAL_RANK gives this process (`accelerate launch`, `torchrun`).
+    Raises UsageError for a device that is not there.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -24,32 +26,37 @@ def choose_device(name: str) -> str:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(f"unknown device '{name}'", "auto, cpu, cuda, cuda:N or mps") from error
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    known = present.get(device.type)
-    if known is None:
-        raise UsageError(f"unknown device '{name}'", "auto, cpu, cuda, cuda:N or mps")
-    if not known or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
-        raise UsageError(f"device '{name}' is not there", "--device auto takes what is")
+        raise UsageError(f"unknown device '{name}'", _DEVICES) from error
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if device.type not in counts:
+        raise UsageError(f"unknown device '{name}'", _DEVICES)
+    if (device.index or 0) >= counts[device.type]:
+        raise UsageError(f"this machine has no device '{name}'", "auto takes what is there")
     return str(device)
 
 
 def choose_dtype(precision: str, device: str) -> torch.dtype:
-    """`auto`: bf16 where it is fast (CUDA from Ampere on, some CPUs), float16 on older CUDA, float32 elsewhere."""
-    if precision != "auto":
-        return DTYPES[precision]
-    if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
-    return torch.bfloat16 if device == "cpu" and multiplies_bf16(_cpu_features()) else torch.float32
+    """Return the type that a command's `--precision` names, for networks that run on `device`.
+
+    `auto` has one meaning for every command: half precision where the device multiplies it faster (bf16 on CUDA from
+    Ampere on and on some CPUs, float16 on older CUDA), float32 elsewhere. Raises UsageError for an unknown name.
+    """
+    if precision == "auto":
+        if device.startswith("cuda"):
+            return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+        return torch.bfloat16 if device == "cpu" and multiplies_bf16(_cpu_features()) else torch.float32
+    if precision not in DTYPES:
+        raise UsageError(f"unknown precision '{precision}'", f"known: auto, {', '.join(DTYPES)}")
+    return DTYPES[precision]
 
 
 def multiplies_bf16(features: Container[str]) -> bool:
-    """Whether a processor with these features has instructions for bf16; without, it is slower than float32."""
+    """Tell whether a processor with these features has instructions for bf16; without, it is slower than float32."""
     return "avx512_bf16" in features or "amx_bf16" in features
 
 
 def _cpu_features() -> set[str]:
-    """What the processor can do, by the names that Linux and torch give it; empty where neither says."""
+    """List what the processor can do, by the names that Linux and torch give it; empty where neither says."""
     if hasattr(torch.cpu, "get_capabilities"):  # not in older versions
         return {name for name, there in torch.cpu.get_capabilities().items() if there is True}
     try:

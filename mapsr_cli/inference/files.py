@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mapsr_cli import __version__
 from mapsr_cli.imaging import (
@@ -16,9 +15,10 @@ from mapsr_cli.imaging import (
     is_lossless,
     read_frames,
 )
-from mapsr_cli.inference.comparison import Tally, compare
-from mapsr_cli.inference.pictures import Account, upscale_picture
-from mapsr_cli.inference.upscaler import Progress, Upscaler
+from mapsr_cli.inference.comparison import compare
+from mapsr_cli.inference.level_upscaler import Progress, silent
+from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.inference.upscaler import Upscaler
 from mapsr_cli.operators import Consistency
 
 
@@ -41,109 +41,57 @@ class Output:
         return is_lossless(self.file_format, self.quality)
 
 
-@dataclass(frozen=True, eq=False)
-class Encoded:
-    """An upscaled file's bytes, and what is to be said about them."""
-
-    data: bytes
-    size: tuple[int, int]
-    """(width, height)."""
-    frames: int
-    """1 unless an animation."""
-    account: Account
-    """How it came to be."""
-    consistency: Consistency
-    """Of what the file stores."""
-    notes: tuple[str, ...]
-    """What had to be changed to fit the format, or memory."""
-    seconds: dict[str, float]
-    """decode, network, project, encode, total."""
-
-    def summary(self) -> dict[str, Any]:
-        """`size`, `seconds` and `consistency` as `--json` prints them; `frames` if there are several."""
-        return {
-            "size": list(self.size),
-            **({"frames": self.frames} if self.frames > 1 else {}),
-            "seconds": {k: round(v, 4) for k, v in self.seconds.items()},
-            "consistency": {
-                "mse_float": self.account.mse_float,
-                "max_abs_float": self.account.max_abs_float,
-                "lr_psnr_file": self.consistency.lr_psnr,
-                "bit_exact": self.consistency.bit_exact,
-                "worst_levels": self.consistency.worst_levels,
-                "passes": self.account.passes,
-            },
-        }
+def upscale_file(
+    source: Path | bytes, upscaler: Upscaler, output: Output, progress: Progress = silent
+) -> tuple[bytes, UpscaleReport]:
+    """Upscale a file (or its bytes) and encode the result, with profile, EXIF and provenance. Raises MapsrError."""
+    originals, decoding = load_file(source, output)
+    upscaled, upscaling = upscale_frames(originals, upscaler, progress)
+    return encode_file(originals, upscaled, decoding + upscaling, upscaler, output)
 
 
-@dataclass(frozen=True, eq=False)
-class Loaded:
-    """A decoded file."""
-
-    frames: Frames
-    seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class Made:
-    """An upscaled file, not yet encoded."""
-
-    loaded: Loaded
-    frames: Frames
-    account: Account
-    sample: int
-    """Number of the draw, where the model is stochastic."""
-
-
-def upscale_file(source: Path | bytes, upscaler: Upscaler, output: Output, progress: Progress) -> Encoded:
-    """Upscale a file (or its bytes) and encode the result, with profile, EXIF and provenance."""
-    return encode_made(make(load_file(source, output), upscaler, progress), upscaler, output)
-
-
-def load_file(source: Path | bytes, output: Output) -> Loaded:
+def load_file(source: Path | bytes, output: Output) -> tuple[Frames, UpscaleReport]:
     """Decode a file into what the output holds. Raises ImageError."""
     began = time.perf_counter()
     holds = FORMATS[output.file_format].holds
     frames = read_frames(source, holds, output.max_pixels, at_most=None if output.animate else 1)
-    return Loaded(frames, time.perf_counter() - began)
+    return frames, UpscaleReport(seconds={"decode": time.perf_counter() - began}, notes=frames.pictures[0].notes)
 
 
-def make(loaded: Loaded, upscaler: Upscaler, progress: Progress, sample: int = 1) -> Made:
-    """Upscale every frame, all as the same sample."""
-    made = [upscale_picture(picture, upscaler, progress, sample) for picture in loaded.frames.pictures]
-    upscaled = replace(loaded.frames, pictures=tuple(picture for picture, _ in made))
-    return Made(loaded, upscaled, sum((account for _, account in made), Account()), sample)
+def upscale_frames(
+    originals: Frames, upscaler: Upscaler, progress: Progress = silent, sample: int = 1
+) -> tuple[Frames, UpscaleReport]:
+    """Upscale every frame, all as the same sample. Raises MapsrError."""
+    results = [upscaler.upscale(picture, progress, sample=sample) for picture in originals.pictures]
+    frames = replace(originals, pictures=tuple(picture for picture, _ in results))
+    return frames, sum((report for _, report in results), UpscaleReport())
 
 
-def encode_made(made: Made, upscaler: Upscaler, output: Output) -> Encoded:
-    """Encode, with profile, EXIF and provenance. Raises ImageError."""
+def encode_file(
+    originals: Frames, upscaled: Frames, report: UpscaleReport, upscaler: Upscaler, output: Output, sample: int = 1
+) -> tuple[bytes, UpscaleReport]:
+    """Encode, with profile, EXIF and provenance; complete the report by what the file stores. Raises ImageError."""
     began = time.perf_counter()
-    originals, count = made.loaded.frames, len(made.frames.pictures)
-    first, provenance = originals.pictures[0], _provenance(made, upscaler)
-    data = encode_frames(made.frames, output.file_format, output.quality, provenance)
-    encoded = time.perf_counter() - began
+    provenance = _provenance(originals, upscaler, sample)
+    data = encode_frames(upscaled, output.file_format, output.quality, provenance)
+    report += UpscaleReport(seconds={"encode": time.perf_counter() - began})
     # A WebP animation, though lossless to the eye, drops the colour under transparent pixels.
-    as_made = output.lossless and count == 1
-    held = made.account.held if as_made else _held_by(data, originals, upscaler)
-    seconds = {"decode": made.loaded.seconds, **made.account.seconds, "encode": encoded}
-    total = sum(seconds.values())
-    size = made.frames.pictures[0].size
-    return Encoded(
-        data, size, count, made.account, held.consistency, first.notes + made.account.notes, {**seconds, "total": total}
-    )
+    if not (output.lossless and len(upscaled.pictures) == 1):
+        report = replace(report, consistency=_consistency_of(data, originals, upscaler))
+    return data, report
 
 
-def _provenance(made: Made, upscaler: Upscaler) -> Provenance:
+def _provenance(originals: Frames, upscaler: Upscaler, sample: int) -> Provenance:
     kernel, model = upscaler.kernel, upscaler.model
-    drawn = (upscaler.settings.seed, made.sample) if model.noise_dim else (None, None)
-    digest = made.loaded.frames.pictures[0].sha256
-    return Provenance(model.identity, kernel.name, kernel.scale, kernel.sigma, digest, __version__, *drawn)
+    draw = (upscaler.settings.seed, sample) if model.noise_dim else (None, None)
+    digest = originals.pictures[0].sha256
+    return Provenance(model.identity, kernel.name, kernel.scale, kernel.sigma, digest, __version__, *draw)
 
 
-def _held_by(data: bytes, originals: Frames, upscaler: Upscaler) -> Tally:
-    """What the file gives back once it is decoded again."""
+def _consistency_of(data: bytes, originals: Frames, upscaler: Upscaler) -> Consistency:
+    """Decode a file again and compare it with its originals."""
     first = originals.pictures[0]
-    pixels = len(originals.pictures) * upscaler.kernel.hr_pixels(first.levels[0].numel())
+    pixels = upscaler.kernel.hr_pixels(len(originals.pictures) * first.levels[0].numel())
     saved = read_frames(data, Holds(inks=True), pixels)
     pairs = zip(saved.distinct, originals.distinct, strict=False)  # a lossy animation may merge more than ours
-    return sum((compare(hr, lr, upscaler.kernel)[0] for hr, lr in pairs), Tally())
+    return sum((compare(hr, lr, upscaler.kernel)[0] for hr, lr in pairs), Consistency())

@@ -1,241 +1,125 @@
-"""The whole way from LR levels to HR levels: network in tiles, projection, round trip."""
+"""The public upscaler: pictures in, pictures out. Colour, alpha and inks each go by the path that suits it."""
 
-import copy
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal, overload
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.imaging.memory import PictureLike, picture_from, picture_like
-from mapsr_cli.inference.comparison import difference, tally
-from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory, within_memory
-from mapsr_cli.inference.noise import Noise
-from mapsr_cli.inference.projection import chunks_for, project, residual_of
-from mapsr_cli.inference.tiles import run_tiled
-from mapsr_cli.networks import Affine
-from mapsr_cli.operators import (
-    Consistency,
-    Downsampling,
-    Kernel,
-    LevelCube,
-    Point,
-    check_strength,
-    downsampling,
-    make_strips,
-    mend,
-    soften,
-)
-from mapsr_cli.zoo import Model, find_model, load_model
-
-ConsistencyLevel = Literal["bits", "float", "none"]
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total)."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to upscale."""
-
-    consistency: ConsistencyLevel = "bits"
-    """`bits`: the saved levels, through A and rounded, give the input back; `float`: projected, then only clipped and
-    rounded; `none`: the network's estimate as it is, of a network for which that is a picture."""
-    tile: int | None = None
-    """LR pixels a side of a tile; None chooses by free memory; 0 is the whole image at once."""
-    device: str = "cpu"
-    """Where the network runs."""
-    dtype: torch.dtype = torch.float32
-    """What the network computes in; the projection is always at least float32."""
-    strength: float = 1.0
-    """Below 1, what of a noisy input is kept: see `operators.soften`. The guarantee is then off."""
-    seed: int = 0
-    """Of a stochastic model's noise, 0 or more."""
-
-
-@dataclass(frozen=True, eq=False)
-class Unchecked:
-    """Upscaled levels and how they came to be, before anyone has looked whether they hold."""
-
-    levels: Tensor
-    """[C, s·h, s·w] uint8 (uint16 where peak is 65535), on the CPU."""
-    mse_float: float
-    """Mean of (x − A ŷ)² over LR samples before rounding, on a 0 … 1 scale."""
-    max_abs_float: float
-    """Largest |x − A ŷ| before rounding, on a 0 … 1 scale."""
-    passes: int
-    """Most dual passes that the round trip needed anywhere; 0 where rounding was enough."""
-    seconds: dict[str, float]
-    """`network` and `project` (projection and round trip)."""
-    notes: tuple[str, ...]
-    """What is worth a line: memory that did not suffice."""
-
-
-@dataclass(frozen=True, eq=False)
-class Upscaled(Unchecked):
-    """One upscaled image and how it came to be."""
-
-    consistency: Consistency
-    """Of the saved levels."""
-
-
-_SEAMS = "in tiles, and this network sees beyond their surroundings: near their edges it may differ from --tile off"
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
+from mapsr_cli.imaging import Picture, spread
+from mapsr_cli.imaging.in_memory import PictureLike, picture_from, picture_like
+from mapsr_cli.inference.comparison import compare
+from mapsr_cli.inference.devices import choose_device, choose_dtype
+from mapsr_cli.inference.level_upscaler import LevelUpscaler, Progress, Settings, silent
+from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.operators import Kernel
+from mapsr_cli.zoo import DEFAULT_MODEL, Model, find_model, load_model
 
 
 class Upscaler:
-    """Upscale with one model. Give it LR, get HR that A takes back to LR."""
+    """Upscale pictures with one model such that A takes the result back to the original.
 
-    def __init__(self, model: Model | str, settings: Settings | None = None, kernel: Kernel | None = None) -> None:
-        """`model`: loaded, or anything that `mapsr --model` takes; then raises as `find_model` and `load_model` do."""
+    Args:
+        model: a bundled model's name, a `.safetensors` file, a folder that holds one, `org/repo[@revision]` on the
+            Hugging Face Hub (fetched if it is not in the cache), or a loaded Model.
+        settings: what to promise, and how; see `Settings`.
+        kernel: A, where it is not the model's own.
+        device: `auto` (CUDA, then MPS, then the CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+        precision: what the network computes in: `auto`, `fp32`, `bf16` or `fp16`. `auto` takes a half-precision type
+            where the device multiplies it faster, float32 elsewhere. The projection uses float32 or more.
+
+    Raises:
+        CheckpointError, HubError: a model that is not there, damaged, or cannot be fetched.
+        UsageError: model, kernel, settings, device and precision do not fit together.
+    """
+
+    def __init__(
+        self,
+        model: Model | str = DEFAULT_MODEL,
+        settings: Settings | None = None,
+        kernel: Kernel | None = None,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        place = choose_device(device)
         model = load_model(find_model(model)) if isinstance(model, str) else model
-        self.model, self.settings = model, settings or Settings()
-        self.kernel = kernel or model.kernel
-        self._check()
-        self.network = copy.deepcopy(model.network).to(self.settings.device, self.settings.dtype)
-        self.network.to(memory_format=model.memory_format)  # type: ignore[call-overload]
-        self._per_pixel: float | None = None
+        if precision == "auto" and not model.halves_measured:
+            precision = "fp32"
+        dtype = choose_dtype(precision, place)
+        if dtype not in model.dtypes:
+            raise UsageError(f"{model.card.name} does not compute in {precision}", "--precision fp32")
+        self.levels = LevelUpscaler(model, settings, kernel, place, dtype)
 
-    def _check(self) -> None:
-        """Raise UsageError where model, kernel and settings do not go together."""
-        model, settings = self.model, self.settings
-        if not model.takes_pictures:
-            raise UsageError(f"{model.card.name} takes no photographs (three colours, any size)", "mapsr models list")
-        if self.kernel.scale != model.kernel.scale:
-            raise UsageError(f"the model is ×{model.kernel.scale}, the kernel ×{self.kernel.scale}")
-        check_strength(settings.strength, self.kernel)
-        if settings.strength < 1 and settings.consistency == "none":
-            raise UsageError(
-                "without a projection there is none to soften", "give either --strength, or consistency none"
-            )
-        if settings.consistency == "none" and model.needs_projection:
-            raise UsageError(
-                f"what the network of {model.card.name} gives is no picture without its projection",
-                "--consistency float",
-            )
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return self.levels.model
 
-    def operator(self, height: int, width: int, peak: int = 255) -> Downsampling:
-        """A for an LR image of height × width: in float32, which tells levels of 8 bits apart, or else in float64."""
-        dtype = torch.float32 if peak <= 255 else torch.float64
-        device = "cpu" if peak > 255 and self.settings.device == "mps" else self.settings.device  # MPS has no float64
-        return downsampling(self.kernel, self.kernel.hr_size((height, width)), dtype, device)
+    @property
+    def settings(self) -> Settings:
+        """How it upscales."""
+        return self.levels.settings
 
-    def tile_for(self, x: Tensor) -> int:
-        """Side of a tile for x [C, h, w]: as set, or by the memory that is free now."""
-        if self.settings.tile is not None:
-            return self.settings.tile or max(x.shape[-2:])
-        if self._per_pixel is None:
-            probe = torch.empty(3, 1, 1, dtype=self.settings.dtype, device=self.settings.device)
-            noise = (probe.new_empty(self.model.noise_dim, 1, 1),) if self.model.noise_dim else ()
-            self._per_pixel = bytes_per_pixel(self.network, probe, *noise)
-        image = 4 * self.kernel.hr_pixels(x.numel())  # the estimate itself, in float32
-        free = free_memory(self.settings.device) - image
-        return choose_tile(free, self._per_pixel, self.model.receptive_field, self.settings.device)
+    @property
+    def kernel(self) -> Kernel:
+        """A."""
+        return self.levels.kernel
 
-    def estimate(self, x: Tensor, progress: Progress = _silent, sample: int = 1) -> Tensor:
-        """f(x), the network alone: x [C, h, w] in [0, 1] (C = 1 or 3) → [C, s·h, s·w] float32, range not enforced."""
-        f = torch.empty(len(x), *self.kernel.hr_size((x.shape[-2], x.shape[-1])), device=self.settings.device)
-        self._estimate(x, lambda rows, cols, part: f[:, rows, cols].copy_(part), progress, sample)
-        return f
-
-    def _estimate(
-        self, x: Tensor, put: Callable[[slice, slice, Tensor], object], progress: Progress, sample: int
-    ) -> tuple[str, ...]:
-        """f(x), tile by tile; returns what is to be said about memory."""
-        colour = x.to(self.settings.device, self.settings.dtype).expand(3, -1, -1)
-
-        def take(rows: slice, cols: slice, f: Tensor) -> None:
-            f = f[0].float()
-            put(rows, cols, f if len(x) == 3 else f.mean(0, keepdim=True))  # grey in, grey out
-
-        wanted = self.tile_for(x)
-        used = run_tiled(
-            lambda *inputs: self.network(*(part.contiguous(memory_format=self.model.memory_format) for part in inputs)),
-            colour[None],
-            self.kernel.scale,
-            wanted,
-            self.model.receptive_field,
-            take,
-            partial(progress, "network"),
-            partial(self._noise, sample),
-            self.model.period,
-        )
-        notes = () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
-        seams = max(x.shape[-2:]) > max(used, self.model.receptive_field) and not self.model.seamless
-        return notes + (_SEAMS,) * seams
-
-    def _noise(self, sample: int, rows: slice, cols: slice) -> tuple[Tensor, ...]:
-        """z [1, noise_dim, rows, cols] for a stochastic network; nothing for others."""
-        if not self.model.noise_dim:
-            return ()
-        z = Noise(self.model.noise_dim, self.settings.seed, sample).draw(rows, cols)
-        return (z[None].to(self.settings.device, self.settings.dtype),)
-
-    @overload
-    def __call__(self, lr: Tensor, peak: int = 255, progress: Progress = _silent, *, sample: int = 1) -> Upscaled: ...
-    @overload
-    def __call__(self, lr: PictureLike, *, sample: int = 1) -> PictureLike: ...
-    def __call__(self, lr: Any, peak: int = 255, progress: Progress = _silent, *, sample: int = 1) -> Any:
-        """LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) → Upscaled, checked as `verify` does.
-
-        A PIL image, or an array of uint8 or uint16 [h, w] or [h, w, S] → the same kind, upscaled, alpha included.
-        Of a stochastic model, `sample` is the number of the draw; the settings' seed and it give the same one again.
-        """
-        if not isinstance(lr, Tensor):
-            from mapsr_cli.inference.pictures import upscale_picture  # which needs this module
-
-            return picture_like(upscale_picture(picture_from(lr), self, progress, sample)[0], lr)
-        made = self.upscale(lr, peak, progress, sample=sample)
-        held = tally(difference(made.levels, lr, self.kernel, peak), peak)
-        return Upscaled(**vars(made), consistency=held.consistency)
+    def __call__(self, picture: PictureLike, *, sample: int = 1) -> PictureLike:
+        """Upscale a picture; see `upscale`. Returns the same kind."""
+        return self.upscale(picture, sample=sample)[0]
 
     def upscale(
-        self, lr: Tensor, peak: int = 255, progress: Progress = _silent, exact: bool = False, sample: int = 1
-    ) -> Unchecked:
-        """LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) → levels that nobody has checked yet.
+        self, picture: PictureLike, progress: Progress = silent, *, sample: int = 1
+    ) -> tuple[PictureLike, UpscaleReport]:
+        """Upscale a picture, and report how it was made and what it gives back.
 
-        `exact` ones (an alpha channel, in which the original has no noise) are kept whatever the settings' strength.
-        Raises MapsrError where memory does not suffice.
+        Args:
+            picture: a PIL image in mode L, LA, RGB or RGBA (EXIF orientation is applied); a numpy array of uint8 or
+                uint16, [h, w] or [h, w, S] with 1 to 4 samples a pixel (grey, grey and alpha, RGB, RGB and alpha); or a
+                tensor of uint8 or uint16, [h, w], [S, h, w] or [1, S, h, w].
+            progress: called with (stage, done, total) while it is made.
+            sample: number of the draw of a stochastic model, from 1 on: with the settings' seed it gives the same
+                picture again.
+
+        Returns:
+            The same kind, s times as high and wide, and the report.
+
+        Raises:
+            ImageError: anything else, such as floats: levels are whole numbers.
+            MapsrError: memory does not suffice.
         """
-        height, width = self.kernel.hr_size((lr.shape[-2], lr.shape[-1]))
-        work = partial(self._upscale, lr, peak, progress, exact, sample)
-        return within_memory(work, f"upscaling to {width}×{height} pixels", self.settings.device)
+        upscaled, report = self._upscale(picture_from(picture), progress, sample)
+        return picture_like(upscaled, picture), report
 
-    @torch.inference_mode()
-    def _upscale(self, lr: Tensor, peak: int, progress: Progress, exact: bool, sample: int) -> Unchecked:
+    def _upscale(self, picture: Picture, progress: Progress, sample: int) -> tuple[Picture, UpscaleReport]:
+        """Upscale colour by the RGB (or grey) path, alpha and black ink by the grey one; all as the same `sample`.
+
+        Stored colour is not multiplied by alpha, and neither is ours: of the two, only this one can be kept bit for bit
+        in whole levels. Colour under fully transparent pixels is first replaced by its visible neighbours', so nothing
+        hidden bleeds into what shows.
+        """
+        colour = picture.levels if picture.alpha is None else spread(picture.levels, picture.alpha)
+        inks = len(colour) == 4
+        parts = [_light(colour[:3], picture.peak), colour[3:]] if inks else [colour]
+        if picture.alpha is not None:
+            parts.append(picture.alpha)
+        results = [
+            self.levels.upscale(part, picture.peak, progress, exact=part is picture.alpha, sample=sample)
+            for part in parts
+        ]
+        levels = [part for part, _ in results]
+        alpha = None if picture.alpha is None else levels.pop()
+        colour = torch.cat([_light(levels[0], picture.peak), levels[1]]) if inks else levels[0]
+        upscaled = replace(picture, levels=colour, alpha=alpha)
         began = time.perf_counter()
-        strength = 1.0 if exact else self.settings.strength
-        trusted = lr if strength == 1 else torch.stack([soften(plane, self.kernel, strength) for plane in lr])
-        strips = make_strips(self.operator(lr.shape[-2], lr.shape[-1], peak))
-        f, width = chunks_for(strips, len(lr)), strips.op.hr_size[1]
+        consistency, _ = compare(upscaled, picture, self.kernel)
+        check = UpscaleReport(consistency=consistency, seconds={"project": time.perf_counter() - began})
+        return upscaled, sum((report for _, report in results), UpscaleReport()) + check
 
-        def put(rows: slice, cols: slice, part: Tensor) -> None:
-            f.write(rows, cols, width, part.to(strips.device), times=peak)
 
-        notes = self._estimate(trusted.float() / peak, put, progress, sample)
-        estimated = time.perf_counter()
-        progress("project", 0, 1)
-        x = lr.to(strips.device, strips.dtype)
-        target = x if strength == 1 else trusted.to(strips.device, strips.dtype)
-        free = self.settings.consistency == "none"
-        constraint = self.model.constraint.unprojected(self.kernel) if free else Affine(self.kernel)
-        projected = project(strips, f, constraint, Point(target), x, peak)
-        passes = 0
-        if self.settings.consistency == "bits" and strength == 1:
-            told, levels, evidence = partial(progress, "round trip"), projected.levels, LevelCube(x, peak)
-            passes = mend(levels, evidence, residual_of(strips, levels, x), self.kernel, told).passes
-        progress("project", 1, 1)
-        return Unchecked(
-            levels=projected.levels.image.cpu(),
-            mse_float=projected.mse_float,
-            max_abs_float=projected.max_abs_float,
-            passes=passes,
-            seconds={"network": estimated - began, "project": time.perf_counter() - estimated},
-            notes=notes,
-        )
+def _light(levels: Tensor, peak: int) -> Tensor:
+    """Turn ink into light, or light into ink: the network knows pictures, not inks."""
+    return (peak - levels.int()).to(levels.dtype)

@@ -18,7 +18,7 @@ from mapsr_cli.imaging import (
     read_frames,
     read_provenance,
 )
-from mapsr_cli.inference.comparison import Tally, compare
+from mapsr_cli.inference.comparison import compare
 from mapsr_cli.operators import Consistency, Kernel
 from mapsr_cli.zoo import find_model, load_model
 
@@ -81,19 +81,19 @@ def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels:
     lr = read_frames(lr_path, _holds_of(hr, hr_path), max_pixels)
     if len(lr.distinct) != len(hr.distinct):
         raise ImageError(f"{lr_path} has {len(lr.distinct)} different frames, {hr_path} has {len(hr.distinct)}")
-    held, off = Tally(), None
+    consistency, off = Consistency(), None
     for small, large in zip(lr.distinct, hr.distinct, strict=True):
         _check_sizes(lr_path, small.size, hr_path, large.size, kernel)
         try:
-            counted, difference = compare(large, small, kernel)
+            frame, difference = compare(large, small, kernel)
         except ImageError as error:
             raise ImageError(f"{lr_path} and {hr_path}: {error}") from error
-        held += counted
+        consistency += frame
         off = difference if off is None else _larger(off, difference)
     first = lr.pictures[0]
     if stored is not None and stored.input_sha256 != first.sha256:
         notes += (f"{lr_path} is not the very file that {hr_path} was made from (another SHA-256)",)
-    return Verification(kernel, held.consistency, torch.empty(0) if off is None else off, first, notes)
+    return Verification(kernel, consistency, torch.empty(0) if off is None else off, first, notes)
 
 
 def _holds_of(hr: Frames, path: Path) -> Holds:

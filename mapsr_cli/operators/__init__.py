@@ -1,6 +1,7 @@
 """A, Aᵀ, A⁺, Π, the paper's convolution in place of A⁺, and the box-and-bits round trip. Tensors in, tensors out."""
 
 from mapsr_cli.operators.base import Downsampling
+from mapsr_cli.operators.consistency import Consistency, consistency
 from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
 from mapsr_cli.operators.downsampling import downsampling
 from mapsr_cli.operators.evidence import Evidence, LevelCube, Point
@@ -10,7 +11,7 @@ from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
 from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
 from mapsr_cli.operators.resizing import AnyKernel, ResizingKernel
-from mapsr_cli.operators.roundtrip import Consistency, RoundTrip, consistency, mend, round_trip
+from mapsr_cli.operators.roundtrip import RoundTrip, mend, round_trip
 from mapsr_cli.operators.softening import check_strength, soften
 from mapsr_cli.operators.strips import Strips, make_strips
 

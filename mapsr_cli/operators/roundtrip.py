@@ -67,38 +67,6 @@ class RoundTrip:
     """Coordinates of A y that violate the evidence: of a lossless file, LR samples that are not given back."""
 
 
-@dataclass(frozen=True)
-class Consistency:
-    """How well A y, clipped and rounded as a file is, gives x back."""
-
-    bit_exact: float
-    """Fraction of LR samples given back bit for bit."""
-    worst_levels: int
-    """Largest difference of any sample, in levels."""
-    mse: float
-    """Mean squared difference of the rounded A y from x, on a 0 … 1 scale."""
-
-    @property
-    def holds(self) -> bool:
-        """Whether every sample is given back."""
-        return self.worst_levels == 0
-
-    @property
-    def lr_psnr(self) -> float | None:
-        """PSNR of the rounded A y against x in dB; None where they are equal."""
-        return None if self.mse == 0 else -10 * torch.log10(torch.tensor(self.mse, dtype=torch.float64)).item()
-
-
-def consistency(y: Tensor, x: Tensor, op: Downsampling, peak: int) -> Consistency:
-    """Compare A y with x, both in levels 0 … peak: y [C, H, W], x [C, h, w]."""
-    difference = (to_levels(op.down(y), peak) - x).double()
-    return Consistency(
-        bit_exact=(difference == 0).double().mean().item(),
-        worst_levels=int(difference.abs().max().item()),
-        mse=(difference / peak).square().mean().item(),
-    )
-
-
 def round_trip(
     f: Tensor, evidence: Evidence, op: Downsampling, peak: int, progress: Progress | None = None
 ) -> RoundTrip:

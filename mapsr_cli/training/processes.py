@@ -8,29 +8,26 @@ from contextlib import contextmanager
 import torch
 from accelerate import Accelerator
 
-from mapsr_cli.errors import UsageError
+from mapsr_cli.inference.devices import choose_device, choose_dtype
 from mapsr_cli.training.loop import Interrupted
 
 FAREWELL = 1.0
 """Seconds; what has to be done in them takes microseconds on a processor that is free."""
-PRECISIONS = {"auto": "no", "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+MIXED_PRECISION = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}
+"""As accelerate names the types."""
 
 
 def make_accelerator(device: str, precision: str) -> Accelerator:
-    """Choose device, processes and mixed precision; `accelerate launch` decides what is left at `auto`.
+    """Set up device, processes and mixed precision; what `accelerate launch` was given takes the place of `auto`.
 
-    Raises UsageError for a device or precision that is not there.
+    Raises UsageError as `choose_device` and `choose_dtype` do.
     """
-    if precision not in PRECISIONS:
-        raise UsageError(f"unknown precision '{precision}'", f"known: {', '.join(PRECISIONS)}")
-    kind = device.partition(":")[0]
-    available = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(kind, False):
-        raise UsageError(f"no device '{device}' here", "known: auto, cpu, cuda, cuda:N, mps")
+    place = choose_device(device)
+    launched = os.environ.get("ACCELERATE_MIXED_PRECISION") if precision == "auto" else None
     if device != "auto":
-        os.environ["ACCELERATE_TORCH_DEVICE"] = device
-    mixed = os.environ.get("ACCELERATE_MIXED_PRECISION", "no") if precision == "auto" else PRECISIONS[precision]
-    return Accelerator(cpu=kind == "cpu", mixed_precision=mixed)
+        os.environ["ACCELERATE_TORCH_DEVICE"] = place
+    mixed = launched or MIXED_PRECISION[choose_dtype(precision, place)]
+    return Accelerator(cpu=device == "cpu", mixed_precision=mixed)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def sample_picture(upscaler: Upscaler, path: Path) -> tuple[str, bytes]:
     levels = read_picture(path, Holds(alpha=False, deep=False, where="a sample picture")).levels
     top, left = (max(0, (size - LARGEST) // 2) for size in levels.shape[-2:])
     lr = levels[:, top : top + LARGEST, left : left + LARGEST]
-    hr = upscaler(lr).levels
+    hr = upscaler(lr)
     enlarged = functional.interpolate(lr[None].float(), hr.shape[-2:])[0].to(lr.dtype)
     gap = torch.full_like(hr[:, :, :_GAP], 255)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "sample"

@@ -87,6 +87,16 @@ class Model:
         return True
 
     @property
+    def dtypes(self) -> frozenset[torch.dtype]:
+        """Types that the network computes in."""
+        return frozenset({torch.float32, torch.float16, torch.bfloat16})
+
+    @property
+    def halves_measured(self) -> bool:
+        """Whether it is known what half precision costs: only then may `auto` choose it."""
+        return True
+
+    @property
     def memory_format(self) -> torch.memory_format:
         """How its tensors lie in memory when it runs."""
         return torch.channels_last

@@ -132,7 +132,7 @@ def test_pipes(mapsr: Mapsr, photo: Path, tmp_path: Path, tiny_model: Path) -> N
     [
         (["--kernel", "cubic"], 2, "unknown kernel"),
         (["--tile", "some"], 2, "--tile"),
-        (["--device", "cuda:7"], 2, "not there"),
+        (["--device", "cuda:7"], 2, "has no device"),
         (["--overwrite", "--skip-existing"], 2, "exclude"),
         (["--format", "gif"], 2, "gif"),
         (["--json", "-o", "-"], 2, "standard"),

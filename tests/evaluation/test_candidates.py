@@ -8,7 +8,6 @@ from torch import Tensor
 from mapsr_cli.errors import CheckpointError, ImageError, UsageError
 from mapsr_cli.evaluation.candidates import SamplingCandidate, interpolate, make_candidates, minimum_norm
 from mapsr_cli.evaluation.protocol import PROTOCOLS
-from mapsr_cli.inference import Settings
 from mapsr_cli.operators import downsampling, make_kernel, to_levels
 from mapsr_cli.operators.kernels import cubic, lanczos3
 from mapsr_cli.zoo import Card, describe_kernel, load_model, save_model
@@ -47,7 +46,7 @@ def test_the_minimum_norm_estimate_is_consistent() -> None:
 
 
 def test_baselines() -> None:
-    kernel, candidates = make_candidates(["bicubic", "lanczos", "pinv"], Settings())
+    kernel, candidates = make_candidates(["bicubic", "lanczos", "pinv"])
     assert kernel == BICUBIC
     found = {name: candidate(LR, "a") for name, candidate in candidates.items()}
     for estimate in found.values():
@@ -61,7 +60,7 @@ def test_baselines() -> None:
 
 
 def test_a_checkpoint_is_projected_and_exact(tiny_model: Path) -> None:
-    _, candidates = make_candidates([str(tiny_model)], Settings())
+    _, candidates = make_candidates([str(tiny_model)])
     estimate = candidates[str(tiny_model)](LR, "a")
     assert estimate.mse_float < 1e-13
     assert estimate.consistency.holds
@@ -72,7 +71,7 @@ def test_a_checkpoint_that_was_trained_without_a_constraint_is_left_alone(tiny_m
     model = load_model(tiny_model)
     path = tmp_path / "free.safetensors"
     save_model(path, model.network, replace(model.card, constraint="none", method="mse"))
-    _, candidates = make_candidates([str(path)], Settings())
+    _, candidates = make_candidates([str(path)])
     estimate = candidates[str(path)](LR, "a")
     assert estimate.mse_float > 1e-6
     assert torch.equal(estimate.levels, to_levels(255 * model.network((LR / 255)[None])[0].detach(), 255))
@@ -81,7 +80,7 @@ def test_a_checkpoint_that_was_trained_without_a_constraint_is_left_alone(tiny_m
 def test_somebody_elses_network_with_and_without_a_projection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     strangers.install(monkeypatch)
     path = strangers.save_weights(tmp_path / "4x.safetensors")
-    kernel, candidates = make_candidates([f"trunk:{path}", f"backbone:{path}"], Settings(dtype=torch.float16))
+    kernel, candidates = make_candidates([f"trunk:{path}", f"backbone:{path}"], precision="fp16")
     raw, projected = (candidate(LR, "a") for candidate in candidates.values())
     assert kernel == make_kernel("bicubic", 4)
     assert projected.consistency.holds
@@ -92,7 +91,7 @@ def test_somebody_elses_network_with_and_without_a_projection(tmp_path: Path, mo
 @pytest.mark.parametrize("name", ["baby.png", "baby_x4.tif"])
 def test_finished_outputs_are_matched_by_name(tmp_path: Path, name: str) -> None:
     save(HR, tmp_path / name)
-    _, candidates = make_candidates([f"dir:{tmp_path}"], Settings())
+    _, candidates = make_candidates([f"dir:{tmp_path}"])
     estimate = candidates[f"dir:{tmp_path}"](LR, "baby")
     assert torch.equal(estimate.levels, HR)
     assert estimate.seconds is None
@@ -103,13 +102,13 @@ def test_finished_outputs_are_matched_by_name(tmp_path: Path, name: str) -> None
 
 def test_outputs_that_do_not_fit(tmp_path: Path) -> None:
     save(scene(60, 48), tmp_path / "small.png")
-    _, candidates = make_candidates([f"dir:{tmp_path}"], Settings())
+    _, candidates = make_candidates([f"dir:{tmp_path}"])
     with pytest.raises(ImageError, match="48×60, not 48×64"):
         candidates[f"dir:{tmp_path}"](LR, "small")
     with pytest.raises(ImageError, match="no file 'other'"):
         candidates[f"dir:{tmp_path}"](LR, "other")
     with pytest.raises(UsageError, match="no such folder"):
-        make_candidates([f"dir:{tmp_path}/nowhere"], Settings())
+        make_candidates([f"dir:{tmp_path}/nowhere"])
 
 
 @pytest.fixture
@@ -121,28 +120,28 @@ def gaussian_model(tiny_model: Path, tiny_card: Card, tmp_path: Path) -> Path:
 
 
 def test_lr_is_made_by_the_models_own_kernel(tiny_model: Path, gaussian_model: Path) -> None:
-    assert make_candidates(["pinv", str(gaussian_model)], Settings())[0] == make_kernel("gaussian9", 4)
-    narrow = make_candidates([str(gaussian_model)], Settings(), sigma=1.2)[0]
+    assert make_candidates(["pinv", str(gaussian_model)])[0] == make_kernel("gaussian9", 4)
+    narrow = make_candidates([str(gaussian_model)], sigma=1.2)[0]
     assert narrow == make_kernel("gaussian9", 4, 1.2)
     both = [str(tiny_model), str(gaussian_model)]
     with pytest.raises(UsageError, match="different kernels"):
-        make_candidates(both, Settings())
-    assert make_candidates(both, Settings(), "bicubic")[0] == BICUBIC
+        make_candidates(both)
+    assert make_candidates(both, "bicubic")[0] == BICUBIC
 
 
 def test_scales(tiny_model: Path) -> None:
-    assert make_candidates(["pinv"], Settings(), scale=2)[0] == make_kernel("bicubic", 2)
+    assert make_candidates(["pinv"], scale=2)[0] == make_kernel("bicubic", 2)
     with pytest.raises(UsageError, match="×4, the kernel ×2"):
-        make_candidates([str(tiny_model)], Settings(), scale=2)
+        make_candidates([str(tiny_model)], scale=2)
 
 
 def test_unknown_models() -> None:
     with pytest.raises(CheckpointError, match="no model 'bicubik'"):
-        make_candidates(["bicubik"], Settings())
+        make_candidates(["bicubik"])
 
 
 def test_a_stochastic_checkpoint_is_sampled(stochastic_model: Path) -> None:
-    a, made = make_candidates([str(stochastic_model)], Settings())
+    a, made = make_candidates([str(stochastic_model)])
     candidate = made[str(stochastic_model)]
     assert isinstance(candidate, SamplingCandidate)
     lr = lr_of(scene(48, 40, contrast=0.5), a)
@@ -153,7 +152,7 @@ def test_a_stochastic_checkpoint_is_sampled(stochastic_model: Path) -> None:
 
 
 def test_a_deterministic_one_is_not(tiny_model: Path) -> None:
-    _, made = make_candidates([str(tiny_model)], Settings())
+    _, made = make_candidates([str(tiny_model)])
     assert not isinstance(made[str(tiny_model)], SamplingCandidate)
 
 
@@ -162,4 +161,4 @@ def test_the_models_own_scale_leaves_it_its_own_a(tiny_model: Path, tiny_card: C
     kernel = make_kernel("gaussian9", 4, 1.2)
     path = tmp_path / "narrow.safetensors"
     save_model(path, load_model(tiny_model).network, replace(tiny_card, name="narrow", kernel=describe_kernel(kernel)))
-    assert make_candidates([str(path)], Settings(), scale=4)[0] == kernel
+    assert make_candidates([str(path)], scale=4)[0] == kernel

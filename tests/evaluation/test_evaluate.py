@@ -17,7 +17,6 @@ from mapsr_cli.evaluation.evaluate import Scorer, evaluate
 from mapsr_cli.evaluation.perceptual import Perceptual
 from mapsr_cli.evaluation.protocol import PROTOCOLS, Pair, find_sets
 from mapsr_cli.evaluation.scores import Score, summarise
-from mapsr_cli.inference import Settings
 from mapsr_cli.operators import make_kernel
 from tests.pictures import save, scene
 
@@ -44,7 +43,7 @@ class Fake:
     def __call__(self, lr: Tensor, name: str) -> Estimate:
         self.names.append(name)
         self.before(name)
-        return make_candidates(["pinv"], Settings())[1]["pinv"](lr, name)
+        return make_candidates(["pinv"])[1]["pinv"](lr, name)
 
 
 class FakeSampler(Fake):
@@ -59,7 +58,7 @@ def test_every_image_of_every_set(data: Path) -> None:
     def observe(group: str, pair: Pair, estimates: dict[str, tuple[Estimate, Score]]) -> None:
         seen.append((group, pair.name, list(estimates)))
 
-    kernel, candidates = make_candidates(["bicubic", "pinv"], Settings())
+    kernel, candidates = make_candidates(["bicubic", "pinv"])
     steps: list[tuple[str, str, int, int]] = []
     found = evaluate(candidates, find_sets(data), kernel, Y, observe, lambda *step: steps.append(step))
     assert seen == [(g, n, ["bicubic", "pinv"]) for g, n in (("one", "a"), ("one", "b"), ("two", "c"))]
@@ -73,7 +72,7 @@ def test_every_image_of_every_set(data: Path) -> None:
 
 
 def test_json(data: Path) -> None:
-    kernel, candidates = make_candidates(["bicubic", "pinv"], Settings())
+    kernel, candidates = make_candidates(["bicubic", "pinv"])
     document = json.loads(json.dumps(evaluate(candidates, find_sets(data), kernel, Y).to_json(), allow_nan=False))
     assert document["protocol"] == "y"
     assert document["kernel"] == {"name": "bicubic", "scale": 4, "sigma": None}
@@ -88,7 +87,7 @@ def test_json(data: Path) -> None:
 
 
 def test_csv(data: Path) -> None:
-    kernel, candidates = make_candidates(["pinv", f"dir:{data}/one"], Settings())
+    kernel, candidates = make_candidates(["pinv", f"dir:{data}/one"])
     found = evaluate(candidates, {"one": find_sets(data)["one"]}, kernel, Y)
     rows = list(csv.DictReader(io.StringIO(found.to_csv())))
     assert [(row["model"], row["image"]) for row in rows] == [

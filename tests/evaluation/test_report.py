@@ -13,7 +13,6 @@ from mapsr_cli.evaluation.candidates import make_candidates
 from mapsr_cli.evaluation.evaluate import Scorer, evaluate
 from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets, make_pair
 from mapsr_cli.evaluation.report import CROP, Gallery, report, spread
-from mapsr_cli.inference import Settings
 from mapsr_cli.operators import make_kernel
 from tests.pictures import save, scene
 
@@ -39,7 +38,7 @@ def test_pictures_are_spread_over_sets(sizes: tuple[int, ...], shown: tuple[int,
 def test_the_middle_of_a_large_image(tmp_path: Path) -> None:
     height, width = CROP + 12, CROP - 4  # an odd number of LR rows is cut
     path = save(scene(height, width, contrast=0.1), tmp_path / "a.png")
-    kernel, candidates = make_candidates(["pinv", f"dir:{tmp_path}"], Settings())
+    kernel, candidates = make_candidates(["pinv", f"dir:{tmp_path}"])
     gallery = Gallery({"set": {"a"}})
     evaluate(candidates, {"set": [path]}, kernel, Scorer(PROTOCOLS["y"]), gallery)
     (slider,) = gallery.sliders
@@ -57,7 +56,7 @@ def test_the_middle_of_a_large_image(tmp_path: Path) -> None:
 def test_only_chosen_images_are_kept(tmp_path: Path) -> None:
     for name in "ab":
         save(scene(24, 24), tmp_path / f"{name}.png")
-    kernel, candidates = make_candidates(["bicubic"], Settings())
+    kernel, candidates = make_candidates(["bicubic"])
     gallery = Gallery({tmp_path.name: {"b"}})
     found = evaluate(candidates, find_sets(tmp_path), kernel, Scorer(PROTOCOLS["y"]), gallery)
     (slider,) = gallery.sliders
@@ -71,7 +70,7 @@ def test_only_chosen_images_are_kept(tmp_path: Path) -> None:
 def test_what_failed_is_in_the_report(tmp_path: Path) -> None:
     save(scene(24, 24), tmp_path / "a.png")
     (tmp_path / "<b>.png").write_bytes(b"nothing")
-    kernel, candidates = make_candidates(["bicubic"], Settings())
+    kernel, candidates = make_candidates(["bicubic"])
     html = report(evaluate(candidates, find_sets(tmp_path), kernel, Scorer(PROTOCOLS["y"])), tmp_path, [])
     assert "Not evaluated" in html
     assert "/&lt;b&gt;: " in html

@@ -29,10 +29,10 @@ def trunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_is_projected_and_gives_its_original_back(trunk: Path) -> None:
     backbone = load_backbone(trunk)
-    up = Upscaler(backbone)(LR)
-    assert up.levels.shape == (3, 96, 80)
-    assert up.consistency.holds
-    assert up.mse_float < 1e-13
+    levels, report = Upscaler(backbone).upscale(LR)
+    assert levels.shape == (3, 96, 80)
+    assert report.consistency.holds
+    assert report.mse_float < 1e-13
     assert backbone.kernel == make_kernel("bicubic", 4)
     assert (backbone.receptive_field, backbone.period, backbone.seamless) == (2, 1, True)
     assert backbone.identity == f"4x_nearest.safetensors sha256:{strangers.sha256(trunk)}"
@@ -40,16 +40,16 @@ def test_it_is_projected_and_gives_its_original_back(trunk: Path) -> None:
 
 def test_without_a_projection_it_is_left_as_it_is(trunk: Path) -> None:
     backbone = load_backbone(trunk)
-    raw = Upscaler(backbone, Settings("none"))(LR)
-    assert torch.equal(raw.levels, to_levels(255 * backbone.network((LR / 255)[None])[0], 255).byte())
-    assert not raw.consistency.holds
+    raw, report = Upscaler(backbone, Settings("none")).upscale(LR)
+    assert torch.equal(raw, to_levels(255 * backbone.network((LR / 255)[None])[0], 255).byte())
+    assert not report.consistency.holds
 
 
-@pytest.mark.parametrize("levels", [LR[:1], LR.int() * 257])
+@pytest.mark.parametrize("levels", [LR[:1], (LR.int() * 257).to(torch.uint16)])
 def test_grey_and_16_bits(trunk: Path, levels: Tensor) -> None:
-    up = Upscaler(load_backbone(trunk))(levels, 65535 if levels.dtype == torch.int32 else 255)
-    assert len(up.levels) == len(levels)
-    assert up.consistency.holds
+    upscaled, report = Upscaler(load_backbone(trunk)).upscale(levels)
+    assert len(upscaled) == len(levels)
+    assert report.consistency.holds
 
 
 @pytest.mark.parametrize("name", ["4x.pth", "4x.PT"])
@@ -192,11 +192,12 @@ def test_tiles_of_a_network_that_sees_everything_are_told_of(trunk: Path, monkey
     for load, seams in ((strangers.descriptor_of, False), (everywhere, True)):
         strangers.install(monkeypatch, load)
         backbone = load_backbone(trunk)
-        whole, tiled = (Upscaler(backbone, Settings(tile=tile))(wide) for tile in (0, 30))
-        assert backbone.seamless == torch.equal(whole.levels, tiled.levels) == (not seams)
-        assert whole.notes == ()
-        assert any("may differ" in note for note in tiled.notes) == seams
-        assert tiled.consistency.holds
+        upscalers = (Upscaler(backbone, Settings(tile=tile)) for tile in (0, 30))
+        (whole, one), (tiled, many) = (upscaler.upscale(wide) for upscaler in upscalers)
+        assert backbone.seamless == torch.equal(whole, tiled) == (not seams)
+        assert one.notes == ()
+        assert any("may differ" in note for note in many.notes) == seams
+        assert many.consistency.holds
 
 
 def coarse(found: dict[str, Any]) -> strangers.Descriptor:
@@ -218,12 +219,13 @@ def test_tiles_start_where_the_network_would_count_from(trunk: Path, monkeypatch
     backbone = load_backbone(trunk)
     assert (backbone.receptive_field, backbone.period) == (5, 6)
     whole, tiled = (Upscaler(backbone, Settings("none", tile=tile))(LR) for tile in (0, 7))
-    assert torch.equal(whole.levels, tiled.levels)
+    assert torch.equal(whole, tiled)
 
 
-def test_half_precision_only_where_it_is_supported(trunk: Path) -> None:
+def test_half_precision_only_where_it_is_supported(trunk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = load_backbone(trunk)
-    assert backbone.dtype_for("bf16") == torch.bfloat16
-    assert backbone.dtype_for("auto") == backbone.dtype_for("fp32") == torch.float32
+    monkeypatch.setattr("mapsr_cli.inference.devices._cpu_features", lambda: {"avx512_bf16"})
+    types = {"bf16": torch.bfloat16, "auto": torch.float32, "fp32": torch.float32}
+    assert {name: Upscaler(backbone, device="cpu", precision=name).levels.dtype for name in types} == types
     with pytest.raises(UsageError, match="does not compute in fp16"):
-        backbone.dtype_for("fp16")
+        Upscaler(backbone, device="cpu", precision="fp16")

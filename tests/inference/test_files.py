@@ -9,8 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from mapsr_cli.imaging import Frames, Picture, encode_frames
-from mapsr_cli.inference import Upscaler
-from mapsr_cli.inference.files import Encoded, Loaded, Output, encode_made, make, upscale_file
+from mapsr_cli.inference import Upscaler, UpscaleReport
+from mapsr_cli.inference.files import Output, encode_file, upscale_file, upscale_frames
 from mapsr_cli.inference.verification import KernelChoice, verify_files
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.zoo import load_model
@@ -43,18 +43,18 @@ def upscaler(tiny_model: Path) -> Upscaler:
     return Upscaler(model)
 
 
-def upscaled(pages: list[Picture], upscaler: Upscaler, output: Output) -> Encoded:
-    made = make(Loaded(Frames(tuple(pages)), 0.0), upscaler, lambda stage, done, total: None)
-    return encode_made(made, upscaler, output)
+def encoded(pages: list[Picture], upscaler: Upscaler, output: Output) -> tuple[bytes, UpscaleReport]:
+    originals = Frames(tuple(pages))
+    return encode_file(originals, *upscale_frames(originals, upscaler), upscaler, output)
 
 
 @pytest.mark.parametrize("file_format", ["AVIF", "WEBP"])
 def test_opaque_alpha_that_a_codec_drops(upscaler: Upscaler, file_format: str) -> None:
     if file_format == "AVIF" and not HAS_AVIF:
         pytest.skip("this Pillow has no AVIF")
-    made = upscaled([opaque(3)], upscaler, Output(file_format, quality=95))
-    assert Image.open(io.BytesIO(made.data)).mode == "RGB"
-    assert made.consistency.bit_exact > 0
+    data, report = encoded([opaque(3)], upscaler, Output(file_format, quality=95))
+    assert Image.open(io.BytesIO(data)).mode == "RGB"
+    assert report.consistency.bit_exact > 0
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,8 @@ def test_opaque_alpha_that_a_codec_drops(upscaler: Upscaler, file_format: str) -
     ids=["opaque", "inks", "deep grey", "every kind"],
 )
 def test_frames_of_any_kind(upscaler: Upscaler, file_format: str, pages: list[Picture]) -> None:
-    assert upscaled(pages, upscaler, Output(file_format, animate=True)).consistency.holds
+    _, report = encoded(pages, upscaler, Output(file_format, animate=True))
+    assert report.consistency.holds
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP"])
@@ -77,9 +78,9 @@ def test_pages_of_several_kinds_become_frames_of_one(upscaler: Upscaler, file_fo
     pages = (Picture(small(1)), opaque(1), Picture(small(3, 1)), Picture(small(3, 2), alpha=small(1, 3)))
     stack, output = tmp_path / "in.tif", Output(file_format, animate=True)
     stack.write_bytes(encode_frames(Frames(pages), "TIFF", None, None))
-    made = upscale_file(stack, upscaler, output, lambda stage, done, total: None)
-    assert made.consistency.holds
-    (tmp_path / "out").write_bytes(made.data)
+    data, report = upscale_file(stack, upscaler, output)
+    assert report.consistency.holds
+    (tmp_path / "out").write_bytes(data)
     assert verify_files(stack, tmp_path / "out", KernelChoice()).consistency.holds
 
 
@@ -87,8 +88,8 @@ def test_pages_of_every_kind_are_verified(upscaler: Upscaler, tmp_path: Path) ->
     pages = Frames((opaque(3), Picture(small(1)), Picture(small(4)), Picture(small(3))))
     stack = tmp_path / "in.tif"
     stack.write_bytes(encode_frames(pages, "TIFF", None, None))
-    made = upscale_file(stack, upscaler, Output("TIFF", animate=True), lambda stage, done, total: None)
-    (tmp_path / "out.tif").write_bytes(made.data)
+    data, report = upscale_file(stack, upscaler, Output("TIFF", animate=True))
+    (tmp_path / "out.tif").write_bytes(data)
     checked = verify_files(stack, tmp_path / "out.tif", KernelChoice())
-    assert checked.consistency == made.consistency
+    assert checked.consistency == report.consistency
     assert checked.difference.shape == (4, 6, 5)

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ import torch
 from PIL import Image
 
 import mapsr_cli
-from mapsr_cli.errors import ImageError
+from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.networks import PaperGenerator, PaperGeneratorConfig
 from mapsr_cli.operators import consistency, downsampling, make_kernel
-from mapsr_cli.zoo import Model, load_model
+from mapsr_cli.zoo import DEFAULT_MODEL, Model, load_model
 from tests.pictures import lr_of, scene
+
+BICUBIC = make_kernel("bicubic", 4)
 
 
 def test_a_module_from_images_to_images(tiny_model: Path) -> None:
@@ -111,6 +114,68 @@ def test_what_is_no_picture(tiny_model: Path) -> None:
             upscale(array)
     with pytest.raises(ImageError, match="CMYK"):
         upscale(Image.new("CMYK", (4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (torch.rand(3, 8, 8), "mapsr_cli.load"),
+        (torch.rand(1, 3, 8, 8, dtype=torch.float64), "whole numbers"),
+        (np.zeros((8, 8, 3), np.float32), "mapsr_cli.load"),
+        (torch.zeros(3, 8, 8, dtype=torch.int64), "uint8 or uint16"),
+        (torch.zeros(8, 8, 3, dtype=torch.uint8), r"permute\(2, 0, 1\)"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), "one picture at a time"),
+        (torch.zeros(3, 0, 8, dtype=torch.uint8), "uint8 or uint16"),
+        ("photo.png", "PIL.Image.open"),
+        (Path("photo.png"), "PIL.Image.open"),
+    ],
+)
+def test_what_to_do_instead(tiny_model: Path, given: Any, hint: str) -> None:
+    with pytest.raises(ImageError) as refused:
+        Upscaler(str(tiny_model))(given)
+    assert re.search(hint, refused.value.hint)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+@pytest.mark.parametrize("shape", [(6, 5), (1, 6, 5), (3, 6, 5), (1, 3, 6, 5), (4, 6, 5)])
+def test_tensors_come_back_as_what_they_were(tiny_model: Path, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    lr = torch.randint(100, 120, shape, generator=generator).to(dtype)
+    hr, report = Upscaler(str(tiny_model)).upscale(lr)
+    assert hr.dtype == dtype
+    assert hr.shape == (*shape[:-2], 24, 20)
+    assert report.consistency.holds
+    planes = hr.reshape(-1, 24, 20).double()
+    peak = 255 if dtype == torch.uint8 else 65535
+    assert consistency(
+        planes, lr.reshape(-1, 6, 5).double(), downsampling(BICUBIC, (24, 20), torch.float64), peak
+    ).holds
+
+
+def test_device_and_precision_are_arguments(monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
+    levels = Upscaler(str(tiny_model), device="cpu", precision="bf16").levels
+    assert (levels.device, levels.dtype) == ("cpu", torch.bfloat16)
+    for device, precision in (("cuda:99", "auto"), ("tpu", "auto"), ("cpu", "int8")):
+        with pytest.raises(UsageError):
+            Upscaler(str(tiny_model), device=device, precision=precision)
+    monkeypatch.setattr("mapsr_cli.inference.devices._cpu_features", lambda: {"avx512_bf16"})
+    assert Upscaler(str(tiny_model), device="cpu").levels.dtype == torch.bfloat16
+
+
+def test_the_default_model() -> None:
+    assert Upscaler().model.card.name == DEFAULT_MODEL
+
+
+def test_the_package_shows_what_it_has() -> None:
+    assert set(mapsr_cli.__all__) == {"MapsrError", "Settings", "Upscaler", "__version__", "load"}
+    assert [name for name in dir(mapsr_cli) if not name.startswith("_")] == [
+        "MapsrError",
+        "Settings",
+        "Upscaler",
+        "load",
+    ]
+    for name in mapsr_cli.__all__:
+        assert getattr(mapsr_cli, name)
 
 
 def test_the_package_names_what_it_has() -> None:

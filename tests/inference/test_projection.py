@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from mapsr_cli.errors import MapsrError
-from mapsr_cli.inference import Settings, Upscaler
+from mapsr_cli.inference import Settings
 from mapsr_cli.inference.comparison import downscaled
+from mapsr_cli.inference.level_upscaler import LevelUpscaler
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.networks import Affine, Constraint, MinimumNorm, Unconstrained
 from mapsr_cli.operators import (
@@ -56,15 +57,15 @@ def test_projected_in_strips(
 def test_upscaled_in_strips(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, consistency: str) -> None:
     """Against the whole image in one, by the operators themselves."""
     model = load_model(tiny_model)
-    upscaler = Upscaler(model, Settings(consistency=consistency, tile=13))  # type: ignore[arg-type]
+    upscaler = LevelUpscaler(model, Settings(consistency=consistency, tile=13))  # type: ignore[arg-type]
     x = lr_of(scene(*SIZE, contrast=2.0), BICUBIC)
-    whole = upscaler(x.byte())
+    whole, _ = upscaler.upscale(x.byte())
     op = upscaler.operator(x.shape[-2], x.shape[-1])
     y = op.project(upscaler.estimate(x / 255) * 255, x)
     expected = round_trip(y, LevelCube(x, 255), op, 255).image if consistency == "bits" else to_levels(y, 255)
-    assert same_levels(whole.levels, expected)
-    monkeypatch.setattr("mapsr_cli.inference.upscaler.make_strips", lambda op: make_strips(op, 1))
-    assert same_levels(upscaler(x.byte()).levels, whole.levels)
+    assert same_levels(whole, expected)
+    monkeypatch.setattr("mapsr_cli.inference.level_upscaler.make_strips", lambda op: make_strips(op, 1))
+    assert same_levels(upscaler.upscale(x.byte())[0], whole)
 
 
 def test_downscaled_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,9 +99,9 @@ def test_downscaled_quickly_where_nothing_is_in_doubt(monkeypatch: pytest.Monkey
 
 
 def test_out_of_memory_is_noted(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    upscaler = Upscaler(load_model(tiny_model), Settings(consistency="float"))
+    upscaler = LevelUpscaler(load_model(tiny_model), Settings(consistency="float"))
     x = scene(100, 90).byte()
-    expected = upscaler.upscale(x)
+    expected, calm = upscaler.upscale(x)
     network = upscaler.network
 
     def cramped(part: torch.Tensor) -> torch.Tensor:
@@ -110,10 +111,10 @@ def test_out_of_memory_is_noted(tiny_model: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(upscaler, "network", cramped)
     monkeypatch.setattr(upscaler, "_per_pixel", 100.0)
-    found = upscaler.upscale(x)
-    assert found.notes == ("out of memory in tiles of 768 pixels: took 48",)
-    assert same_levels(found.levels, expected.levels)
-    assert expected.notes == ()
+    levels, report = upscaler.upscale(x)
+    assert report.notes == ("out of memory in tiles of 768 pixels: took 48",)
+    assert same_levels(levels, expected)
+    assert calm.notes == ()
 
 
 @pytest.mark.parametrize("step", ["project", "mend"])
@@ -121,19 +122,19 @@ def test_out_of_memory_after_the_network(tiny_model: Path, monkeypatch: pytest.M
     def cramped(*_: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    monkeypatch.setattr(f"mapsr_cli.inference.upscaler.{step}", cramped)
+    monkeypatch.setattr(f"mapsr_cli.inference.level_upscaler.{step}", cramped)
     with pytest.raises(MapsrError, match="upscaling to 80×72 pixels"):
-        Upscaler(load_model(tiny_model)).upscale(scene(18, 20).byte())
+        LevelUpscaler(load_model(tiny_model)).upscale(scene(18, 20).byte())
 
 
 def test_tiles_by_free_memory(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    upscaler, x = Upscaler(load_model(tiny_model)), torch.zeros(3, 1000, 1000)
+    upscaler, x = LevelUpscaler(load_model(tiny_model)), torch.zeros(3, 1000, 1000)
     sides = []
     for free in (1 << 34, 1 << 28, 0):
-        monkeypatch.setattr("mapsr_cli.inference.upscaler.free_memory", lambda device, free=free: free)
+        monkeypatch.setattr("mapsr_cli.inference.level_upscaler.free_memory", lambda device, free=free: free)
         sides.append(upscaler.tile_for(x))
     assert sides[0] == 768
     assert 32 < sides[1] < 768
     assert sides[2] == 32
-    assert Upscaler(load_model(tiny_model), Settings(tile=0)).tile_for(x) == 1000
-    assert Upscaler(load_model(tiny_model), Settings(tile=77)).tile_for(x) == 77
+    assert LevelUpscaler(load_model(tiny_model), Settings(tile=0)).tile_for(x) == 1000
+    assert LevelUpscaler(load_model(tiny_model), Settings(tile=77)).tile_for(x) == 77

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
+from mapsr_cli.inference.level_upscaler import LevelUpscaler
 from mapsr_cli.operators import make_kernel, to_levels
 from tests.inference.families import FAMILIES, NO_UPSCALING, random_weights
 from tests.pictures import lr_of, scene
@@ -43,12 +44,12 @@ def test_a_family(name: str, tmp_path: Path) -> None:
     assert backbone.card.architecture == f"spandrel:{FAMILIES[name].package or name}"
     assert backbone.kernel == make_kernel("bicubic", 4)
     x = lr_of(scene(96, 80), backbone.kernel).byte()
-    up = Upscaler(backbone)(x)
-    assert up.levels.shape == (3, 96, 80)
-    assert up.consistency.holds
-    assert up.mse_float < 1e-12
+    levels, report = Upscaler(backbone).upscale(x)
+    assert levels.shape == (3, 96, 80)
+    assert report.consistency.holds
+    assert report.mse_float < 1e-12
     torch.manual_seed(0)  # AuraSR draws noise
-    raw = Upscaler(backbone, Settings("none", tile=0))(x).levels
+    raw = Upscaler(backbone, Settings("none", tile=0))(x)
     torch.manual_seed(0)
     image = (x / 255)[None].contiguous(memory_format=backbone.memory_format)
     assert torch.equal(raw, to_levels(255 * backbone.network(image)[0], 255).byte())
@@ -62,7 +63,7 @@ def test_convolutions_are_the_same_in_tiles(name: str, tmp_path: Path) -> None:
     backbone = load_backbone(save(name, tmp_path))
     assert backbone.seamless
     x = lr_of(scene(100, 332), backbone.kernel) / 255
-    whole, tiled = (Upscaler(backbone, Settings(tile=tile)).estimate(x) for tile in (0, 21))
+    whole, tiled = (LevelUpscaler(backbone, Settings(tile=tile)).estimate(x) for tile in (0, 21))
     assert (whole - tiled).abs().max() <= 1e-5
 
 
@@ -84,9 +85,9 @@ def test_other_scales(scale: int, tmp_path: Path) -> None:
     save_file(Compact(num_feat=8, num_conv=2, upscale=scale).state_dict(), tmp_path / "x.safetensors")
     backbone = load_backbone(tmp_path / "x.safetensors")
     x = lr_of(scene(24 * scale, 20 * scale), backbone.kernel).byte()
-    up = Upscaler(backbone)(x)
-    assert up.levels.shape == (3, 24 * scale, 20 * scale)
-    assert up.consistency.holds
+    levels, report = Upscaler(backbone).upscale(x)
+    assert levels.shape == (3, 24 * scale, 20 * scale)
+    assert report.consistency.holds
 
 
 def test_a_training_checkpoint_in_a_pickle(tmp_path: Path) -> None:

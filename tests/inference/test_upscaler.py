@@ -7,7 +7,7 @@ from mapsr_cli.errors import UsageError
 from mapsr_cli.imaging import read_picture
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.devices import choose_device, choose_dtype, multiplies_bf16
-from mapsr_cli.inference.upscaler import ConsistencyLevel
+from mapsr_cli.inference.level_upscaler import ConsistencyLevel, LevelUpscaler
 from mapsr_cli.operators import consistency, downsampling, make_kernel, soften, to_levels
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 from tests.bits import same_levels
@@ -18,21 +18,21 @@ from tests.pictures import EXAMPLES, lr_of, scene
 def test_what_is_saved_gives_the_original_back(tiny_model: Path, channels: int) -> None:
     model = load_model(tiny_model)
     x = lr_of(scene(160, 120, contrast=1.5), model.kernel)[:channels].byte()
-    up = Upscaler(model)(x)
-    assert up.levels.shape == (channels, 160, 120)
-    assert up.levels.dtype == torch.uint8
-    assert up.consistency.holds
-    assert up.mse_float < 1e-13
-    assert up.max_abs_float < 1e-5
+    levels, report = Upscaler(model, precision="fp32").upscale(x)
+    assert levels.shape == (channels, 160, 120)
+    assert levels.dtype == torch.uint8
+    assert report.consistency.holds
+    assert report.mse_float < 1e-13
+    assert report.max_abs_float < 1e-5
     op = downsampling(model.kernel, (160, 120), torch.float64)
-    assert consistency(up.levels.double(), x.double(), op, 255).holds
+    assert consistency(levels.double(), x.double(), op, 255).holds
 
 
 def test_another_kernel_of_the_same_scale(tiny_model: Path) -> None:
     kernel = make_kernel("gaussian9", 4)
     x = lr_of(scene(80, 80), kernel)
-    up = Upscaler(load_model(tiny_model), kernel=kernel)(x.byte())
-    assert consistency(up.levels.double(), x.double(), downsampling(kernel, (80, 80), torch.float64), 255).holds
+    levels = Upscaler(load_model(tiny_model), kernel=kernel)(x.byte())
+    assert consistency(levels.double(), x.double(), downsampling(kernel, (80, 80), torch.float64), 255).holds
     with pytest.raises(UsageError):
         Upscaler(load_model(tiny_model), kernel=make_kernel("bicubic", 2))
 
@@ -41,7 +41,7 @@ def test_the_promise_can_be_turned_down(tiny_model: Path) -> None:
     model = load_model(tiny_model)
     x = lr_of(scene(160, 160, contrast=3.0), model.kernel).byte()
     exact = {
-        level: Upscaler(model, Settings(consistency=level))(x).consistency.bit_exact
+        level: Upscaler(model, Settings(consistency=level)).upscale(x)[1].consistency.bit_exact
         for level in ("bits", "float", "none")
     }
     assert exact["bits"] == 1.0
@@ -52,19 +52,19 @@ def test_the_promise_can_be_turned_down(tiny_model: Path) -> None:
 def test_tiles_do_not_show(tiny_model: Path, tile: int) -> None:
     model = load_model(tiny_model)
     x = scene(40, 50)
-    whole = Upscaler(model, Settings(tile=0)).estimate(x / 255)
-    assert (Upscaler(model, Settings(tile=tile)).estimate(x / 255) - whole).abs().max() <= 1e-5
+    whole = LevelUpscaler(model, Settings(tile=0)).estimate(x / 255)
+    assert (LevelUpscaler(model, Settings(tile=tile)).estimate(x / 255) - whole).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (13, 2)])
 def test_tiny_pictures(tiny_model: Path, size: tuple[int, int]) -> None:
     x = scene(16, 16)[:, : size[0], : size[1]].byte()
-    assert Upscaler(load_model(tiny_model))(x).levels.shape == (3, 4 * size[0], 4 * size[1])
+    assert Upscaler(load_model(tiny_model))(x).shape == (3, 4 * size[0], 4 * size[1])
 
 
 def test_progress_is_told(tiny_model: Path) -> None:
     seen: list[tuple[str, int, int]] = []
-    Upscaler(load_model(tiny_model), Settings(tile=16))(
+    Upscaler(load_model(tiny_model), Settings(tile=16)).upscale(
         scene(32, 32).byte(), progress=lambda stage, done, total: seen.append((stage, done, total))
     )
     assert seen[:5] == [("network", i, 4) for i in (1, 2, 3, 4)] + [("project", 0, 1)]
@@ -75,13 +75,13 @@ def test_progress_is_told(tiny_model: Path) -> None:
 def test_a_softer_projection_is_one_onto_a_softened_original(tiny_model: Path) -> None:
     model = load_model(tiny_model)
     x = lr_of(scene(160, 120, contrast=0.5), model.kernel)
-    upscaler = Upscaler(model, Settings(strength=0.4))
+    upscaler = LevelUpscaler(model, Settings(strength=0.4))
     target = soften(x, model.kernel, 0.4).float()
     f = upscaler.estimate(target / 255) * 255
     expected = to_levels(upscaler.operator(40, 30).project(f, target), 255)
-    assert (upscaler.upscale(x.byte()).levels - expected).abs().max() <= 1
-    exact = upscaler.upscale(x.byte(), exact=True)
-    assert torch.equal(exact.levels, Upscaler(model).upscale(x.byte()).levels)
+    assert (upscaler.upscale(x.byte())[0] - expected).abs().max() <= 1
+    exact, _ = upscaler.upscale(x.byte(), exact=True)
+    assert torch.equal(exact, LevelUpscaler(model).upscale(x.byte())[0])
 
 
 def test_noise_weighs_less_at_less_strength() -> None:
@@ -90,9 +90,7 @@ def test_noise_weighs_less_at_less_strength() -> None:
     hr = read_picture(EXAMPLES / "chelsea.png").levels[:, :160, 40:200].float()
     noise = torch.randn(3, 40, 40, generator=torch.Generator().manual_seed(0))
     x = (lr_of(hr, model.kernel) + 5 * noise).round().clamp(0, 255).byte()
-    errors = [
-        (Upscaler(model, Settings("float", strength=s)).upscale(x).levels - hr).square().mean() for s in (1.0, 0.7)
-    ]
+    errors = [(Upscaler(model, Settings("float", strength=s))(x).float() - hr).square().mean() for s in (1.0, 0.7)]
     assert errors[1] < errors[0] * 10**-0.01
 
 
@@ -102,7 +100,7 @@ def test_bundled_model_is_nearer_the_truth_projected_than_not() -> None:
     hr = scene(160, 160, seed=4) / 255
     op = downsampling(model.kernel, (160, 160))
     x = op.down(hr)
-    f = Upscaler(model).estimate(x) + op.pinv(x)
+    f = LevelUpscaler(model).estimate(x) + op.pinv(x)
     assert (op.project(f, x) - hr).square().mean() <= (f - hr).square().mean()
 
 
@@ -119,24 +117,25 @@ def test_devices() -> None:
 def test_samples_differ_and_each_gives_the_original_back(stochastic_model: Path, level: ConsistencyLevel) -> None:
     model = load_model(stochastic_model)
     x = lr_of(scene(96, 80, contrast=0.5), model.kernel).byte()
-    first, second = (Upscaler(model, Settings(level))(x, sample=sample) for sample in (1, 2))
-    assert (first.levels != second.levels).double().mean() > 0.1
-    assert (first.consistency.holds, second.consistency.holds) == ((level == "bits",) * 2)
-    assert torch.equal(Upscaler(model, Settings(level)).upscale(x).levels, first.levels)
-    assert not torch.equal(Upscaler(model, Settings(level, seed=1)).upscale(x).levels, first.levels)
+    upscaler = Upscaler(model, Settings(level))
+    (first, one), (second, two) = (upscaler.upscale(x, sample=sample) for sample in (1, 2))
+    assert (first != second).double().mean() > 0.1
+    assert (one.consistency.holds, two.consistency.holds) == ((level == "bits",) * 2)
+    assert torch.equal(Upscaler(model, Settings(level))(x), first)
+    assert not torch.equal(Upscaler(model, Settings(level, seed=1))(x), first)
 
 
 @pytest.mark.parametrize("tile", [7, 33])
 def test_noise_knows_no_tiles(stochastic_model: Path, tile: int) -> None:
     model, x = load_model(stochastic_model), scene(70, 90).byte()
-    whole = Upscaler(model, Settings(tile=0)).estimate(x / 255, sample=3)
-    tiled = Upscaler(model, Settings(tile=tile)).estimate(x / 255, sample=3)
+    whole = LevelUpscaler(model, Settings(tile=0)).estimate(x / 255, sample=3)
+    tiled = LevelUpscaler(model, Settings(tile=tile)).estimate(x / 255, sample=3)
     assert (tiled - whole).abs().max() <= 1e-5
-    assert same_levels(*(Upscaler(model, Settings(tile=t)).upscale(x).levels for t in (0, tile)))
+    assert same_levels(*(Upscaler(model, Settings(tile=t))(x) for t in (0, tile)))
 
 
 def test_tiles_are_chosen_for_stochastic_networks_too(stochastic_model: Path) -> None:
-    assert Upscaler(load_model(stochastic_model)).tile_for(torch.zeros(3, 9, 9)) >= 32
+    assert LevelUpscaler(load_model(stochastic_model)).tile_for(torch.zeros(3, 9, 9)) >= 32
 
 
 def test_samples_of_pictures_and_arrays(stochastic_model: Path) -> None:

@@ -1,5 +1,6 @@
 """Rows trained in OUT/runs/NAME, or found there: an interrupted one goes on, a finished one is used as it is."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -71,7 +72,8 @@ class Bench:
             self._list_images(name)
         torch.set_flush_denormal(True)
         watch = partial(self.order.watch, name)
-        train_recipe(recipe, self.runs / name, make_accelerator("auto", "auto"), watch, [CsvJournal])
+        precision = "auto" if "ACCELERATE_MIXED_PRECISION" in os.environ else "fp32"  # the paper's, unless asked
+        train_recipe(recipe, self.runs / name, make_accelerator("auto", precision), watch, [CsvJournal])
 
     def _list_images(self, name: str) -> None:
         folder, without = self.order.find(self.trainings.data), self.trainings.rows[name].without

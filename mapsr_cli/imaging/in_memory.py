@@ -12,15 +12,15 @@ from torch import Tensor
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging.picture import Picture
 
-Array = NDArray[Any]
+ArrayLevels = NDArray[Any]
 """uint8 or uint16: [h, w], or [h, w, S] with 1 to 4 samples a pixel."""
-PictureLike = TypeVar("PictureLike", Image.Image, Array, Tensor, Picture)
+PictureLike = TypeVar("PictureLike", Image.Image, ArrayLevels, Tensor, Picture)
 _MODES = ("L", "LA", "RGB", "RGBA")
 _PEAKS = {"uint8": 255, "uint16": 65535}
 _SAMPLES = range(1, 5)
 
 
-def picture_from(given: Image.Image | Array | Tensor | Picture) -> Picture:
+def picture_from(given: Image.Image | ArrayLevels | Tensor | Picture) -> Picture:
     """Make a picture of a PIL image, an array, or a tensor [h, w], [S, h, w] or [1, S, h, w].
 
     Images in mode L, LA, RGB or RGBA (EXIF orientation is applied), arrays and tensors of uint8 or uint16. Raises
@@ -46,7 +46,7 @@ def _peak(planes: Tensor) -> int:
     return _PEAKS[str(planes.dtype).removeprefix("torch.")]
 
 
-def _planes_of_pixels(given: Image.Image | Array) -> Tensor:
+def _planes_of_pixels(given: Image.Image | ArrayLevels) -> Tensor:
     if isinstance(given, Image.Image):
         if given.mode not in _MODES:
             raise ImageError(f"an image in mode {given.mode} is neither grey nor RGB", "convert('RGB') makes it so")
@@ -91,6 +91,6 @@ def picture_like(picture: Picture, example: PictureLike) -> PictureLike:
     return _interleaved(planes[0] if np.ndim(example) == 2 else planes)
 
 
-def _interleaved(planes: Tensor) -> Array:
-    pixels: Array = (planes.permute(1, 2, 0) if planes.dim() == 3 else planes).contiguous().numpy()
+def _interleaved(planes: Tensor) -> ArrayLevels:
+    pixels: ArrayLevels = (planes.permute(1, 2, 0) if planes.dim() == 3 else planes).contiguous().numpy()
     return pixels

@@ -192,7 +192,7 @@ def test_interrupted(mapsr: Mapsr, photo: Path, tiny_model: Path, monkeypatch: p
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mapsr_cli.cli.batch.make", interrupt)
+    monkeypatch.setattr("mapsr_cli.cli.batch.upscale_frames", interrupt)
     assert mapsr("upscale", photo, "-m", tiny_model).code == 130
     assert not photo.with_name("photo_x4.png").exists()
 

@@ -36,8 +36,8 @@ class MendingStage:
 STAGES = (
     MendingStage(Effort(window=24, passes=20, slack=0.25), tries=1, expected=0.1),
     MendingStage(Effort(window=24, passes=100, slack=0.25), tries=1),
-    MendingStage(Effort(window=32, passes=300, slack=0.38), tries=2),
-    MendingStage(Effort(window=48, passes=800, slack=0.45, farthest=64.0), tries=1),
+    MendingStage(Effort(window=32, passes=300, slack=0.38, combined=True), tries=2),
+    MendingStage(Effort(window=48, passes=800, slack=0.45, farthest=64.0, combined=True), tries=1),
 )
 """In turn: each deals with what the one before it left wrong. The first mends nearly all of a photograph."""
 HOPELESS = 0.02

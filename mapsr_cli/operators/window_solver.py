@@ -58,6 +58,8 @@ class Effort:
     """Bound on λ as a multiple of peak · scale², which moves a pixel from black to white: of a photograph's samples,
     few that are wrong there have a solution, and a λ that grew for ever would spoil their neighbours, too. Bounded, it
     is an exact penalty's. Text in black and white can need more."""
+    combined: bool = False
+    """Whether combinations of steps are tried where few coordinates stay wrong, see `neighbour_search`."""
 
 
 @dataclass(frozen=True)

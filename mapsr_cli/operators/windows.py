@@ -11,6 +11,7 @@ from torch import Tensor
 from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.kernels import Kernel
 from mapsr_cli.operators.levels import Levels, Place
+from mapsr_cli.operators.neighbour_search import search_neighbours
 from mapsr_cli.operators.resizing import AnyKernel
 from mapsr_cli.operators.window_map import SOFTNESS, WindowCoordinates, resized_window_map, window_map
 from mapsr_cli.operators.window_solver import Effort, WindowProblem, WindowSolver
@@ -110,6 +111,10 @@ class Windows:
             batch = spots[at : at + BATCH]
             images, differences, problem = self._gather(batch, levels, residual)
             changes, better = self.solver.solve(problem)
+            if self.solver.effort.combined:
+                changes = changes * better[:, None, None, None]
+                search_neighbours(problem, changes)
+                better = problem.better(problem.a.coordinates(changes))
             kept = better.nonzero()[:, 0]
             if len(kept) == 0:
                 continue

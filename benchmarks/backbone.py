@@ -1,4 +1,4 @@
-"""Trunks of other people's architectures: train some without any projection, and see what projection gives them.
+"""Trunks of foreign architectures, trained without a projection: what the projection changes.
 
     python benchmarks/backbone.py train compact --data ../shared/data/natural --minutes 8 -o compact.safetensors
     python benchmarks/backbone.py table compact.safetensors rrdb.safetensors --data ../shared/data/eval
@@ -33,7 +33,7 @@ RATE = 1e-3
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrunkRecipe:
     """A network and what it sees in a step."""
 
     build: Callable[[], nn.Module]
@@ -43,13 +43,13 @@ class Recipe:
 
 
 TRUNKS = {
-    "compact": Recipe(lambda: Compact(num_feat=48, num_conv=8, upscale=SCALE), 96, 8),
-    "rrdb": Recipe(lambda: ESRGAN(num_filters=32, num_blocks=2, scale=SCALE), 64, 4),
+    "compact": TrunkRecipe(lambda: Compact(num_feat=48, num_conv=8, upscale=SCALE), 96, 8),
+    "rrdb": TrunkRecipe(lambda: ESRGAN(num_filters=32, num_blocks=2, scale=SCALE), 64, 4),
 }
 
 
-def train(network: nn.Module, recipe: Recipe, data: str, minutes: float) -> int:
-    """L1 between f(x) and y, x = round(A y); the rate falls as a cosine over the minutes. Returns the steps made."""
+def train(network: nn.Module, recipe: TrunkRecipe, data: str, minutes: float) -> int:
+    """Train on L1 between f(x) and y, x = round(A y), with a cosine schedule over the minutes; return the steps."""
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=1000, pct_start=0.05)
     op = downsampling(make_kernel("bicubic", SCALE), (recipe.patch, recipe.patch))
@@ -62,7 +62,7 @@ def train(network: nn.Module, recipe: Recipe, data: str, minutes: float) -> int:
         x = (op.down(y) * 255).round().clamp(0, 255) / 255
         loss = functional.l1_loss(network(x), y)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
         steps, done = steps + 1, (time.process_time() - began) / 60 / minutes
         if steps % 50 == 0:
@@ -86,14 +86,16 @@ def make_trunk(args: argparse.Namespace) -> None:
 
 def print_table(args: argparse.Namespace) -> None:
     names = [prefix + str(path) for path in args.files for prefix in (TRUNK, BACKBONE)]
-    kernel, estimators = make_candidates(names)
+    kernel, candidates = make_candidates(names)
     sets = {name: paths for name, paths in find_sets(args.data).items() if name in args.sets}
-    found = evaluate(estimators, sets, kernel, Scorer(PROTOCOLS["y"]))
+    evaluation = evaluate(candidates, sets, kernel, Scorer(PROTOCOLS["y"]))
     print("| trunk | test set | Y-PSNR → projected | least gain on an image | bit-exact → projected |")
     print("|---|---|---|---|---|")
     for path in args.files:
         for name in sets:
-            raw, projected = (list(found.scores[prefix + str(path)][name].values()) for prefix in (TRUNK, BACKBONE))
+            raw, projected = (
+                list(evaluation.scores[prefix + str(path)][name].values()) for prefix in (TRUNK, BACKBONE)
+            )
             least = min(after.psnr - before.psnr for before, after in zip(raw, projected, strict=True))
             print(f"| {path.stem} | {name} | {_means(raw, projected, least)} |", flush=True)
 

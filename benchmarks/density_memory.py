@@ -11,12 +11,12 @@ LIMIT = 4.0
 
 
 def peak() -> float:
-    """Largest resident size of this process so far, in GiB."""
+    """Return the largest resident size of this process so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def step() -> None:
-    """One loss with gradients for the weights and for the images, as density and generator training need them."""
+    """Compute one loss with gradients for weights and images, as density and generator training need them."""
     import torch
 
     from mapsr_cli.networks import PRESETS, build
@@ -25,7 +25,7 @@ def step() -> None:
     density = build(PRESETS["grass"].density)
     y = torch.rand(BATCH, 3, SIDE, SIDE, requires_grad=True)
     before, began = peak(), time.perf_counter()
-    (-density.log_prob(y).mean()).backward()
+    torch.autograd.backward(-density.log_prob(y).mean())
     took = time.perf_counter() - began
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {BATCH} × 3 × {SIDE} × {SIDE}, float32")
     print(f"forward and backward: {took:.1f} s, peak {peak():.2f} GiB, of which {before:.2f} before the step")

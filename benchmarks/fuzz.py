@@ -39,8 +39,8 @@ MAX_PIXELS = 20_000
 BATCH = 250
 
 
-def seeds() -> dict[str, bytes]:
-    """One small valid file of every kind."""
+def valid_files() -> dict[str, bytes]:
+    """Make one small valid file of every kind."""
     rng = np.random.default_rng(0)
     colour = Image.fromarray(rng.integers(0, 256, (17, 23, 3), dtype=np.uint8)).resize((23, 17))
     grey, inks, clear = colour.convert("L"), colour.convert("CMYK"), colour.convert("RGBA")
@@ -53,12 +53,12 @@ def seeds() -> dict[str, bytes]:
         "icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
     }
     stack: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": 40}
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
 
     def add(name: str, image: Image.Image, file_format: str, **options: Any) -> None:
         buffer = io.BytesIO()
         image.save(buffer, file_format, **options)
-        found[name] = buffer.getvalue()
+        files[name] = buffer.getvalue()
 
     for mode in ("1", "L", "P", "RGB", "RGBA", "LA"):
         image = {"RGBA": clear, "P": colour.quantize(16), "LA": clear.convert("LA")}.get(mode, colour.convert(mode))
@@ -96,14 +96,14 @@ def seeds() -> dict[str, bytes]:
             levels = torch.from_numpy(rng.integers(0, 65536, (channels + alpha, 17, 23), dtype=np.uint16))
             picture = Picture(levels[:channels], 65535, alpha=levels[channels:] if alpha else None)
             for file_format in ("PNG", "TIFF"):
-                found[f"{file_format.lower()} 16 bits × {channels + alpha}"] = encode(picture, file_format, None, None)
+                files[f"{file_format.lower()} 16 bits × {channels + alpha}"] = encode(picture, file_format, None, None)
     pages = tuple(Picture(torch.from_numpy(np.array(f).transpose(2, 0, 1).copy())) for f in frames)
-    found["tiff pages"] = encode_frames(Frames(pages), "TIFF", None, None)
-    return found
+    files["tiff pages"] = encode_frames(Frames(pages), "TIFF", None, None)
+    return files
 
 
-def mutated(data: bytes, other: bytes, chance: random.Random) -> bytes:
-    """One to four kinds of damage."""
+def damage(data: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Damage data in one to four ways."""
     damaged = bytearray(data)
 
     def somewhere() -> int:
@@ -142,7 +142,7 @@ def mutated(data: bytes, other: bytes, chance: random.Random) -> bytes:
 
 
 def with_good_sums(data: bytes) -> bytes:
-    """A PNG's checksums put right, so that its damage gets past them; other files as they are."""
+    """Correct a PNG's checksums, so that its damage gets past them; leave other files as they are."""
     if not data.startswith(b"\x89PNG"):
         return data
     fixed, at = bytearray(data), 8
@@ -159,10 +159,10 @@ def timed_out(signal_number: int, frame: object) -> None:
     raise TimeoutError
 
 
-def one(number: int, seed: int, originals: list[bytes], upscaler: Upscaler) -> str:
-    """What came of one damaged file."""
+def upscale_damaged(number: int, seed: int, originals: list[bytes], upscaler: Upscaler) -> str:
+    """Upscale one damaged file and describe the outcome."""
     chance = random.Random(seed * 1_000_003 + number)
-    data = mutated(chance.choice(originals), chance.choice(originals), chance)
+    data = damage(chance.choice(originals), chance.choice(originals), chance)
     output = Output(chance.choice([f for f in FORMATS if f != "AVIF"]), None, MAX_PIXELS, animate=chance.random() < 0.5)
     signal.alarm(LIMIT)
     try:
@@ -179,19 +179,19 @@ def one(number: int, seed: int, originals: list[bytes], upscaler: Upscaler) -> s
     return "upscaled"
 
 
-def some(first: int, count: int, seed: int, model: Path) -> Counter[str]:
+def upscale_some(first: int, count: int, seed: int, model: Path) -> Counter[str]:
     signal.signal(signal.SIGALRM, timed_out)
     torch.set_num_threads(1)
-    originals = list(seeds().values())
+    originals = list(valid_files().values())
     upscaler = Upscaler(load_model(model), Settings(consistency="float"))
-    return Counter(one(number, seed, originals, upscaler) for number in range(first, first + count))
+    return Counter(upscale_damaged(number, seed, originals, upscaler) for number in range(first, first + count))
 
 
 def decode(files: int, seed: int, model: Path, processes: int) -> int:
-    """Damaged files through decoding, upscaling and encoding. Returns how many went wrong."""
+    """Take damaged files through decoding, upscaling and encoding; return how many went wrong."""
     began, outcomes = time.perf_counter(), Counter[str]()
     with ProcessPoolExecutor(processes) as pool:
-        batches = {n: pool.submit(some, n, min(BATCH, files - n), seed, model) for n in range(0, files, BATCH)}
+        batches = {n: pool.submit(upscale_some, n, min(BATCH, files - n), seed, model) for n in range(0, files, BATCH)}
         for first, batch in batches.items():
             try:
                 outcomes += batch.result()
@@ -201,10 +201,8 @@ def decode(files: int, seed: int, model: Path, processes: int) -> int:
             if first // BATCH % 10 == 9:
                 print(f"{sum(outcomes.values())} files, {time.perf_counter() - began:.0f} s", flush=True)
     wrong = {what: n for what, n in outcomes.items() if what not in ("refused", "upscaled")}
-    print(
-        f"{sum(outcomes.values())} damaged files of {len(seeds())} kinds in {time.perf_counter() - began:.0f} s: ",
-        end="",
-    )
+    seconds = time.perf_counter() - began
+    print(f"{sum(outcomes.values())} damaged files of {len(valid_files())} kinds in {seconds:.0f} s: ", end="")
     print(f"{outcomes['refused']} refused in a line, {outcomes['upscaled']} upscaled, {len(wrong)} wrong", flush=True)
     for what in wrong:
         print(f"  {what}")
@@ -221,11 +219,11 @@ NAMES = (
 
 
 def odd_names(folder: Path, model: Path) -> int:
-    """The command line over a folder of odd names, links, pipes and devices. Returns how many things went wrong."""
+    """Run the command line over a folder of odd names, links, pipes and devices; return how many runs went wrong."""
     inside, outside = folder / "in", folder / "outside"
     inside.mkdir()
     outside.mkdir()
-    good = seeds()["png RGB"]
+    good = valid_files()["png RGB"]
     for name in NAMES:
         (inside / name).write_bytes(good)
     (inside / os.fsdecode(b"\xff\xfe.png")).write_bytes(good)

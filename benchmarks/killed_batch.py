@@ -1,4 +1,4 @@
-"""`kill -9` at random during a batch, then `--skip-existing`: outputs must be whole, and as if nothing had happened.
+"""`kill -9` at random in a batch, then `--skip-existing`: outputs must be whole and equal to an uninterrupted run's.
 
 `python benchmarks/killed_batch.py --files 200 --kills 20`
 """
@@ -17,8 +17,7 @@ from PIL import Image
 
 from mapsr_cli.networks import Compact, CompactConfig
 from mapsr_cli.operators import make_kernel
-from mapsr_cli.zoo import Card, save_model
-from mapsr_cli.zoo.checkpoint import describe_kernel
+from mapsr_cli.zoo import Card, describe_kernel, save_model
 
 
 def tiny_model(path: Path) -> None:

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -35,12 +36,13 @@ class InProcesses(IterableDataset[Patches]):
 
     def __iter__(self) -> Iterator[Patches]:
         info = get_worker_info()
+        assert info is not None
         for job in islice(self.source.jobs(0), info.id, None, info.num_workers):
             yield job()
 
 
 def pack(images: list[Path], folder: Path, shards: int) -> str:
-    """Tar shards of the images."""
+    """Pack the images into tar shards."""
     for shard in range(shards):
         with tarfile.open(folder / f"x-{shard}.tar", "w") as tar:
             for path in images[shard::shards]:
@@ -49,7 +51,7 @@ def pack(images: list[Path], folder: Path, shards: int) -> str:
 
 
 def pace(batches: Iterator[object], warm: int, measured: int) -> float:
-    """Patches per second after some batches to warm up."""
+    """Measure patches per second after some batches to warm up."""
     for _ in islice(batches, warm):
         pass
     began = time.perf_counter()
@@ -66,37 +68,41 @@ def pace_of_threads(location: str, config: DataConfig, warm: int, measured: int)
         data.close()
 
 
+def pace_of_processes(folder: str, processes: int, warm: int, measured: int) -> float:
+    return pace(iter(DataLoader(InProcesses(folder), batch_size=None, num_workers=processes)), warm, measured)
+
+
 def paces(folder: str, shards: str, measured: int) -> None:
-    """All ways of loading in turn, several times, since other work on the machine comes and goes."""
+    """Measure all ways of loading in turn, several times, since other work on the machine varies."""
     ways: dict[str, Callable[[], float]] = {}
     for n in (0, 1, 2, 4):
-        some = {"workers": n}
-        ways[f"files, {n} threads"] = lambda some=some: pace_of_threads(folder, replace(CONFIG, **some), 4, measured)
-        ways[f"shards, {n} threads"] = lambda some=some: pace_of_threads(shards, replace(CONFIG, **some), 4, measured)
-        ways[f"cache, {n} threads"] = lambda some=some: pace_of_threads(
-            folder, replace(CACHED, **some), 200, 4 * measured
-        )
+        config, cached = (replace(c, workers=n) for c in (CONFIG, CACHED))
+        ways[f"files, {n} threads"] = partial(pace_of_threads, folder, config, 4, measured)
+        ways[f"shards, {n} threads"] = partial(pace_of_threads, shards, config, 4, measured)
+        ways[f"cache, {n} threads"] = partial(pace_of_threads, folder, cached, 200, 4 * measured)
     for n in (1, 2):
-        ways[f"files, {n} processes"] = lambda n=n: pace(
-            iter(DataLoader(InProcesses(folder), batch_size=None, num_workers=n)), 4, measured
-        )
-    found: dict[str, list[float]] = {name: [] for name in ways}
+        ways[f"files, {n} processes"] = partial(pace_of_processes, folder, n, 4, measured)
+    rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():
-            found[name].append(way())
-    base = median(found["files, 0 threads"])
-    for name, values in found.items():
+            rates[name].append(way())
+    base = median(rates["files, 0 threads"])
+    for name, values in rates.items():
         print(f"{name}: {median(values):.0f} patches/s, {median(values) / base:.2f} of files without threads")
 
 
+def wait(seconds: float, patches: Patches) -> None:
+    time.sleep(seconds)
+
+
 def training_step() -> Callable[[Patches], None]:
-    """One step of the zoo's network on this processor."""
+    """Make a function that runs one step of the zoo's network on this processor."""
     network, op = Compact(CompactConfig(4, 64, 8)), downsampling(make_kernel("bicubic", 4), CONFIG.patch)
 
     def step(patches: Patches) -> None:
         y = patches.to(torch.device("cpu")).y
         x = op.down(y)
-        l1_loss(op.project(network(x), x), y).backward()
+        torch.autograd.backward(l1_loss(op.project(network(x), x), y))
 
     return step
 
@@ -104,7 +110,7 @@ def training_step() -> Callable[[Patches], None]:
 def share_of_waiting(
     location: str, config: DataConfig, step: Callable[[Patches], None], warm: int, steps: int
 ) -> float:
-    """How much of its time a training waits for batches."""
+    """Measure the share of its time that a training waits for batches."""
     data = open_data(location, config)
     batches = data.batches()
     for _ in islice(batches, warm):
@@ -142,7 +148,7 @@ def main() -> None:
             ("cache", temporary, CACHED, 200),
         ):
             for seconds in (0.03, 0.1, 0.3):
-                share = share_of_waiting(location, config, lambda _, s=seconds: time.sleep(s), warm, args.batches)
+                share = share_of_waiting(location, config, partial(wait, seconds), warm, args.batches)
                 print(f"{name}, a device that takes {seconds} s per step: waits {share:.1%}")
             share = share_of_waiting(location, config, training_step(), warm, 6)
             print(f"{name}, the zoo's network on this processor: waits {share:.1%}")

@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from mapsr_cli.evaluation.metrics import psnr_y
-from mapsr_cli.evaluation.protocol import PEAK, pairs
+from mapsr_cli.evaluation.protocol import PEAK, PROTOCOLS, pairs
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.comparison import difference
 
@@ -29,8 +28,8 @@ SCALE = 4
 
 def _timed(work: Callable[[Pixels], Pixels], pixels: Pixels, clock: Callable[[], float]) -> tuple[Pixels, float]:
     began = clock()
-    made = work(pixels)
-    return made, clock() - began
+    output = work(pixels)
+    return output, clock() - began
 
 
 def _mapsr(upscaler: Upscaler, pixels: Pixels) -> Pixels:
@@ -75,15 +74,15 @@ def _node(modules: Path | None) -> dict[str, Tool]:
             size = [str(pixels.shape[1]), str(pixels.shape[0])]
             script = Path(__file__).with_name("esrgan_slim.mjs")
             command = ["node", script, modules.resolve(), source, *size, target]
-            told = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
-            made = np.frombuffer(target.read_bytes(), np.uint8)
-        return made.reshape(SCALE * pixels.shape[0], SCALE * pixels.shape[1], 3), float(told.split()[-1])
+            stdout = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+            output = np.frombuffer(target.read_bytes(), np.uint8)
+        return output.reshape(SCALE * pixels.shape[0], SCALE * pixels.shape[1], 3), float(stdout.split()[-1])
 
     return {"ESRGAN-slim (tfjs, plain)": upscale}
 
 
 def compare_tools(folder: Path, upscaler: Upscaler, modules: Path | None, clock: Callable[[], float]) -> None:
-    """A table of means over a folder of HR images, LR = A(HR) in 8 bits."""
+    """Print a table of means over a folder of HR images, LR = A(HR) in 8 bits."""
     tools: dict[str, Tool] = {f"mapsr {upscaler.model.card.name}": partial(_timed, partial(_mapsr, upscaler))}
     for name, how in (("bicubic", Image.Resampling.BICUBIC), ("Lanczos", Image.Resampling.LANCZOS)):
         tools[f"Pillow {name}"] = partial(_timed, partial(_pillow, how))
@@ -99,9 +98,9 @@ def compare_tools(folder: Path, upscaler: Upscaler, modules: Path | None, clock:
         took, psnr, right, samples, pixels = 0.0, 0.0, 0, 0, 0
         try:
             for hr, lr in images:
-                made, spent = tool(lr.permute(1, 2, 0).contiguous().numpy(), clock)
-                levels = torch.from_numpy(made.transpose(2, 0, 1).copy())
-                psnr += psnr_y(levels / PEAK, hr / PEAK, upscaler.kernel.scale) / len(images)
+                output, spent = tool(lr.permute(1, 2, 0).contiguous().numpy(), clock)
+                levels = torch.from_numpy(output.transpose(2, 0, 1).copy())
+                psnr += PROTOCOLS["y"].psnr(levels / PEAK, hr / PEAK, upscaler.kernel.scale) / len(images)
                 off = difference(levels, lr, upscaler.kernel, int(PEAK))
                 right, samples = right + int((off == 0).sum()), samples + off.numel()
                 took, pixels = took + spent, pixels + levels[0].numel()

@@ -13,7 +13,7 @@ from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Median of `repeats` runs after one to warm up."""
+    """Time `repeats` runs after one to warm up; return the median in seconds."""
     work()
     times = []
     for _ in range(repeats):

@@ -40,9 +40,9 @@ def crops(folder: Path, side: int = 256) -> Iterator[tuple[str, Tensor]]:
 
 
 def least_error(x: Plane, rows: Places, cols: Places, a: tuple[Plane, Plane]) -> tuple[float, NDArray[np.bool_]]:
-    """min max |A y − x| over the LR samples (rows[i], cols[i]) of x, over all y in range; `a`: A along each axis.
+    """Find min max |A y − x| over the LR samples (rows[i], cols[i]) of x, over all y in range; `a`: A along each axis.
 
-    And which of the samples are enough for that minimum: those with a multiplier, by duality.
+    Also return which of the samples suffice for that minimum: those with a multiplier, by duality.
     """
     from scipy.optimize import linprog
 
@@ -68,7 +68,7 @@ def least_error(x: Plane, rows: Places, cols: Places, a: tuple[Plane, Plane]) ->
 def contradiction(
     x: Plane, free: NDArray[np.bool_], at: tuple[int, int], reach: int, a: tuple[Plane, Plane]
 ) -> tuple[Places, Places] | None:
-    """Free LR samples at most `reach` from (row, column) `at` of which no image gives all back, or none are found."""
+    """Find free LR samples at most `reach` from (row, column) `at` of which no image gives all back; [] if none."""
     if not free[at]:
         return None
     top, left = (max(n - reach, 0) for n in at)
@@ -82,43 +82,45 @@ def contradiction(
 
 
 def least_wrong(x: Tensor, wrong: Iterable[tuple[int, int, int]], kernel: SeparableKernel) -> int:
-    """LR samples of x [C, h, w] that any image whatever gets wrong, at least.
+    """Bound from below the number of LR samples of x [C, h, w] that any image gets wrong.
 
-    `wrong`: (channel, row, column) of what our image got wrong, around which contradictions are looked for. One sample
-    of each is wrong, and those that have no sample in common add up.
+    `wrong`: (channel, row, column) of what our image got wrong, around which contradictions are searched. One sample
+    of each is wrong, and contradictions without a common sample add up.
     """
     height, width = (dense_a(kernel, kernel.scale * n) for n in x.shape[1:])
     planes, free = x.double().numpy(), np.ones(x.shape, dtype=bool)
-    found = 0
+    count = 0
     for reach, (channel, *at) in itertools.product(REACHES, wrong):
         places = contradiction(planes[channel], free[channel], (at[0], at[1]), reach, (height, width))
         if places is not None:
             free[channel][places] = False
-            found += 1
-    return found
+            count += 1
+    return count
 
 
 def wrong_samples(x: Tensor, levels: Tensor, upscaler: Upscaler) -> list[tuple[int, int, int]]:
-    """Channel, row and column of what the saved levels do not give back."""
+    """List channel, row and column of the LR samples that the saved levels do not give back."""
     op = downsampling(upscaler.kernel, (levels.shape[1], levels.shape[2]), torch.float64)
-    found = (to_levels(op.down(levels.double()), 255) != x.double()).nonzero()
-    return [(c, i, j) for c, i, j in found.tolist()]
+    places = (to_levels(op.down(levels.double()), 255) != x.double()).nonzero()
+    return [(c, i, j) for c, i, j in places.tolist()]
 
 
 def report(title: str, images: Iterator[tuple[str, Tensor]], upscaler: Upscaler, certify: bool) -> None:
     shares = []
+    kernel = upscaler.kernel
+    assert isinstance(kernel, SeparableKernel)
     for name, x in images:
         began = time.perf_counter()
-        levels, made = upscaler.upscale(x.byte())
+        levels, outcome = upscaler.upscale(x.byte())
         took = time.perf_counter() - began
-        share = made.consistency.bit_exact
+        share = outcome.consistency.bit_exact
         shares.append(share)
-        network, project = made.seconds["network"], made.seconds["project"]
-        line = f"{title} {name}: bit_exact {share:.6f} worst {made.consistency.worst_levels} passes {made.passes}"
+        network, project = outcome.seconds["network"], outcome.seconds["project"]
+        line = f"{title} {name}: bit_exact {share:.6f} worst {outcome.consistency.worst_levels} passes {outcome.passes}"
         line += f" network {network:.2f} s, projection and round trip {project:.2f} s of {took:.2f} s"
         if certify and share < 1:
             wrong = wrong_samples(x, levels, upscaler)
-            line += f"; {len(wrong)} wrong samples, and any image has at least {least_wrong(x, wrong, upscaler.kernel)}"
+            line += f"; {len(wrong)} wrong samples, and any image has at least {least_wrong(x, wrong, kernel)}"
         print(line, flush=True)
     exact = sum(share == 1 for share in shares)
     print(f"{title}: exact on {exact} of {len(shares)} images, mean {sum(shares) / len(shares):.6f}", flush=True)

@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mapsr_cli.evaluation.metrics import psnr_y
-from mapsr_cli.evaluation.protocol import pairs
+from mapsr_cli.evaluation.protocol import PROTOCOLS, pairs
 from mapsr_cli.imaging import read_picture
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
@@ -49,8 +48,8 @@ def main() -> None:
     for name, spoil in inputs.items():
         row = []
         for upscaler in upscalers:
-            made = [(hr, upscaler(spoil(lr).byte()) / 255) for hr, lr in images]
-            row.append(sum(psnr_y(y, hr, model.kernel.scale) for hr, y in made) / len(made))
+            outputs = [(hr, upscaler(spoil(lr).byte()) / 255) for hr, lr in images]
+            row.append(sum(PROTOCOLS["y"].psnr(y, hr, model.kernel.scale) for hr, y in outputs) / len(outputs))
         best = max(row)
         cells = (f"**{value:.2f}**" if value == best else f"{value:.2f}" for value in row)
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)

@@ -24,9 +24,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def convolution_rate(dtype: torch.dtype, batch: int, side: int, channels: int, seconds: float = 3.0) -> float:
-    """FLOP/s of a 3×3 convolution of the body's shape, the best of what was seen."""
+    """Measure the best FLOP/s of a 3×3 convolution of the body's shape."""
     x = torch.randn(batch, channels, side, side).to(memory_format=torch.channels_last, dtype=dtype)
-    layer = nn.Conv2d(channels, channels, 3, padding=1).to(memory_format=torch.channels_last, dtype=dtype)
+    layer = nn.Conv2d(channels, channels, 3, padding=1, dtype=dtype)
+    layer.weight.data = layer.weight.data.to(memory_format=torch.channels_last)
     flops, best, end = 2 * batch * side**2 * channels**2 * 9, 0.0, time.perf_counter() + seconds
     with torch.inference_mode():
         layer(x)
@@ -39,7 +40,7 @@ def convolution_rate(dtype: torch.dtype, batch: int, side: int, channels: int, s
 
 
 def network_flops(config: CompactConfig, batch: int, side: int) -> float:
-    """FLOPs of one training step's network: 2 per multiply-add, forward and twice as much backward."""
+    """Count the FLOPs of one training step's network: 2 per multiply-add, forward and twice as much backward."""
     weights = sum(m.weight.numel() for m in Compact(config).modules() if isinstance(m, nn.Conv2d))
     return 3 * 2 * weights * batch * side**2
 

@@ -28,6 +28,7 @@ from upscale_memory import measure
 
 from mapsr_cli.evaluation.protocol import PEAK, images_in, make_pair
 from mapsr_cli.imaging import Picture, encode, read_picture
+from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.comparison import difference
 from mapsr_cli.inference.devices import choose_dtype
 from mapsr_cli.inference.level_upscaler import LevelUpscaler
@@ -44,12 +45,12 @@ MOST = 64 * 64 * 256 * 256 * 2
 
 
 def clock() -> float:
-    """Seconds of work: of all threads together, divided among them."""
+    """Return the process time of all threads together, divided among them, in seconds."""
     return time.process_time() / torch.get_num_threads()
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """Best of `repeats` runs."""
+    """Time `repeats` runs; return the best in seconds."""
     times = []
     for _ in range(repeats):
         began = clock()
@@ -68,11 +69,11 @@ class Convolution:
     side: int
 
     def pace(self) -> float:
-        """Multiply-adds per second, at best."""
+        """Return the best multiply-adds per second."""
         return 9 * self.work / seconds(self._made(), 4)
 
     def sustained(self, least: float = 1.0) -> float:
-        """Multiply-adds per second over that many seconds."""
+        """Measure multiply-adds per second over that many seconds."""
         run, began, times = self._made(), clock(), 0
         while clock() - began < least:
             run()
@@ -94,20 +95,20 @@ class Convolution:
 
 
 def fastest_convolution() -> Convolution:
-    """By the median of three rounds through all of them, since the processor's pace changes from one to the next."""
+    """Find the fastest by the median of three rounds, since the processor's clock rate varies."""
     sides = product((torch.float32, torch.bfloat16), (torch.channels_last, torch.contiguous_format), CHANNELS, SIDES)
     kinds = [c for c in starmap(Convolution, sides) if c.work <= MOST]
     rounds = [[c.sustained(0.2) for c in kinds] for _ in range(3)]
-    return max(zip(kinds, zip(*rounds, strict=True), strict=True), key=lambda found: sorted(found[1])[1])[0]
+    return max(zip(kinds, zip(*rounds, strict=True), strict=True), key=lambda measured: sorted(measured[1])[1])[0]
 
 
 def multiply_adds(network: nn.Module) -> int:
-    """Per LR pixel."""
+    """Count multiply-adds per LR pixel."""
     return sum(module.weight.numel() for module in network.modules() if isinstance(module, nn.Conv2d))
 
 
 def one_megapixel(folder: Path | None, upscaler: LevelUpscaler, peak: int) -> Tensor:
-    """LR levels [3, 1000, 1000]: A of photographs side by side, or an example mirrored."""
+    """Make LR levels [3, 1000, 1000]: A of photographs side by side, or an example mirrored."""
     if folder is None:
         photo = read_picture(Path(__file__).parents[1] / "examples" / "coffee.png").levels
         tile = torch.cat([photo, photo.flip(2)], 2)
@@ -127,7 +128,7 @@ def one_megapixel(folder: Path | None, upscaler: LevelUpscaler, peak: int) -> Te
 
 
 def estimated(x: Tensor, upscaler: LevelUpscaler, fastest: Convolution) -> tuple[Tensor, float, float]:
-    """f(x), the network's seconds, and the multiply-adds that the fastest convolution would have done in them."""
+    """Return f(x), the network's seconds, and the multiply-adds that the fastest convolution does in that time."""
     took, possible, pace, began = 0.0, 0.0, fastest.sustained(), clock()
 
     def tile_done(stage: str, done: int, total: int) -> None:
@@ -142,7 +143,7 @@ def estimated(x: Tensor, upscaler: LevelUpscaler, fastest: Convolution) -> tuple
 
 @torch.inference_mode()
 def parts(lr: Tensor, peak: int, upscaler: LevelUpscaler, fastest: Convolution) -> None:
-    """One picture, each part by itself."""
+    """Measure each part of upscaling one picture by itself."""
     file = encode(Picture(lr, peak), "PNG", None, None)
     strips = make_strips(upscaler.operator(lr.shape[1], lr.shape[2], peak))
     strips.op.inverse_gram(torch.zeros(strips.op.lr_size, dtype=strips.dtype))  # set-up
@@ -155,7 +156,7 @@ def parts(lr: Tensor, peak: int, upscaler: LevelUpscaler, fastest: Convolution) 
         chunks = chunks_for(strips, len(f))
         chunks.write(slice(0, f.shape[1]), slice(0, f.shape[2]), f.shape[2], f, times=peak)
         began = clock()
-        projected = project(strips, chunks, Affine(strips.op.kernel), Point(x), x, peak)
+        projected = project(strips, chunks, Affine(upscaler.kernel), Point(x), x, peak)
         projections.append(clock() - began)
     times["projection"], levels = min(projections), projected.levels
     began = clock()
@@ -182,7 +183,7 @@ def parts(lr: Tensor, peak: int, upscaler: LevelUpscaler, fastest: Convolution) 
 
 
 def warm_start(repeats: int = 5) -> None:
-    """A 256² photograph by the command line, less what importing torch and the inference itself take."""
+    """Time the command line on a 256² photograph, less what importing torch and the inference itself take."""
     photo = read_picture(Path(__file__).parents[1] / "examples" / "coffee.png").levels[:, :256, :256]
     rest, bare = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -202,8 +203,8 @@ def warm_start(repeats: int = 5) -> None:
         for _ in range(repeats + 1):  # the first writes bytecode and fills the cache of files
             bare.append(_process([sys.executable, "-c", "import torch"])[0])
             whole, output = _process(command)
-            told = json.loads(output)["results"][0]["seconds"]
-            rest.append(whole - told["network"] - told["project"])
+            seconds_of = json.loads(output)["results"][0]["seconds"]
+            rest.append(whole - seconds_of["network"] - seconds_of["project"])
     over = min(rest[1:]) - min(bare[1:])
     print(
         f"\nwarm start to finish, 256²: {over:+.2f} s beyond `import torch` ({min(bare[1:]):.2f} s) and the inference"
@@ -211,21 +212,21 @@ def warm_start(repeats: int = 5) -> None:
 
 
 def _process(command: list[str]) -> tuple[float, str]:
-    """Wall seconds and standard output."""
+    """Run a command; return wall seconds and standard output."""
     began = time.perf_counter()
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
     return time.perf_counter() - began, done.stdout
 
 
 def growth(megapixels: list[float]) -> None:
-    """Seconds per megapixel of output, and peak memory."""
+    """Print seconds per megapixel of output, and peak memory."""
     print(
         "\n| output | s per megapixel | against 4 MP | peak memory | of 1 GB + 16 B per pixel |\n|---|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory() as folder:
-        found = {size: measure(size, DEFAULT_MODEL, False, Path(folder)) for size in megapixels}
-    for size, m in found.items():
-        against = m.per_megapixel / found[4].per_megapixel
+        measured = {size: measure(size, DEFAULT_MODEL, False, Path(folder)) for size in megapixels}
+    for size, m in measured.items():
+        against = m.per_megapixel / measured[4].per_megapixel
         print(
             f"| {size:g} MP | {m.per_megapixel:.2f} | {against:.2f} | {m.peak / 1e9:.2f} GB | {m.peak / m.bound:.0%} |"
         )
@@ -250,7 +251,7 @@ def main() -> None:
     for peak in (int(PEAK), 65535):
         parts(one_megapixel(args.data, upscaler, peak), peak, upscaler, fastest)
     if args.set5:
-        compare_tools(args.set5, upscaler, args.node_modules, clock)
+        compare_tools(args.set5, Upscaler(), args.node_modules, clock)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ SCALE = 4
 
 
 def picture(side: int, deep: bool, path: Path) -> None:
-    """A photograph, enlarged and mirrored to side × side: as smooth as what a large sensor gives."""
+    """Save a photograph enlarged and mirrored to side × side: as smooth as images of large sensors."""
     with Image.open(PHOTO) as photo:
         enlarged = photo.resize((2 * photo.width, 2 * photo.height), Image.Resampling.BICUBIC)
     mirrored = Image.new("RGB", (2 * enlarged.width, 2 * enlarged.height))

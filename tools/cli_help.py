@@ -46,11 +46,11 @@ def file_of(words: tuple[str, ...]) -> Path:
 def main() -> None:
     """Write all files, and remove those of commands that no longer exist."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    kept = {file_of(words): help_text(words) for words, _ in commands()}
+    texts = {file_of(words): help_text(words) for words, _ in commands()}
     for path in FOLDER.glob("*.txt"):
-        if path not in kept:
+        if path not in texts:
             path.unlink()
-    for path, text in kept.items():
+    for path, text in texts.items():
         path.write_text(text, "utf-8")
 
 

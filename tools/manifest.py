@@ -67,10 +67,10 @@ def write_manifest(folder: Path, published: Mapping[str, RepoName]) -> Path:
 
 def _published(text: str) -> tuple[str, RepoName]:
     name, _, place = text.partition("=")
-    found = parse_repo_name(place)
-    if found is None or not is_commit(found.revision):
+    repo = parse_repo_name(place)
+    if repo is None or not is_commit(repo.revision):
         raise argparse.ArgumentTypeError(f"'{text}' is not NAME=ORG/REPO@COMMIT, with all 40 digits of the commit")
-    return name, found
+    return name, repo
 
 
 def main() -> None:

@@ -57,8 +57,8 @@ def main() -> None:
     torch.set_flush_denormal(True)
     trained = load_model(args.run / "weights.safetensors")
     path = args.weights / f"{args.name}.safetensors"
-    told = {"description": args.description, "license": args.license, "data": tuple(args.data)}
-    card = replace(trained.card, name=args.name, **told)
+    terms = {"description": args.description, "license": args.license, "data": tuple(args.data)}
+    card = replace(trained.card, name=args.name, **terms)
     save_model(path, trained.network, card, torch.float16, trained.pinv)
     full = measure(trained, args.valid, tuple(args.sets[:1]))
     stored = measure(load_model(path), args.valid, tuple(args.sets))

@@ -20,7 +20,7 @@ from mapsr_cli.inference.files import Output, encode_file, load_file, upscale_fr
 from mapsr_cli.inference.level_upscaler import ConsistencyLevel
 from mapsr_cli.inference.overlap import overlapped
 from mapsr_cli.inference.report import UpscaleReport
-from mapsr_cli.views.before_after import Compared, before_after, facts_of, kept
+from mapsr_cli.views.before_after import Compared, before_after, describe_consistency, facts_of
 from mapsr_cli.views.screen import as_image
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
@@ -207,7 +207,7 @@ class Batch:
         compared = Compared(original, after.size, [label], lambda: [as_image(after)])
         names = source_name(job), printable(job.target.name)
         facts = facts_of(self.upscaler, original, names, report.consistency)
-        lead = kept(names[1], report.consistency, self.upscaler)
+        lead = describe_consistency(names[1], report.consistency, self.upscaler)
         return before_after(names[1], lead, compared, facts).encode()
 
     def _fail(self, job: Job, error: MapsrError) -> None:

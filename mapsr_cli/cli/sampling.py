@@ -14,7 +14,7 @@ from mapsr_cli.errors import MapsrError, UsageError
 from mapsr_cli.files import write_bytes
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.operators import Consistency
-from mapsr_cli.views.before_after import Compared, before_after, facts_of, kept
+from mapsr_cli.views.before_after import Compared, before_after, describe_consistency, facts_of
 from mapsr_cli.views.sample_sheets import SampleFiles
 
 
@@ -111,7 +111,7 @@ class SampledBatch(Batch):
         overall, _ = samples.spread.summary()
         lead = f"{self.count} answers to one input, {overall:.2f} levels apart (standard deviation)."
         if held is not None:
-            lead += f" {kept('Each', held, self.upscaler)}"
+            lead += f" {describe_consistency('Each', held, self.upscaler)}"
         facts = facts_of(self.upscaler, samples.first, names, held)
         return before_after(f"{self.count} samples of {names[0]}", lead, compared, facts).encode()
 

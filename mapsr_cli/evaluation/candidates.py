@@ -132,9 +132,9 @@ class Folder:
         levels = read_levels(self.files[name])
         height, width = self.kernel.hr_size((lr.shape[-2], lr.shape[-1]))
         if levels.shape[-2:] != (height, width):
-            found = f"{levels.shape[-1]}×{levels.shape[-2]}"
+            size = f"{levels.shape[-1]}×{levels.shape[-2]}"
             raise ImageError(
-                f"{self.files[name]} is {found}, not {width}×{height}",
+                f"{self.files[name]} is {size}, not {width}×{height}",
                 f"an output is as large as its HR image, cropped to multiples of {self.kernel.scale}",
             )
         return _judged(levels, lr, self.kernel, None)

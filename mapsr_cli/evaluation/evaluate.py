@@ -76,14 +76,14 @@ def evaluate(
     only where nothing at all can be measured.
     """
     require_torchmetrics()
-    found = Evaluation(scorer.protocol, kernel)
+    evaluation = Evaluation(scorer.protocol, kernel)
     images = [(group, path) for group, paths in sets.items() for path in paths]
     for done, (group, path) in enumerate(images):
         image = f"{group}/{path.stem}"
         try:
             pair = make_pair(path, kernel)
         except MapsrError as error:
-            found.failed.append(Failure(image, None, str(error)))
+            evaluation.failed.append(Failure(image, None, str(error)))
             continue
         estimates = {}
         for model, candidate in candidates.items():
@@ -91,12 +91,12 @@ def evaluate(
             try:
                 estimates[model] = _one(candidate, pair, scorer)
             except MapsrError as error:
-                found.failed.append(Failure(image, model, str(error)))
+                evaluation.failed.append(Failure(image, model, str(error)))
                 continue
-            found.add(model, group, pair.name, estimates[model][1])
+            evaluation.add(model, group, pair.name, estimates[model][1])
         if observe is not None:
             observe(group, pair, estimates)
-    return found
+    return evaluation
 
 
 def _one(candidate: CandidateModel, pair: Pair, scorer: Scorer) -> tuple[Estimate, Score]:

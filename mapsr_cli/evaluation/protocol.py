@@ -73,8 +73,8 @@ class Pair:
 
 def images_in(folder: Path) -> list[Path]:
     """List the image files directly in a folder, by name."""
-    found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    return sorted(p for p in found if p.is_file())
+    images = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(p for p in images if p.is_file())
 
 
 def find_sets(folder: Path) -> dict[str, list[Path]]:

@@ -100,17 +100,17 @@ class Evaluation:
     def by_set(self) -> Iterator[tuple[str, dict[str, tuple[int, Summary]]]]:
         """Yield (test set, model → (images, means)) for every set."""
         for group in self.sets:
-            found = {model: list(groups[group].values()) for model, groups in self.scores.items() if group in groups}
-            yield group, {model: (len(scores), summarise(scores)) for model, scores in found.items()}
+            scores = {model: list(groups[group].values()) for model, groups in self.scores.items() if group in groups}
+            yield group, {model: (len(of), summarise(of)) for model, of in scores.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `--json` prints."""
         models = {}
         for model, groups in self.scores.items():
-            images = {f"{group}/{name}": score for group, found in groups.items() for name, score in found.items()}
+            images = {f"{group}/{name}": score for group, by_name in groups.items() for name, score in by_name.items()}
             models[model] = {
                 **summarise(list(images.values())),
-                "sets": {group: summarise(list(found.values())) for group, found in groups.items()},
+                "sets": {group: summarise(list(by_name.values())) for group, by_name in groups.items()},
                 "images": {name: summarise([score]) for name, score in images.items()},
             }
         return {
@@ -125,8 +125,8 @@ class Evaluation:
         """Return CSV with a line per model and image; infinite and unknown values are left empty."""
         rows: list[dict[str, Any]] = []
         for model, groups in self.scores.items():
-            for group, found in groups.items():
-                for name, score in found.items():
+            for group, by_name in groups.items():
+                for name, score in by_name.items():
                     rows.append({"model": model, "set": group, "image": name, **summarise([score])})
         text = io.StringIO()
         columns = list(dict.fromkeys(key for row in rows for key in row))

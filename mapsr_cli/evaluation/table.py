@@ -73,9 +73,9 @@ def _value(column: Column, means: Summary) -> float | None:
     return float("inf") if value is None and column.none == "∞" else value
 
 
-def _best(column: Column, found: list[Summary]) -> float | None:
+def _best(column: Column, summaries: list[Summary]) -> float | None:
     """Return the best value; None where all are equal."""
-    values = {value for means in found if (value := _value(column, means)) is not None}
+    values = {value for means in summaries if (value := _value(column, means)) is not None}
     if column.better == 0 or len(values) < 2:
         return None
     return max(values, key=lambda value: column.better * value)

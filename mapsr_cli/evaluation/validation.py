@@ -28,12 +28,12 @@ def quality(model: Model, pairs: Iterable[Pair], device: str = "cpu") -> dict[st
     scores = [(estimator(pair.lr, pair.name), pair) for pair in pairs]
     return {
         "psnr_y": _mean_psnr(scores),
-        "consistency_mse": sum(found.mse_float for found, _ in scores) / len(scores),
+        "consistency_mse": sum(estimate.mse_float for estimate, _ in scores) / len(scores),
     }
 
 
 def _mean_psnr(scores: Sequence[tuple[Estimate, Pair]]) -> float:
-    values = [PROTOCOLS["y"].psnr(found.levels / PEAK, pair.hr / PEAK, pair.scale) for found, pair in scores]
+    values = [PROTOCOLS["y"].psnr(estimate.levels / PEAK, pair.hr / PEAK, pair.scale) for estimate, pair in scores]
     return sum(values) / len(values)
 
 
@@ -43,8 +43,7 @@ class Validation:
     def __init__(self, folder: Path, kernel: Kernel, patch: tuple[int, int]) -> None:
         """Read the images; `patch`: (H, W) of crops for grids and priors. Raises ImageError without images."""
         self.name, self.kernel, self.patch = folder.resolve().name, kernel, patch
-        found = pairs(folder, kernel) if folder.is_dir() else ()
-        self.pairs = list(found)
+        self.pairs = list(pairs(folder, kernel)) if folder.is_dir() else []
         if not self.pairs:
             raise ImageError(f"{folder}: no images to validate on", "--valid takes a folder of HR images")
 

@@ -142,16 +142,17 @@ def _views(compared: Compared, parts: Sequence[Part]) -> list[list[View]]:
     return views
 
 
-def kept(what: str, held: Consistency, upscaler: Upscaler) -> str:
+def describe_consistency(what: str, consistency: Consistency, upscaler: Upscaler) -> str:
     """Say in a sentence about `what` how much of the input the saved files give back."""
     through = f"{what}, downscaled by {upscaler.kernel.name} ×{upscaler.kernel.scale} and rounded,"
-    if held.holds:
+    if consistency.holds:
         return f"{through} is the input again, bit for bit."
-    share, worst = 100 * held.bit_exact, f"{held.worst_levels} level{'s' if held.worst_levels > 1 else ''}"
+    share, plural = 100 * consistency.bit_exact, "s" if consistency.worst_levels > 1 else ""
+    worst = f"{consistency.worst_levels} level{plural}"
     return f"{through} gives {share:.4f} % of the input's values back; the worst is off by {worst}."
 
 
-def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], held: Consistency | None) -> Facts:
+def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], consistency: Consistency | None) -> Facts:
     """List what is known of one original and its versions, under the names of both."""
     settings, kernel = upscaler.settings, upscaler.kernel
     width, height = original.size
@@ -165,7 +166,7 @@ def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], held
         ("After", f"{target}: {enlarged_width} × {enlarged_height} pixels"),
         ("Model", upscaler.model.card.name),
         ("Kernel", kernel.describe()),
-        *([("bit_exact", f"{held.bit_exact:.6f}{promise}{strength}")] if held else []),
+        *([("bit_exact", f"{consistency.bit_exact:.6f}{promise}{strength}")] if consistency else []),
         *([("Seed", f"{settings.seed}")] if upscaler.model.noise_dim else []),
         ("SHA-256 of the input", original.sha256),
         ("Made by", f"mapsr {__version__}"),

@@ -93,12 +93,13 @@ def check_map(path: Path, lr: Path, hr: Path, overwrite: bool) -> None:
 def difference_picture(checked: Verification, lr: Path, hr: Path, path: Path, overwrite: bool = True) -> None:
     """Draw where it does not hold into a PNG. Raises FileError as `check_map` does, or where it cannot be written."""
     check_map(path, lr, hr, overwrite)
-    kernel, held, wrong = checked.kernel, checked.consistency, int((checked.difference != 0).sum())
-    plural = "s" if held.worst_levels > 1 else ""
-    off = f"{wrong:,} of {checked.difference.numel():,} samples differ, by {held.worst_levels} level{plural} at worst"
+    kernel, consistency, wrong = checked.kernel, checked.consistency, int((checked.difference != 0).sum())
+    plural = "s" if consistency.worst_levels > 1 else ""
+    worst = f"{consistency.worst_levels} level{plural} at worst"
+    off = f"{wrong:,} of {checked.difference.numel():,} samples differ, by {worst}"
     caption = Caption(
         title=f"{hr.name}, downscaled by {kernel.name} x{kernel.scale}, against {lr.name}",
-        verdict="every sample agrees" if held.holds else off,
+        verdict="every sample agrees" if consistency.holds else off,
         axes=f"axes: pixels of {lr.name}",
     )
     buffer = io.BytesIO()

@@ -82,5 +82,5 @@ class SampleFiles:
         verdict = f"standard deviation over the samples: {overall:.2f} levels overall, {largest:.1f} at most"
         return self._png(draw_spread(self.spread, Caption(title, verdict, "axes: pixels of the samples")))
 
-    def _png(self, drawn: Image.Image) -> bytes:
-        return encode(Picture(levels_of(drawn), tags=Tags(self.first.tags.icc)), "PNG", None, None)
+    def _png(self, image: Image.Image) -> bytes:
+        return encode(Picture(levels_of(image), tags=Tags(self.first.tags.icc)), "PNG", None, None)

@@ -16,7 +16,7 @@ from mapsr_cli.imaging.tags import Tags
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.operators import Consistency
 from mapsr_cli.views import before_after as module
-from mapsr_cli.views.before_after import Compared, Part, before_after, facts_of, kept
+from mapsr_cli.views.before_after import Compared, Part, before_after, describe_consistency, facts_of
 from mapsr_cli.views.screen import as_image, enlarged, levels_of
 from mapsr_cli.zoo import load_model
 from tests.pictures import scene
@@ -100,8 +100,9 @@ def test_the_profile_comes_along() -> None:
 def test_what_is_said(tiny_model: Path) -> None:
     upscaler = Upscaler(load_model(tiny_model), Settings("float", strength=0.5))
     good, bad = Consistency(100, 100), Consistency(100, 99, 3, 0.01)
-    assert kept("It", good, upscaler) == "It, downscaled by bicubic ×4 and rounded, is the input again, bit for bit."
-    assert "99.0000 % of the input's values back; the worst is off by 3 levels" in kept("It", bad, upscaler)
+    exact, other = (describe_consistency("It", held, upscaler) for held in (good, bad))
+    assert exact == "It, downscaled by bicubic ×4 and rounded, is the input again, bit for bit."
+    assert "99.0000 % of the input's values back; the worst is off by 3 levels" in other
     facts = dict(facts_of(upscaler, SMALL, ("a.png", "b.png"), bad))
     assert facts["Before"] == "a.png: 30 × 20 pixels, 8 bits; shown enlarged by bicubic interpolation"
     assert facts["After"] == "b.png: 120 × 80 pixels"

@@ -111,7 +111,7 @@ def figure2(order: Order) -> dict[str, Any]:
     bench.train(*COLOURS)
     curves = {name: history(bench.moments(name), valid) for name in COLOURS}
     rows = {name: bench.measure(name, test) for name in COLOURS}
-    reached = {name: first_step(told, "psnr", curves["none"][-1]["psnr"]) for name, told in curves.items()}
+    reached = {name: first_step(course, "psnr", curves["none"][-1]["psnr"]) for name, course in curves.items()}
     titles = ["A⁺", "MSE", "PSNR", "SSIM", "MSE(x, Aŷ)", "steps to the PSNR that no projection ends with", "trained"]
     lines = [
         [
@@ -122,8 +122,8 @@ def figure2(order: Order) -> dict[str, Any]:
     ]  # fmt: skip
     measured = f"Table: {len(test)} test faces. Curves, and the steps: {len(valid)} validation faces."
     blocks = ["# Figure 2: MSE training with and without the affine projection", measured, table(titles, lines)]
-    told = {"rows": rows, "curves": curves, "steps_to_psnr_of_none": reached}
-    return publish(order, "fig2", told, blocks, [_draw_figure2(bench, curves)])
+    results = {"rows": rows, "curves": curves, "steps_to_psnr_of_none": reached}
+    return publish(order, "fig2", results, blocks, [_draw_figure2(bench, curves)])
 
 
 def table2(order: Order) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def figure4(order: Order) -> dict[str, Any]:
 
 
 def _draw_figure2(bench: Bench, curves: Mapping[str, History]) -> Path:
-    lines = [Line(NAMES[name], told, *COLOURS[name]) for name, told in curves.items()]
+    lines = [Line(NAMES[name], course, *COLOURS[name]) for name, course in curves.items()]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(13, 3.4), layout="constrained")
         panels = figure.subplot_mosaic("abcde\nabcfg", width_ratios=(4, 4, 4, 2, 2))
@@ -178,9 +178,9 @@ def _draw_figure2(bench: Bench, curves: Mapping[str, History]) -> Path:
 def _kernels(bench: Bench) -> tuple[Kernel, dict[str, tuple[NDArray[np.float64], tuple[int, int]]]]:
     """Return A, and by title the weights of A and of each A⁺ by convolution, with HR (row, column) of the first."""
     kernel = bench.estimator("fitted").constraint.kernel
-    drawn = {"A": kernel.plane()}
+    kernels = {"A": kernel.plane()}
     for name, title in KERNELS.items():
         constraint = bench.estimator(name).constraint
         assert isinstance(constraint, AffineConvolution)
-        drawn[title] = impulse_response(ConvPinv(constraint.kernels))
-    return kernel, drawn
+        kernels[title] = impulse_response(ConvPinv(constraint.kernels))
+    return kernel, kernels

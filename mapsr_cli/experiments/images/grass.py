@@ -116,8 +116,8 @@ def figure3(order: Order) -> dict[str, Any]:
         _about_bits(true_bits),
         "Lower picture: AffGAN with instance noise and without, trained equally long.",
     ]
-    told = {"rows": rows, "bits": true_bits, "paper_bits": PAPER_BITS, "noise": noise}
-    return publish(order, "fig3", told, blocks, [_draw_figure3(bench, truths), _draw_noise(bench, noise)])
+    results = {"rows": rows, "bits": true_bits, "paper_bits": PAPER_BITS, "noise": noise}
+    return publish(order, "fig3", results, blocks, [_draw_figure3(bench, truths), _draw_noise(bench, noise)])
 
 
 def figure7(order: Order) -> dict[str, Any]:
@@ -131,15 +131,15 @@ def figure7(order: Order) -> dict[str, Any]:
     titles = ["", "PSNR, first", "last", "SSIM, first", "last", "next snapshot at steps"]
     lines = [
         [
-            LABELS[name], f"{told[0]['psnr']:.2f}", f"{told[-1]['psnr']:.2f}", f"{told[0]['ssim']:.3f}",
-            f"{told[-1]['ssim']:.3f}", ", ".join(f"{step:.0f}" for step in switches[name]),
+            LABELS[name], f"{course[0]['psnr']:.2f}", f"{course[-1]['psnr']:.2f}", f"{course[0]['ssim']:.3f}",
+            f"{course[-1]['ssim']:.3f}", ", ".join(f"{step:.0f}" for step in switches[name]),
         ]
-        for name, told in curves.items()
+        for name, course in curves.items()
     ]  # fmt: skip
     blocks = ["# Figure 7: PSNR and SSIM while AffDG and AffLL train", table(titles, lines)]
     levels = list(bench.snapshots("denoiser").levels)
-    told = {"curves": curves, "switches": switches, "denoiser_levels": levels}
-    return publish(order, "fig7", told, blocks, [_draw_figure7(order, curves, switches)])
+    results = {"curves": curves, "switches": switches, "denoiser_levels": levels}
+    return publish(order, "fig7", results, blocks, [_draw_figure7(order, curves, switches)])
 
 
 def _outputs(bench: Bench, name: str, truths: Tensor) -> Tensor:
@@ -201,15 +201,17 @@ def _detail(picture: Tensor) -> Tensor:
     return picture[:, start : start + side, start : start + side]
 
 
-def _draw_noise(bench: Bench, told: Mapping[str, History]) -> Path:
-    lines = [Line(LABELS[name], moments, COLOURS[name]) for name, moments in told.items()]
+def _draw_noise(bench: Bench, courses: Mapping[str, History]) -> Path:
+    lines = [Line(LABELS[name], moments, COLOURS[name]) for name, moments in courses.items()]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.5, 2.9), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
         draw_lines(left, lines, "gradient_energy", "gradient energy / HR's")
         left.axhspan(0.85, 1.15, color="#eeeeee", zorder=0)
         draw_lines(middle, lines, "psnr", "PSNR, dB")
-        losses = [Line(line.label, _losses(bench, name), line.colour) for name, line in zip(told, lines, strict=True)]
+        losses = [
+            Line(line.label, _losses(bench, name), line.colour) for name, line in zip(courses, lines, strict=True)
+        ]
         draw_lines(right, losses, "d_loss", "discriminator's loss")
         right.legend(fontsize=7)
         return save(figure, bench.order.out / "fig3-noise.png")
@@ -223,8 +225,8 @@ def _losses(bench: Bench, name: str) -> History:
 def _draw_figure7(order: Order, curves: Mapping[str, History], switches: Mapping[str, list[float]]) -> Path:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 5), layout="constrained")
-        for (name, told), axes in zip(curves.items(), figure.subplots(2, 2), strict=True):
-            line = [Line(LABELS[name], told, COLOURS[name])]
+        for (name, course), axes in zip(curves.items(), figure.subplots(2, 2), strict=True):
+            line = [Line(LABELS[name], course, COLOURS[name])]
             draw_lines(axes[0], line, "psnr", "PSNR, dB", marks=switches[name])
             draw_lines(axes[1], line, "ssim", "SSIM", marks=switches[name])
             axes[0].set_title(LABELS[name], loc="left")

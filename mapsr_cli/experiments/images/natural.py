@@ -80,8 +80,8 @@ def figure5(order: Order) -> dict[str, Any]:
 def _samples(bench: Bench, truths: Tensor) -> Tensor:
     """Draw SAMPLES estimates of each image by the stochastic row: [S, N, 3, H, W], clipped to [0, 1]."""
     network = bench.estimator("affgan-z")
-    drawn = [torch.cat([y for _, y in estimates(network, truths, seed)]) for seed in range(SAMPLES)]
-    return torch.stack(drawn).clamp(0, 1)
+    samples = [torch.cat([y for _, y in estimates(network, truths, seed)]) for seed in range(SAMPLES)]
+    return torch.stack(samples).clamp(0, 1)
 
 
 def _spread(samples: Tensor, truths: Tensor) -> dict[str, float]:

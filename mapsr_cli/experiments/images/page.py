@@ -16,17 +16,17 @@ def effort(row: dict[str, Any]) -> str:
 
 
 def publish(
-    order: Order, name: str, told: dict[str, Any], blocks: Sequence[str], pictures: Sequence[Path]
+    order: Order, name: str, results: dict[str, Any], blocks: Sequence[str], pictures: Sequence[Path]
 ) -> dict[str, Any]:
     """Write NAME.json and NAME.md (the blocks, the convention of all numbers, the pictures).
 
-    Gives what NAME.json holds, `told` with budget, seed and convention, and besides the `files` written.
+    Returns what NAME.json holds, `results` with budget, seed and convention, and besides the `files` written.
     """
     page, numbers = order.out / f"{name}.md", order.out / f"{name}.json"
-    made = f"Budget `{order.budget}`, seed {order.seed}."
-    shown = [f"![{path.stem}]({path.name})" for path in pictures]
-    write_bytes(page, ("\n\n".join([*blocks, f"{made} {CONVENTION}", *shown]) + "\n").encode())
+    origin = f"Budget `{order.budget}`, seed {order.seed}."
+    images = [f"![{path.stem}]({path.name})" for path in pictures]
+    write_bytes(page, ("\n\n".join([*blocks, f"{origin} {CONVENTION}", *images]) + "\n").encode())
     common = {"budget": order.budget, "seed": order.seed, "convention": CONVENTION}
-    kept = {**common, **told}
-    write_bytes(numbers, (json.dumps(kept, indent=2) + "\n").encode())
-    return {**kept, "files": [str(path) for path in (page, numbers, *pictures)]}
+    document = {**common, **results}
+    write_bytes(numbers, (json.dumps(document, indent=2) + "\n").encode())
+    return {**document, "files": [str(path) for path in (page, numbers, *pictures)]}

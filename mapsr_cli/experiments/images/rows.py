@@ -81,9 +81,9 @@ SHORT_DISCRIMINATOR: Settings = {
 """Of the half-width presets' discriminator the four layers with a stride, and a logit for every place."""
 
 
-def check_same(wanted: Recipe, found: Recipe, folder: Path) -> None:
+def check_same(wanted: Recipe, stored: Recipe, folder: Path) -> None:
     """Raise UsageError where the run in `folder`, of recipe `found`, is not the one that is wanted."""
-    ours, theirs = _flat(wanted), _flat(found)
+    ours, theirs = _flat(wanted), _flat(stored)
     for name in sorted(ours.keys() | theirs.keys()):
         if ours.get(name) != theirs.get(name):
             raise UsageError(
@@ -94,6 +94,6 @@ def check_same(wanted: Recipe, found: Recipe, folder: Path) -> None:
 
 def _flat(recipe: Recipe) -> dict[str, object]:
     """Flatten to settings by name; of files and folders keep only the last part, as they may have been moved."""
-    told = recipe.published()
-    flat = {f"{name}.{key}": value for name, section in told["sections"].items() for key, value in section.items()}
-    return {"method": told["method"], **flat}
+    published = recipe.published()
+    flat = {f"{name}.{key}": value for name, section in published["sections"].items() for key, value in section.items()}
+    return {"method": published["method"], **flat}

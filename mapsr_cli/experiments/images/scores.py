@@ -75,9 +75,9 @@ def history(moments: Iterable[tuple[int, Estimator]], truths: Tensor) -> History
     return [{"step": step, **score(estimator, truths).to_json()} for step, estimator in moments]
 
 
-def first_step(told: History, measure: str, level: float) -> float | None:
+def first_step(course: History, measure: str, level: float) -> float | None:
     """Return the first step at which `measure` is at least `level`; None if it never is."""
-    return next((moment["step"] for moment in told if moment[measure] >= level), None)
+    return next((moment["step"] for moment in course if moment[measure] >= level), None)
 
 
 def _mean(values: list[float]) -> float:

@@ -36,9 +36,9 @@ def centres(folder: Path, side: int) -> Tensor:
 
 
 def _images(folder: Path) -> list[Path]:
-    if not (found := images_in(folder)):
+    if not (paths := images_in(folder)):
         raise ImageError(f"{folder}: no images there")
-    return found
+    return paths
 
 
 def _grid(image: Tensor, side: int, across: int, path: Path) -> Tensor:

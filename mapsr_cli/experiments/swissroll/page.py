@@ -6,15 +6,15 @@ from typing import Any
 from mapsr_cli.experiments.output import LABELS, power, table
 
 
-def table_page(told: dict[str, Any]) -> str:
+def table_page(results: dict[str, Any]) -> str:
     """Format rows of H ± deviation over trials, gap to MAP, median, MSE(x, Aŷ) and seconds."""
-    paper, ours = told["paper"], told["map"]
+    paper, ours = results["paper"], results["map"]
     about = (
-        f"{told['trials']} trials, budget `{told['budget']}`, seed {told['seed']}. H[q, p] in nats under the paper's "
-        "kernel density (50,000 noiseless samples, bandwidth 0.2), mean ± standard deviation over trials; gaps are to "
-        "each side's own MAP. The median is that of −log p(ŷ), which outliers do not rule."
+        f"{results['trials']} trials, budget `{results['budget']}`, seed {results['seed']}. H[q, p] in nats under the "
+        "paper's kernel density (50,000 noiseless samples, bandwidth 0.2), mean ± standard deviation over trials; gaps "
+        "are to each side's own MAP. The median is that of −log p(ŷ), which outliers do not rule."
     )
-    several = {LABELS[name]: row["starts"] for name, row in told["rows"].items() if "starts" in row}
+    several = {LABELS[name]: row["starts"] for name, row in results["rows"].items() if "starts" in row}
     chosen = "; ".join(f"{label} {_before(starts, ours['h'])}" for label, starts in several.items())
     note = f"One of several starts was kept, by its own discriminator. Mean gaps of all starts: {chosen}."
     titles = [
@@ -30,7 +30,7 @@ def table_page(told: dict[str, Any]) -> str:
     ]
     floor = [f"{paper['map']['h']:.2f}", "0", f"{ours['h']:.2f}", "0", f"{ours['median']:.2f}", "–", "0", "–"]
     lines = [["MAP (brute force)", *floor]]
-    for name, row in told["rows"].items():
+    for name, row in results["rows"].items():
         printed = paper.get(name)
         theirs = (f"{printed['h']:.2f}", f"{printed['h'] - paper['map']['h']:.2f}") if printed else ("–", "–")
         lines.append(

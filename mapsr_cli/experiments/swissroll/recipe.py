@@ -44,22 +44,22 @@ def table1(order: Order) -> dict[str, Any]:
     test = Examination.make()
     entropy, median, _ = score(test.density, test.x, test.map)
     trained = _train_all(ROWS, test, order, order.trials)
-    told = {**_asked(order), "map": {"h": entropy, "median": median}}
-    told["rows"] = {name: trained[name][0].to_json(entropy) for name in ROWS}
-    told["paper"] = {name: {"h": h, "consistency_mse": mse} for name, (h, mse) in PAPER.items()}
+    results = {**_asked(order), "map": {"h": entropy, "median": median}}
+    results["rows"] = {name: trained[name][0].to_json(entropy) for name in ROWS}
+    results["paper"] = {name: {"h": h, "consistency_mse": mse} for name, (h, mse) in PAPER.items()}
     _keep({name: curve for name, (_, curve) in trained.items()}, order)
-    _write(out / "table1.json", json.dumps(told, indent=2) + "\n")
-    _write(out / "table1.md", table_page(told))
-    return {**told, "files": [str(out / "table1.md"), str(out / "table1.json")]}
+    _write(out / "table1.json", json.dumps(results, indent=2) + "\n")
+    _write(out / "table1.md", table_page(results))
+    return {**results, "files": [str(out / "table1.md"), str(out / "table1.json")]}
 
 
 def figure1(order: Order) -> dict[str, Any]:
     """Draw fig1.png and fig1.svg; curves of a like table1 in the same folder are used, others trained."""
     out = order.out
     test = Examination.make(1)
-    kept = _kept(order)
-    trained = _train_all([name for name in SHOWN if name not in kept], test, order, 1)
-    curves = {**kept, **{name: curve for name, (_, curve) in trained.items()}}
+    stored = _kept(order)
+    trained = _train_all([name for name in SHOWN if name not in stored], test, order, 1)
+    curves = {**stored, **{name: curve for name, (_, curve) in trained.items()}}
     _keep(curves, order)
     at = fig1.score_places()
     field = denoiser_score(at, BUDGETS[order.budget].denoiser, order.seed, partial(order.watch, "denoiser"))
@@ -73,12 +73,12 @@ def figure6(order: Order) -> dict[str, Any]:
     bench, length = Examination.make(200), BUDGETS[order.budget]
     floor, _, _ = score(bench.density, bench.x, bench.map)
     asked = bench, length, order.trials, order.seed
-    found = run_all([partial(fig6.run_variant, name, *asked) for name in fig6.VARIANTS], order.watch)
-    histories = dict(zip(fig6.VARIANTS, found, strict=True))
-    told = {**_asked(order), "map": {"h": floor}, "h": histories}
-    _write(out / "fig6.json", json.dumps(told, indent=2) + "\n")
+    variants = run_all([partial(fig6.run_variant, name, *asked) for name in fig6.VARIANTS], order.watch)
+    histories = dict(zip(fig6.VARIANTS, variants, strict=True))
+    results = {**_asked(order), "map": {"h": floor}, "h": histories}
+    _write(out / "fig6.json", json.dumps(results, indent=2) + "\n")
     path = fig6.draw(out, histories, length.gan, floor)
-    return {**told, "files": [str(path), str(path.with_suffix(".svg")), str(out / "fig6.json")]}
+    return {**results, "files": [str(path), str(path.with_suffix(".svg")), str(out / "fig6.json")]}
 
 
 def _train_all(

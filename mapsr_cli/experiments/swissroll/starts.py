@@ -61,8 +61,8 @@ class Contest:
         y = next(rolls(ASKED, self.trials * self.starts, self.seed + number))
         with torch.no_grad():
             estimate = result(self.learner.constraint.down(y))
-            found = self.learner.criterion.divergence(estimate, y, (number + 1) / MOMENTS).mean(dim=0)
-        self.divergences.append(found.view(self.trials, self.starts))
+            divergence = self.learner.criterion.divergence(estimate, y, (number + 1) / MOMENTS).mean(dim=0)
+        self.divergences.append(divergence.view(self.trials, self.starts))
 
     def decide(self, estimator: nn.Module) -> Chosen:
         """Choose the starts of the least mean divergence."""

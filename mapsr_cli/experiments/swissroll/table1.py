@@ -173,5 +173,5 @@ def _of_starts(estimator: nn.Module, test: Examination, trials: int) -> list[lis
     if not isinstance(estimator, Chosen):
         return []
     each = estimates(estimator.estimator, test.x, trials * estimator.starts)
-    found = [test.density.cross_entropy(y)[0] for y in each]
-    return [found[first : first + estimator.starts] for first in range(0, len(found), estimator.starts)]
+    entropies = [test.density.cross_entropy(y)[0] for y in each]
+    return [entropies[first : first + estimator.starts] for first in range(0, len(entropies), estimator.starts)]

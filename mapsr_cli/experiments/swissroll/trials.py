@@ -89,14 +89,14 @@ def _prior_loop(recipe: Recipe) -> LoopConfig:
 
 def _kept(learner: Learner, recipe: Recipe, trials: int, tasks: Tasks) -> Snapshots:
     """Train a prior and keep its snapshots in memory."""
-    kept: list[Snapshot] = []
+    snapshots: list[Snapshot] = []
 
     def keep(run: Run, number: int) -> None:
-        kept.append(Snapshot(learner.level(run.progress), copy.deepcopy(run.result)))
+        snapshots.append(Snapshot(learner.level(run.progress), copy.deepcopy(run.result)))
 
     loop = _prior_loop(recipe)
     run_learner(learner, loop, recipe["data"].batch, trials, Tasks(snapshot=keep, watch=tasks.watch))
-    return Snapshots(kept)
+    return Snapshots(snapshots)
 
 
 def _denoisers(recipe: Recipe, trials: int, tasks: Tasks) -> Snapshots:

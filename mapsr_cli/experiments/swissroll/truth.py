@@ -99,8 +99,8 @@ class DensityMap:
         n = len(self.values)
         at = ((y - self.low) / (n * self.step)) * 2 - 1  # −1 … 1 from edge to edge
         grid = at.flip(-1).reshape(1, 1, -1, 2).float()
-        found = functional.grid_sample(self.values[None, None], grid, align_corners=False)
-        return found.reshape(y.shape[:-1])
+        values = functional.grid_sample(self.values[None, None], grid, align_corners=False)
+        return values.reshape(y.shape[:-1])
 
 
 def map_estimates(x: Tensor, density: KernelDensity, grid: DensityMap, reach: float = 12.0) -> Tensor:

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from mapsr_cli.criteria.base import Patches
 from mapsr_cli.networks import Compact, CompactConfig
 from mapsr_cli.operators import downsampling, make_kernel
-from mapsr_cli.training.data import DataConfig, Share, open_data
+from mapsr_cli.training.data import DataConfig, RankShare, open_data
 from mapsr_cli.training.data.decoding import looks_like_image
 from mapsr_cli.training.data.images import folder_images
 
@@ -32,7 +32,7 @@ class InProcesses(IterableDataset[Patches]):
     """The same batches for torch's DataLoader: worker w of W makes batch w, w + W, …"""
 
     def __init__(self, folder: str) -> None:
-        self.source = folder_images(folder, CONFIG, Share(CONFIG.batch))
+        self.source = folder_images(folder, CONFIG, RankShare(CONFIG.batch))
 
     def __iter__(self) -> Iterator[Patches]:
         info = get_worker_info()

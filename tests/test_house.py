@@ -39,11 +39,12 @@ step stitch stop store stream strip subtract suggest sum supply suppress surroun
 synchronize take tell terminate test tile time total track train transform translate transpose treat trim truncate
 try turn undo unfold unite unpack update upgrade upload upscale use validate vary verify view visit wait walk warn
 watch weigh wrap write yield zero
+delay escape submit
 """
 """Accepted first words of functions' docstrings."""
 
 SEVERAL_MEANINGS = """
-Block Job Method Name Progress Projection Rows Sample Settings Share Source Value
+Job Method Name Progress Projection Rows
 """
 """Public type names that are still defined more than once: to become none."""
 NOUNS = """
@@ -88,27 +89,6 @@ mapsr_cli/operators/softening.py
 mapsr_cli/operators/strips.py
 mapsr_cli/operators/window_map.py
 mapsr_cli/operators/window_solver.py
-mapsr_cli/training/checkpoint.py
-mapsr_cli/training/config.py
-mapsr_cli/training/data/config.py
-mapsr_cli/training/data/counts.py
-mapsr_cli/training/data/decoding.py
-mapsr_cli/training/data/images.py
-mapsr_cli/training/data/lessons.py
-mapsr_cli/training/data/orientation.py
-mapsr_cli/training/data/patches.py
-mapsr_cli/training/data/shards.py
-mapsr_cli/training/data/sources.py
-mapsr_cli/training/data/stream.py
-mapsr_cli/training/data/swissroll.py
-mapsr_cli/training/distillation.py
-mapsr_cli/training/engine.py
-mapsr_cli/training/journal.py
-mapsr_cli/training/kept.py
-mapsr_cli/training/loop.py
-mapsr_cli/training/moments.py
-mapsr_cli/training/run.py
-mapsr_cli/training/signals.py
 """
 """Files whose functions' docstrings still start with other words: to become none."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mapsr_cli.evaluation.validation import Validation
     from mapsr_cli.training.recipe import Recipe
     from mapsr_cli.training.run import Run
-    from mapsr_cli.training.settings import Settings
+    from mapsr_cli.training.settings import SectionValues
 
 TOY_DATA = {"swissroll": "swissroll:"}
 """Presets whose data are drawn, not read."""
@@ -25,7 +25,7 @@ DEFAULT_MINUTES = 60.0
 """Length of a run that was given none."""
 
 
-def flags(**given: Any) -> "Settings":
+def flags(**given: Any) -> "SectionValues":
     """Return options that have a name of their own as settings by section."""
     places = {
         "kernel": ("kernel", "name"),
@@ -75,7 +75,7 @@ def new_recipe(
     init: str | None,
     config: Path | None,
     assignments: list[str],
-    given: "Settings",
+    given: "SectionValues",
 ) -> "Recipe":
     """Make the recipe of a run that begins in `folder`, from options, TOML, --init and preset, the first to say."""
     from mapsr_cli.networks import DEFAULT_PRESET
@@ -101,7 +101,7 @@ def new_recipe(
 
 
 def resumed_recipe(
-    folder: Path, method: str, preset: str | None, location: str | None, given: "Settings", fixed: bool
+    folder: Path, method: str, preset: str | None, location: str | None, given: "SectionValues", fixed: bool
 ) -> "Recipe":
     """Read the recipe of the run in `folder`; only its length and its data's place may be given anew.
 
@@ -213,7 +213,7 @@ def _again(method: str, folder: Path, valid: Path | None, device: str, precision
     return shlex.join(words)
 
 
-def _network_of(init: Path, method: str, preset: str) -> "Settings":
+def _network_of(init: Path, method: str, preset: str) -> "SectionValues":
     """Return the generator's settings as the weights to start from have them, if the preset's is of that kind."""
     from mapsr_cli.criteria.methods import METHODS
     from mapsr_cli.networks import PRESETS, architecture_of

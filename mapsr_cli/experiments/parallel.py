@@ -16,10 +16,10 @@ from mapsr_cli.experiments.order import NamedWatch
 from mapsr_cli.training.loop import Status
 
 Result = TypeVar("Result")
-NamedStatus = tuple[str, Status] | None
+Report = tuple[str, Status] | None
 """A training's name and its status; None is the last."""
 
-_reports: "SimpleQueue[NamedStatus] | None" = None
+_reports: "SimpleQueue[Report] | None" = None
 """In a worker: where its reports go."""
 
 
@@ -40,7 +40,7 @@ def run_all(
     if workers < 2:
         return [job(watch) for job in jobs]
     spawn = multiprocessing.get_context("spawn")  # forked, torch's threads would hang
-    reports: SimpleQueue[NamedStatus] = spawn.SimpleQueue()
+    reports: SimpleQueue[Report] = spawn.SimpleQueue()
     with _listening(reports, watch), ProcessPoolExecutor(workers, spawn, _begin, (reports,)) as pool:
         running = [pool.submit(_run, job) for job in jobs]
         try:
@@ -51,7 +51,7 @@ def run_all(
 
 
 @contextmanager
-def _listening(reports: "SimpleQueue[NamedStatus]", watch: NamedWatch) -> Iterator[None]:
+def _listening(reports: "SimpleQueue[Report]", watch: NamedWatch) -> Iterator[None]:
     """Pass the workers' reports on to `watch` in a thread; an exception of `watch` is raised at the end.
 
     Until then reports are still received, as a worker blocks while its reports are not.
@@ -77,7 +77,7 @@ def _listening(reports: "SimpleQueue[NamedStatus]", watch: NamedWatch) -> Iterat
             raise raised[0]
 
 
-def _begin(reports: "SimpleQueue[NamedStatus]") -> None:
+def _begin(reports: "SimpleQueue[Report]") -> None:
     global _reports
     _reports = reports
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to explain

@@ -1,4 +1,4 @@
-"""From a recipe to a run: networks, constraint, criterion, data, device."""
+"""Makes a run of a recipe: networks, constraint, criterion, data."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from mapsr_cli.zoo import load_model, load_pinv
 from mapsr_cli.zoo.prior import load_prior
 
 NOISE_AT_FIRST = 0.1
-"""Weights of the noise in a network that starts from a deterministic one, as a share of fresh ones."""
+"""Factor of the noise's random weights in a network that starts from a deterministic one."""
 
 
 def make_learner(recipe: Recipe, snapshots: Snapshots | None = None) -> Learner:
@@ -48,19 +48,19 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None) -> Learner:
     return SuperResolver(estimator, criterion, recipe["kernel"].rounded)
 
 
-def _start_from(network: nn.Module, given: nn.Module, path: Path) -> None:
-    """Take the weights of `given`; for the noise that a deterministic one lacks, a stochastic network keeps its own.
+def _start_from(network: nn.Module, source: nn.Module, path: Path) -> None:
+    """Copy the weights of `source`; where it takes fewer noise maps, the weights of the others stay random, and small.
 
-    Those are made small: what was learnt, batch statistics included, is of images that vary less than the noise.
+    Large ones would disturb what was learnt, batch statistics included, from inputs without noise.
     """
-    own, found = network.state_dict(), given.state_dict()
-    noise = noise_dim_of(network) - noise_dim_of(given)
+    own, weights = network.state_dict(), source.state_dict()
+    noise = noise_dim_of(network) - noise_dim_of(source)
     for name, value in own.items():
-        if noise > 0 and value.dim() == 4 and name in found and value[:, :-noise].shape == found[name].shape:
+        if noise > 0 and value.dim() == 4 and name in weights and value[:, :-noise].shape == weights[name].shape:
             # Noise comes last, see `with_noise`.
-            found[name] = torch.cat([found[name], NOISE_AT_FIRST * value[:, -noise:]], dim=1)
+            weights[name] = torch.cat([weights[name], NOISE_AT_FIRST * value[:, -noise:]], dim=1)
     try:
-        network.load_state_dict(found)
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise UsageError(
             f"--init {path}: its network is not this run's", "give the same preset and generator settings"

@@ -16,7 +16,7 @@ HEADER = "mapsr-run"
 
 
 def _pack(value: Any, at: str, tensors: dict[str, Tensor]) -> Any:
-    """`value` as JSON, its tensors moved to `tensors` under the path where they stood."""
+    """Return `value` as JSON; its tensors go to `tensors`, under the path where they stood."""
     match value:
         case Tensor():
             tensors[at] = value.detach().cpu().contiguous().clone()
@@ -69,7 +69,7 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 def load_module(module: torch.nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """`load_state_dict`, with a mismatch told as a CheckpointError."""
+    """Load a module's weights. Raises CheckpointError where they do not fit."""
     try:
         module.load_state_dict(state)
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""How a run goes, whatever it trains."""
+"""Length, schedule and averaging of a run, whatever it trains."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from mapsr_cli.errors import UsageError
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """Length, schedule, averaging and keeping. A run needs `steps` or `minutes`; with both, the first to be reached."""
+    """Length, schedule, averaging and checkpoints of a run, which ends at `steps` or `minutes`, whichever is first."""
 
     steps: int | None = None
     """Optimiser steps of the generator. Runs counted in steps resume bit for bit."""
@@ -36,24 +36,24 @@ class LoopConfig:
     """Copies of the averaged weights kept along the run, evenly spaced (what guided criteria follow)."""
 
     def __post_init__(self) -> None:
-        """Refuse what would never end, or divide by nothing."""
+        """Refuse lengths without an end and counts below their least value."""
         for name, least in (("steps", 1), ("accumulate", 1), ("log_steps", 1), ("snapshots", 0)):
             if (value := getattr(self, name)) is not None and value < least:
                 raise UsageError(f"loop.{name} = {value}", f"at least {least}")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
-            raise UsageError(f"a run of {self.minutes:g} minutes", "more than none, and not for ever")
+            raise UsageError(f"loop.minutes = {self.minutes:g}", "above 0, and finite")
 
     def warmup_factor(self, step: int) -> float:
-        """Linear warm-up: what a steady player's peak learning rate is multiplied with."""
+        """Return the factor of a steady player's peak learning rate at `step`: a linear warm-up to 1."""
         return min(1.0, (step + 1) / max(self.warmup, 1))
 
     def rate_factor(self, step: int, progress: float) -> float:
-        """What every other peak learning rate is multiplied with: linear warm-up, then a cosine to `final_rate`."""
+        """Return the factor of every other peak learning rate: linear warm-up, then a cosine to `final_rate`."""
         cosine = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
         return self.warmup_factor(step) * (self.final_rate + (1 - self.final_rate) * cosine)
 
     def progress(self, step: int, seconds: float) -> float:
-        """How much of the run is done, 0 … 1."""
+        """Return how much of the run is done, 0 … 1, after `step` steps and `seconds` of computing time."""
         by_steps = step / self.steps if self.steps is not None else 0.0
         by_time = seconds / (60 * self.minutes) if self.minutes is not None else 0.0
         return min(max(by_steps, by_time), 1.0)

@@ -1,4 +1,4 @@
-"""What a preset's data ask of a method beyond the configs' defaults: Appendix D, and what training here showed."""
+"""Settings that depend on preset and method, from Appendix D and from measurements (docs/log)."""
 
 from typing import Any
 
@@ -40,4 +40,4 @@ DEFAULTS: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
         "density": {"criterion": {"dequantise": 0.0}, "data": {"batch": 128}},
     },
 }
-"""Settings by preset and method. They give way to everything that the user sets."""
+"""Settings by preset and method. The user's settings come before them."""

@@ -1,4 +1,4 @@
-"""The first stage of distillation: what a teacher makes of patches, kept for whoever asks for the same again.
+"""The first stage of distillation: a teacher's estimates of patches, kept for the next run with the same settings.
 
 The teacher estimates each patch in all orientations that augmentation and A allow, mostly eight; the mean of its
 estimates, turned back, is better than any one (the self-ensemble of Lim et al., 2017), so that a network can learn from
@@ -21,13 +21,13 @@ from mapsr_cli.training.data import Orientation, open_data, orientations, write_
 from mapsr_cli.training.kept import kept_folder
 from mapsr_cli.training.loop import Interrupted, Status, Watch
 from mapsr_cli.training.recipe import Recipe
-from mapsr_cli.training.signals import stop_wishes
+from mapsr_cli.training.signals import stop_requests
 from mapsr_cli.zoo import find_model, load_model
 from mapsr_cli.zoo.manifest import sha256_of
 
 
 def ensemble(estimator: Estimator, x: Tensor, views: list[Orientation]) -> Tensor:
-    """The mean of the estimates of x [N, C, h, w] in several orientations, turned back: [N, C, H, W]."""
+    """Average the estimates of x [N, C, h, w] in several orientations, turned back: [N, C, H, W]."""
     return torch.stack([_back(estimator(_seen(x, view)), view) for view in views]).mean(dim=0)
 
 
@@ -43,7 +43,7 @@ def _back(y: Tensor, view: Orientation) -> Tensor:
 
 
 def lessons(recipe: Recipe, runs: Path, accelerator: Accelerator, watch: Watch) -> Path | None:
-    """Return the folder of what the recipe's teacher makes of its patches, in `runs`/lessons; None without a teacher.
+    """Return the folder of the teacher's estimates of the recipe's patches, in `runs`/lessons; None without a teacher.
 
     The folder's name holds a digest of all that decides what is in it, so the next run with the same finds it, and one
     that was stopped goes on. Raises Interrupted after a signal, UsageError for a teacher that does not fit.
@@ -63,7 +63,7 @@ def lessons(recipe: Recipe, runs: Path, accelerator: Accelerator, watch: Watch) 
 
 
 def _teacher(path: Path, recipe: Recipe) -> Estimator:
-    """Its network under the projection, whatever it was trained with: then A of an estimate is x, as of y."""
+    """Load a teacher's network under the projection, whatever it was trained with: then A of an estimate is x."""
     model, kernel = load_model(path), recipe["kernel"].make()
     if model.kernel != kernel:
         raise UsageError(
@@ -87,7 +87,7 @@ def _teach(estimator: Estimator, recipe: Recipe, folder: Path, accelerator: Acce
     views, began = orientations(config, estimator.constraint.kernel), time.perf_counter()
     data = open_data(recipe.location, config, rank, accelerator.num_processes)
     try:
-        with stop_wishes() as wish, torch.no_grad():
+        with stop_requests() as request, torch.no_grad():
             for k, patches in zip(range(first, len(paths)), data.batches(first), strict=False):
                 if patches.y.is_floating_point():
                     raise UsageError("a teacher is for images, not for points", "leave teacher.weights out")
@@ -95,8 +95,8 @@ def _teach(estimator: Estimator, recipe: Recipe, folder: Path, accelerator: Acce
                 with accelerator.autocast():
                     write_lesson(paths[k], patches.y, ensemble(estimator, x, views).cpu())
                 watch(_status(k + 1, len(paths), first, len(patches), time.perf_counter() - began))
-                if wish.signal:
-                    raise Interrupted(wish.signal, folder, k + 1)
+                if request.signal:
+                    raise Interrupted(request.signal, folder, k + 1)
     finally:
         data.close()
 

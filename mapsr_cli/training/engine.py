@@ -1,4 +1,4 @@
-"""What the loop lends a learner: data, devices, precision, processes, and safe optimiser steps (through accelerate)."""
+"""Data, devices, precision, processes and safe optimiser steps for a learner (through accelerate)."""
 
 import contextlib
 import time
@@ -14,12 +14,12 @@ from mapsr_cli.criteria.base import Learner, Patches, Player, Scalars
 from mapsr_cli.errors import MapsrError
 from mapsr_cli.training.config import LoopConfig
 
-HOPELESS = 10
+LOST_IN_A_ROW = 10
 """Losses in a row that are not finite before a run gives up."""
 
 
 class DivergenceError(MapsrError):
-    """Training that has left the finite numbers."""
+    """Training whose loss is not finite any more."""
 
 
 class Engine:
@@ -45,7 +45,7 @@ class Engine:
         self._stream = stream
 
     def attach(self, learner: Learner) -> None:
-        """Wrap the learner's players for this machine, and move what stands still."""
+        """Wrap the learner's players for this machine, and move its fixed networks to the device."""
         for _, player in learner.players():
             for group in player.optimiser.param_groups:
                 group.setdefault("peak", group["lr"])
@@ -56,7 +56,7 @@ class Engine:
             module.to(self.accelerator.device)
 
     def begin(self, step: int, progress: float) -> None:
-        """Before each step: its own random numbers (so that a resumed run draws the same) and learning rates."""
+        """Set a step's learning rates and random numbers, which depend on the step alone, as for a resumed run."""
         self.progress, self.rate = progress, self.config.rate_factor(step, progress)
         self.steady_rate = self.config.warmup_factor(step)
         torch.manual_seed(_mixed(self.config.seed, step, self.accelerator.process_index))
@@ -71,7 +71,10 @@ class Engine:
         return patches.to(self.accelerator.device)
 
     def update(self, player: Player, loss: Callable[[], tuple[Tensor, Scalars]]) -> Scalars:
-        """One optimiser step on the mean of `accumulate` parts; see `Stage`."""
+        """Make one optimiser step on the mean loss of `accumulate` parts, see `Stage`.
+
+        Raises DivergenceError after ten losses in a row that are not finite.
+        """
         parts, total = self.config.accumulate, torch.zeros((), device=self.accelerator.device)
         reports: list[Scalars] = []
         for group in player.optimiser.param_groups:
@@ -82,24 +85,24 @@ class Engine:
                 self.accelerator.backward(value / parts)
             reports.append(report)
             total += value.detach() / parts
-        if self._finite(player, total) or self.accelerator.scaler is not None:  # which leaves out what overflowed
+        if self._finite(player, total) or self.accelerator.scaler is not None:  # the scaler skips steps that overflowed
             player.optimiser.step()
         player.optimiser.zero_grad(set_to_none=True)
         return self._mean(reports)
 
     def _mean(self, reports: list[Scalars]) -> Scalars:
-        """Over parts and processes."""
+        """Average reports over parts and processes."""
         device = self.accelerator.device
         rows = [torch.stack([torch.as_tensor(v, device=device).float() for v in r.values()]) for r in reports]
         means = self.accelerator.reduce(torch.stack(rows).mean(dim=0), "mean")
         return dict(zip(reports[0], torch.unbind(means), strict=True))
 
     def _together(self, network: nn.Module, last: bool) -> contextlib.AbstractContextManager[Any]:
-        """Processes exchange gradients once per step, with the last part."""
+        """Delay the exchange of gradients between processes to the last part."""
         return contextlib.nullcontext() if last else self.accelerator.no_sync(network)
 
     def _finite(self, player: Player, loss: Tensor) -> bool:
-        """Whether loss and gradients are finite, in every process; gives up after ten losses in a row."""
+        """Return whether loss and gradients are finite, in every process; give up after ten losses in a row."""
         good = loss.isfinite()
         self.accelerator.unscale_gradients(player.optimiser)
         norm = self._gradient_norm(player.network)
@@ -110,16 +113,16 @@ class Engine:
             return True
         self.skipped += 1
         self._lost[player] += 1
-        if self._lost[player] >= HOPELESS:
+        if self._lost[player] >= LOST_IN_A_ROW:
             raise DivergenceError(
-                f"the loss was not finite {HOPELESS} times in a row, at {self.progress:.0%} of the run",
+                f"the loss was not finite {LOST_IN_A_ROW} times in a row, at {self.progress:.0%} of the run",
                 "--resume goes on from the last checkpoint; a lower rate (--set criterion.rate=…) or clipped gradients "
                 "(--set loop.clip=1) may help",
             )
         return False
 
     def _gradient_norm(self, network: nn.Module) -> Tensor:
-        """The norm of all gradients, clipped where the run asks for it."""
+        """Return the norm of all gradients, which are clipped where the run asks for it."""
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
         norm: Tensor = torch.nn.utils.get_total_norm(gradients)
         if self.config.clip is not None:
@@ -128,7 +131,7 @@ class Engine:
 
 
 def _mixed(*parts: int) -> int:
-    """One seed from several numbers, without the collisions of a sum."""
+    """Mix several numbers into one seed, without the collisions of a sum."""
     seed = 0
     for part in parts:
         seed = (seed * 6364136223846793005 + part + 1442695040888963407) % 2**63

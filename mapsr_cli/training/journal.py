@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: metrics as CSV and TensorBoard."""
+"""A run's metrics as CSV and TensorBoard."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from mapsr_cli.files import write_bytes
 
 
 class Journal(Protocol):
-    """Takes scalars by step."""
+    """Records scalars by step."""
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Note `values` at `step`."""
@@ -27,7 +27,7 @@ class CsvJournal:
     FIELDS = ("step", "name", "value")
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Goes on after `step`: later rows, of a run that was killed after its last checkpoint, are dropped."""
+        """Continue after `step`: later rows, of a run that was killed after its last checkpoint, are dropped."""
         self.path = folder / "metrics.csv"
         kept = [row for row in read_metrics(folder) if row[0] <= step]
         text = io.StringIO(newline="")
@@ -37,7 +37,7 @@ class CsvJournal:
         self._writer = csv.writer(self._file)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """One row per value."""
+        """Write one row per value."""
         self._writer.writerows((step, name, f"{value:.8g}") for name, value in values.items())
         self._file.flush()
 
@@ -47,7 +47,7 @@ class CsvJournal:
 
 
 def read_metrics(folder: Path) -> list[tuple[int, str, str]]:
-    """The rows of a run's `metrics.csv` (none if there is no such file); a torn last row is left out."""
+    """Read the rows of a run's `metrics.csv` (none if there is no such file), except a torn last one."""
     path = folder / "metrics.csv"
     if not path.exists():
         return []
@@ -60,13 +60,13 @@ class TensorBoardJournal:
     """Event files in `tensorboard/`."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Goes on after `step`."""
+        """Continue after `step`."""
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """One point per value."""
+        """Write one point per value."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 

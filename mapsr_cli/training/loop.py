@@ -1,4 +1,4 @@
-"""The one loop: time, log, validate, save, step. It knows nothing of GANs, faces or files' contents."""
+"""The training loop: step, time, log, validate, save. It knows nothing of methods, kinds of data or file formats."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +11,12 @@ from torch import Tensor
 from mapsr_cli.criteria.base import Scalars
 from mapsr_cli.training.journal import Journal
 from mapsr_cli.training.run import Run
-from mapsr_cli.training.signals import stop_wishes
+from mapsr_cli.training.signals import stop_requests
 
 
 @dataclass(frozen=True)
 class Status:
-    """What a display shows."""
+    """State of a run between two steps, as a display shows it."""
 
     step: int
     progress: float
@@ -36,12 +36,12 @@ class Status:
 
 
 Watch = Callable[[Status], None]
-"""Told how a training goes on."""
+"""Receives each status of a training."""
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """What happens beside the steps, on the main process. `Run.result` is the averaged network, in eval mode."""
+    """Calls between the steps, on the main process. `Run.result` is the averaged network, in eval mode."""
 
     validate: Callable[[Run], Mapping[str, float]] | None = None
     """Measures the result; returns figures by name."""
@@ -52,7 +52,7 @@ class Tasks:
     snapshot: Callable[[Run, int], None] | None = None
     """Keeps a copy of the result under a number, 0, 1, …"""
     watch: Watch = lambda status: None
-    """Shows how it goes."""
+    """Receives each status."""
     journals: Sequence[Journal] = ()
 
 
@@ -83,11 +83,11 @@ class _Meter:
             self.reports.setdefault(name, []).append(value)
 
     def means(self) -> dict[str, float]:
-        """Of each reported value."""
+        """Return the mean of each reported value."""
         return {k: torch.stack([torch.as_tensor(x) for x in v]).float().mean().item() for k, v in self.reports.items()}
 
     def status(self) -> Status:
-        """Since the last reset."""
+        """Return the status since the last reset."""
         run, engine = self.run, self.run.engine
         seconds = max(run.seconds - self.seconds, 1e-9)
         images = (engine.images - self.images) * engine.accelerator.num_processes
@@ -109,11 +109,11 @@ def train(run: Run, tasks: Tasks) -> None:
     """Train to the run's end. Raises Interrupted after a signal, with the run saved."""
     config, meter = run.config, _Meter(run)
     saved = validated = run.seconds
-    with stop_wishes() as wish:
+    with stop_requests() as request:
         while run.progress < 1.0:
             began, before = time.perf_counter(), run.progress
             meter.add(run.advance())
-            run.seconds, stop = _agreed(run, run.seconds + time.perf_counter() - began, wish.signal)
+            run.seconds, stop = _agreed(run, run.seconds + time.perf_counter() - began, request.signal)
             if run.step % config.log_steps == 0 or run.progress == 1.0:
                 _log(meter, tasks)
             _keep(run, tasks, before)
@@ -130,7 +130,7 @@ def train(run: Run, tasks: Tasks) -> None:
 
 
 def _agreed(run: Run, seconds: float, signal: int | None) -> tuple[float, int]:
-    """The main process's clock, and any process's wish to stop: all processes must do the same."""
+    """Return the main process's clock and any process's signal: all processes must do the same."""
     accelerator = run.engine.accelerator
     if accelerator.num_processes == 1:
         return seconds, signal or 0
@@ -167,7 +167,7 @@ def _save(run: Run, tasks: Tasks) -> None:
 
 
 def _keep(run: Run, tasks: Tasks, before: float) -> None:
-    """A snapshot where progress has passed the next of `snapshots` even marks."""
+    """Take a snapshot where progress has passed the next of `snapshots` even marks."""
     count = run.config.snapshots
     number = int(run.progress * count)
     if tasks.snapshot is not None and number > int(before * count) and run.engine.accelerator.is_main_process:

@@ -1,4 +1,4 @@
-"""The estimators that a run wrote: at its end, and at moments along it (`loop.snapshots`)."""
+"""Estimators that a run wrote: at its end, and along it (`loop.snapshots`)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ def read_estimator(path: Path) -> Estimator:
 
 
 def moments(folder: Path) -> Iterator[tuple[int, Estimator]]:
-    """(step, estimator) of every snapshot that the run in `folder` kept, in order.
+    """Yield (step, estimator) of every snapshot that the run in `folder` kept, in order.
 
     Raises CheckpointError where there is none.
     """

@@ -1,4 +1,4 @@
-"""The first stage of guided methods: a prior trained beforehand, kept for whoever asks for the same again."""
+"""The first stage of guided methods: a prior, kept for the next run with the same settings."""
 
 from dataclasses import asdict
 from functools import partial

@@ -12,7 +12,7 @@ from mapsr_cli.inference.devices import choose_device, choose_dtype
 from mapsr_cli.training.loop import Interrupted
 
 FAREWELL = 1.0
-"""Seconds; what has to be done in them takes microseconds on a processor that is free."""
+"""Seconds for other threads to release tensors before the group ends; on an idle processor they need microseconds."""
 MIXED_PRECISION = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}
 """As accelerate names the types."""
 

@@ -15,7 +15,7 @@ from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.data import DataConfig
 from mapsr_cli.training.defaults import DEFAULTS
 from mapsr_cli.training.sections import PLACES, ConstraintConfig, KernelConfig, PriorConfig, TeacherConfig
-from mapsr_cli.training.settings import Settings, apply, merge
+from mapsr_cli.training.settings import SectionValues, apply, merge
 
 RECIPE = "recipe.json"
 
@@ -94,7 +94,9 @@ def read_recipe(folder: Path) -> Recipe:
     return make_recipe(method, preset, sections, location, init)
 
 
-def make_recipe(method: str, preset: str, settings: Settings, location: str = "", init: Path | None = None) -> Recipe:
+def make_recipe(
+    method: str, preset: str, settings: SectionValues, location: str = "", init: Path | None = None
+) -> Recipe:
     """Make the preset's recipe for a method, with `settings` in place.
 
     Raises UsageError for an unknown method, preset, section or field, or a value that does not fit.
@@ -111,7 +113,7 @@ def make_recipe(method: str, preset: str, settings: Settings, location: str = ""
     return Recipe(method, preset, sections, location, init)
 
 
-def _without_the_presets_sigma(given: Settings) -> Settings:
+def _without_the_presets_sigma(given: SectionValues) -> SectionValues:
     """Drop the preset's σ where another kernel is asked for, which may have none."""
     kernel = given.get("kernel", {})
     other = "name" in kernel and "sigma" not in kernel

@@ -1,4 +1,4 @@
-"""One training run: its learner, its engine, its averaged weights, and the folder that lets it go on."""
+"""One training run: its learner, engine and averaged weights, and the folder from which it resumes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 
 def _averaging(decay: float) -> Any:
-    """A moving average whose memory grows from ten steps to 1/(1 − decay), so that the start is soon forgotten."""
+    """Make a moving average whose memory grows from ten steps to 1/(1 − decay), to forget the start soon."""
 
     def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
         share = min(decay, (1 + float(count)) / (10 + float(count)))
@@ -29,7 +29,7 @@ def _averaging(decay: float) -> Any:
 
 
 class Run:
-    """Where a run is. `advance` moves it; `save` and `resume` keep it."""
+    """The state of a run: `advance` trains it for one step, `save` and `resume` write and read its checkpoint."""
 
     def __init__(self, folder: Path, learner: Learner, engine: Engine, config: LoopConfig) -> None:
         if config.steps is None and config.minutes is None:
@@ -120,6 +120,6 @@ class Run:
         self.step, self.seconds = state["step"], state["seconds"]
         self._resumed_at = self.seconds
         self.engine.drawn, self.engine.skipped = state["drawn"], state["skipped"]
-        if self.engine.accelerator.scaler is not None and state["scaler"]:  # none, where it began in another precision
+        if self.engine.accelerator.scaler is not None and state["scaler"]:  # none, if it began in another precision
             self.engine.accelerator.scaler.load_state_dict(state["scaler"])
         return True

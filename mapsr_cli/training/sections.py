@@ -7,12 +7,12 @@ from mapsr_cli.errors import UsageError
 from mapsr_cli.imaging import find_kernel
 from mapsr_cli.operators import Kernel
 
-Projection = Literal["exact", "fitted", "fitted-trainable", "random", "random-trainable"]
+ProjectionKind = Literal["exact", "fitted", "fitted-trainable", "random", "random-trainable"]
 
 
 @dataclass(frozen=True)
 class KernelConfig:
-    """A."""
+    """The downsampling kernel of A."""
 
     name: str = "bicubic"
     """`gaussian9`, `bicubic`, `file:psf.npy`, …"""
@@ -30,14 +30,14 @@ class KernelConfig:
 
 @dataclass(frozen=True)
 class ConstraintConfig:
-    """How the estimate is tied to its LR image."""
+    """How the estimate is constrained by its LR image."""
 
     weight: float = 1.0
     """λ of the soft constraint's MAE(x, Aŷ)."""
-    projection: Projection = "exact"
+    projection: ProjectionKind = "exact"
     """A⁺ of the affine constraint: exact, or the paper's convolution, fixed or trainable × fitted or random."""
     pinv: str | None = None
-    """A⁺ that fit-pinv wrote, for the fitted ones; none: it is solved for here."""
+    """File of fit-pinv with A⁺, for the fitted ones; none: it is computed here."""
     taps: int = 5
     """Side of the convolution's kernels, in LR pixels."""
 
@@ -60,10 +60,10 @@ class PriorConfig:
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """Distillation: whose estimates are part of what MSE and MAE compare with."""
+    """Distillation: MSE and MAE compare with a blend of y and a teacher's estimates."""
 
     weights: str | None = None
-    """A model for the same A, by name or path; none: y is all there is to learn."""
+    """A model for the same A, by name or path; none: no teacher."""
     share: float = 0.5
     """The target is (1 − share) · y + share · estimate."""
     patches: int = 8192

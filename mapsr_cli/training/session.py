@@ -1,4 +1,4 @@
-"""A run from its recipe: opened, trained, written down. What `mapsr train` and the experiments share."""
+"""Trains a recipe to the end, for `mapsr train` and the experiments."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -51,8 +51,8 @@ def train_recipe(
     snapshots = None
     if recipe.method in METHODS and METHODS[recipe.method].needs in PRIORS:
         snapshots = prior_snapshots(recipe, folder.parent, accelerator, watch)
-    taught = lessons(recipe, folder.parent, accelerator, watch)
-    run = open_run(recipe, folder, accelerator, snapshots, taught, compiled)
+    estimates = lessons(recipe, folder.parent, accelerator, watch)
+    run = open_run(recipe, folder, accelerator, snapshots, estimates, compiled)
     journals: list[Journal] = []
     try:
         if accelerator.is_main_process:

@@ -9,12 +9,12 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from mapsr_cli.configs import change_config
 from mapsr_cli.errors import UsageError
 
-Settings = dict[str, dict[str, Any]]
+SectionValues = dict[str, dict[str, Any]]
 """Values by section and field."""
 C = TypeVar("C")
 
 
-def read_settings(path: Path) -> Settings:
+def read_settings(path: Path) -> SectionValues:
     """Read a TOML file of tables: `[generator]`, `[criterion]`, `[data]`, `[loop]`, …"""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -27,12 +27,12 @@ def read_settings(path: Path) -> Settings:
     return content
 
 
-def parse_assignments(assignments: Sequence[str]) -> Settings:
+def parse_assignments(assignments: Sequence[str]) -> SectionValues:
     """Read `["loop.clip=1", "generator.channels=32"]`: values as TOML has them, bare words as text.
 
     Raises UsageError for one that is not of that form.
     """
-    settings: Settings = {}
+    settings: SectionValues = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         section, dot, field = name.strip().partition(".")
@@ -49,9 +49,9 @@ def _value(text: str) -> Any:
         return text
 
 
-def merge(*layers: Settings) -> Settings:
+def merge(*layers: SectionValues) -> SectionValues:
     """Merge settings, field by field; later layers win."""
-    merged: Settings = {}
+    merged: SectionValues = {}
     for layer in layers:
         for section, values in layer.items():
             merged.setdefault(section, {}).update(values)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop after the present step, with a checkpoint."""
+"""SIGINT and SIGTERM as a request to stop after the present step, with a checkpoint."""
 
 import signal
 import threading
@@ -7,30 +7,30 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Wish:
+class StopRequest:
     """Whether someone asked to stop, and by which signal."""
 
     signal: int | None = None
 
 
 @contextmanager
-def stop_wishes() -> Iterator[Wish]:
-    """While inside, the first signal is noted; a second one acts as usual (for who does not want to wait)."""
-    wish = Wish()
+def stop_requests() -> Iterator[StopRequest]:
+    """Record the first signal while inside; a second one acts as usual (for users who do not want to wait)."""
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():  # signals cannot be caught elsewhere
-        yield wish
+        yield request
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, frame: FrameType | None) -> None:
-        wish.signal = number
+        request.signal = number
         for each, handler in before.items():
             signal.signal(each, handler)
 
     for number in before:
         signal.signal(number, note)
     try:
-        yield wish
+        yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

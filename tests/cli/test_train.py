@@ -14,7 +14,7 @@ import torch
 
 from mapsr_cli.training.checkpoint import load_state
 from mapsr_cli.training.journal import read_metrics
-from mapsr_cli.training.sections import Projection
+from mapsr_cli.training.sections import ProjectionKind
 from mapsr_cli.zoo import find_here, load_model
 from tests.cli.conftest import Mapsr
 
@@ -61,7 +61,7 @@ def test_a_run_ends_with_how_good_it_is_and_how_to_use_it(mapsr: Mapsr, photos: 
     assert "reading data" not in done.stderr  # a terminal's alone
 
 
-PROJECTIONS = [("affmse", ["--projection", name]) for name in get_args(Projection)]
+PROJECTIONS = [("affmse", ["--projection", name]) for name in get_args(ProjectionKind)]
 
 
 @pytest.mark.parametrize(("method", "projection"), [*PROJECTIONS, ("mse", [])])
@@ -108,7 +108,7 @@ def test_a_run_goes_on_where_it_stopped(mapsr: Mapsr, photos: Path, tmp_path: Pa
         (["affmse", "--device", "cuda"], "no device"),
         (["affmse", "--log", "paper"], "unknown log"),
         (["affmse", "--init", "nothing"], "no model"),
-        (["affmse", "--minutes", "0"], "more than none"),
+        (["affmse", "--minutes", "0"], "above 0"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(

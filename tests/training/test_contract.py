@@ -18,7 +18,7 @@ from mapsr_cli.training.export import export
 from mapsr_cli.training.loop import Tasks, train
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.run import Run
-from mapsr_cli.training.settings import Settings
+from mapsr_cli.training.settings import SectionValues
 from mapsr_cli.zoo import load_model
 from mapsr_cli.zoo.prior import load_prior
 from tests.fake_cuda import Detours, FakeDownsampling, move_module
@@ -43,7 +43,7 @@ def _tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def recipe(method: str, preset: str, steps: int = 4) -> Recipe:
     name, *optimiser = method.split("+")
-    settings: Settings = {"data": {"batch": 2}, "loop": {"steps": steps, "warmup": 0, "log_steps": 1}}
+    settings: SectionValues = {"data": {"batch": 2}, "loop": {"steps": steps, "warmup": 0, "log_steps": 1}}
     return make_recipe(name, preset, settings | ({"criterion": {"muon_rate": 1e-3}} if optimiser else {}))
 
 

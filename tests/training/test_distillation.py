@@ -17,7 +17,7 @@ from mapsr_cli.training.data import DataConfig, open_lessons, orientations
 from mapsr_cli.training.distillation import ensemble, lessons
 from mapsr_cli.training.loop import Interrupted, Status
 from mapsr_cli.training.recipe import Recipe, make_recipe
-from mapsr_cli.training.settings import Settings
+from mapsr_cli.training.settings import SectionValues
 from mapsr_cli.zoo import Card, describe_kernel, load_model, save_model
 from tests.psfs import comet_kernel
 
@@ -25,7 +25,7 @@ KERNEL = make_kernel("bicubic", 4)
 
 
 def recipe(weights: Path, location: str = "", **settings: dict[str, object]) -> Recipe:
-    base: Settings = {
+    base: SectionValues = {
         "teacher": {"weights": str(weights), "patches": 10},
         "data": {"batch": 4, "patch": (16, 16), "workers": 0},
         "loop": {"steps": 2},

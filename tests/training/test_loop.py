@@ -13,7 +13,7 @@ import torch
 from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import CheckpointError, UsageError
 from mapsr_cli.training.config import LoopConfig
-from mapsr_cli.training.engine import HOPELESS, DivergenceError
+from mapsr_cli.training.engine import LOST_IN_A_ROW, DivergenceError
 from mapsr_cli.training.journal import CsvJournal, read_metrics
 from mapsr_cli.training.loop import Status, Tasks, train
 from mapsr_cli.training.run import CHECKPOINT, Run
@@ -115,7 +115,7 @@ def test_ten_lost_steps_in_a_row_end_the_run(tmp_path: Path) -> None:
     learner.poison = set(range(5, 100))
     with pytest.raises(DivergenceError, match="not finite 10 times in a row"):
         train(run(tmp_path, LoopConfig(steps=100), learner), Tasks())
-    assert learner.steps == 5 + HOPELESS - 1
+    assert learner.steps == 5 + LOST_IN_A_ROW - 1
 
 
 def test_gradients_are_clipped(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from mapsr_cli.training.loop import Tasks, train
 from mapsr_cli.training.moments import moments, read_estimator
 from mapsr_cli.training.recipe import make_recipe
 from mapsr_cli.training.run import Run
-from mapsr_cli.training.settings import Settings
+from mapsr_cli.training.settings import SectionValues
 from tests.training.learners import run
 
 X = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(1))
@@ -23,8 +23,8 @@ PLACES = [("affmse", "exact"), ("affmse", "random-trainable"), ("affmse", "fitte
 
 @pytest.mark.parametrize(("method", "projection"), PLACES)
 def test_what_was_written_is_what_trained(method: str, projection: str | None, tmp_path: Path) -> None:
-    constraint: Settings = {"constraint": {"projection": projection}} if projection else {}
-    small: Settings = {"generator": {"channels": 8, "blocks": 1}, "data": {"patch": (16, 16), "batch": 2}}
+    constraint: SectionValues = {"constraint": {"projection": projection}} if projection else {}
+    small: SectionValues = {"generator": {"channels": 8, "blocks": 1}, "data": {"patch": (16, 16), "batch": 2}}
     made = make_recipe(method, "compact", {**small, **constraint, "loop": {"steps": 4, "snapshots": 2}})
     began = run(tmp_path, made.loop, make_learner(made))
     began.engine.feed(map(Patches, torch.rand(4, 2, 3, 16, 16, generator=torch.Generator().manual_seed(0))))

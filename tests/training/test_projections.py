@@ -11,12 +11,12 @@ from mapsr_cli.networks import AffineConvolution
 from mapsr_cli.operators import Point, solve_pinv
 from mapsr_cli.training.assembly import constraint_of, make_learner
 from mapsr_cli.training.recipe import Recipe, make_recipe
-from mapsr_cli.training.settings import Settings
+from mapsr_cli.training.settings import SectionValues
 from mapsr_cli.zoo import save_pinv
 from tests.training.learners import run
 
 PROJECTIONS = ("exact", "fitted", "fitted-trainable", "random", "random-trainable")
-SMALL: Settings = {
+SMALL: SectionValues = {
     "generator": {"channels": 8, "blocks": 1},
     "data": {"patch": (16, 16), "batch": 2},
     "loop": {"steps": 4},

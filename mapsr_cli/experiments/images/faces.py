@@ -19,7 +19,7 @@ from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.output import LABELS, power, save, table
 from mapsr_cli.networks import AffineConvolution
 from mapsr_cli.operators import ConvPinv, Kernel
-from mapsr_cli.training.settings import Settings, merge
+from mapsr_cli.training.settings import SectionValues, merge
 from mapsr_cli.views.kernel_figure import impulse_response
 
 TRAIN, VALID, TEST = "faces64/train.tar", "faces64/valid.tar", "faces64/test.tar"
@@ -28,7 +28,7 @@ WATCHED = 100
 SHOWN = 6
 """Faces of Figure 4."""
 
-SHARED: Settings = {"data": {"batch": 16, "upright": True}, "loop": {"snapshots": 20}}
+SHARED: SectionValues = {"data": {"batch": 16, "upright": True}, "loop": {"snapshots": 20}}
 """Of all but the smallest budget."""
 
 FACES_GAN = merge(STEADY_GAN, {"criterion": {"rate": 4e-5, "muon_rate": 0.0, "noise_start": 0.05, "noise_end": 0.03}})

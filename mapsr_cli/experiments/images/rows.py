@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.training.recipe import Recipe, make_recipe
-from mapsr_cli.training.settings import Settings, merge
+from mapsr_cli.training.settings import SectionValues, merge
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Row:
 
     method: str
     """What `mapsr train` calls it."""
-    settings: Settings = field(default_factory=dict)
+    settings: SectionValues = field(default_factory=dict)
     """What it alone has."""
     init: str | None = None
     """The row whose weights it starts from."""
@@ -33,7 +33,7 @@ class Length:
     """Networks, A and patch."""
     steps: Mapping[str, int]
     """By method: rows of one criterion train equally long."""
-    settings: Settings = field(default_factory=dict)
+    settings: SectionValues = field(default_factory=dict)
     """Of every row that has such a section."""
 
 
@@ -52,13 +52,13 @@ class Trainings:
         row, length = self.rows[name], self.lengths[budget]
         sections = make_recipe(row.method, length.preset, {}).sections
         shared = {section: values for section, values in length.settings.items() if section in sections}
-        own: Settings = {"loop": {"steps": length.steps[row.method], "seed": seed}, "data": {"seed": seed}}
+        own: SectionValues = {"loop": {"steps": length.steps[row.method], "seed": seed}, "data": {"seed": seed}}
         if row.prior is not None:
             own["prior"] = {"run": str(runs / row.prior)}
         return make_recipe(row.method, length.preset, merge(shared, row.settings, own))
 
 
-SMOKE: Settings = {
+SMOKE: SectionValues = {
     "generator": {"widths": (8, 8)},
     "discriminator": {"widths": (8, 8), "strides": (2, 2)},
     "denoiser": {"widths": (8,)},
@@ -68,14 +68,14 @@ SMOKE: Settings = {
 }
 """Networks and patches that train in no time, and learn nothing."""
 
-STEADY_GAN: Settings = {
+STEADY_GAN: SectionValues = {
     "criterion": {"discriminator_steps": 2, "shift": 8, "noise_start": 0.1, "noise_end": 0.05},
     "loop": {"final_rate": 0.1},
 }
 """AffGAN from AffMSE: `shift` against grids, noise that stays wide against streaks. Rates are the criterion's
 own, unless a row has others."""
 
-SHORT_DISCRIMINATOR: Settings = {
+SHORT_DISCRIMINATOR: SectionValues = {
     "discriminator": {"widths": (64, 128, 256, 512), "strides": (2, 2, 2, 2), "local": True},
 }
 """Of the half-width presets' discriminator the four layers with a stride, and a logit for every place."""

@@ -16,11 +16,11 @@ from mapsr_cli.experiments.swissroll.table1 import ROWS, Examination, StepCounts
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_trials
 from mapsr_cli.training.loop import Tasks
 from mapsr_cli.training.run import Run
-from mapsr_cli.training.settings import Settings, merge
+from mapsr_cli.training.settings import SectionValues, merge
 
 MOMENTS = 10
 """Times along a training at which H is taken."""
-VARIANTS: dict[str, Settings] = {
+VARIANTS: dict[str, SectionValues] = {
     "no noise": {"criterion": {"noise": "none"}},
     "label smoothing 0.1": {"criterion": {"noise": "none", "label_smoothing": 0.1}},
     "fixed, σ = 0.5": {"criterion": {"noise": "linear", "noise_start": 0.5, "noise_end": 0.5}},

@@ -14,7 +14,7 @@ from mapsr_cli.experiments.swissroll.starts import Chosen, train_contest
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_prior, train_trials
 from mapsr_cli.experiments.swissroll.truth import DensityMap, KernelDensity, downscaled, map_estimates, paper_density
 from mapsr_cli.training.loop import Tasks, Watch
-from mapsr_cli.training.settings import Settings, merge
+from mapsr_cli.training.settings import SectionValues, merge
 
 Priors = dict[str, Snapshots | None]
 TESTED = 1000
@@ -63,7 +63,7 @@ class MethodRow:
     method: str
     kind: str
     """Which of the budget's lengths."""
-    settings: Settings = field(default_factory=dict)
+    settings: SectionValues = field(default_factory=dict)
     starts: int = 1
     """GANs that each trial starts with; it keeps one of them (see `starts`)."""
 
@@ -118,9 +118,9 @@ def score(density: KernelDensity, x: Tensor, y: Tensor) -> tuple[float, float, f
     return entropy, median, (y.double().mean(dim=1) - x.double()).square().mean().item()
 
 
-def settings_of(row: MethodRow, budget: StepCounts, seed: int, trials: int) -> Settings:
+def settings_of(row: MethodRow, budget: StepCounts, seed: int, trials: int) -> SectionValues:
     """Make the settings: length, seed, and as many noise maps as there are trials."""
-    own: Settings = {"loop": {"steps": getattr(budget, row.kind), "seed": seed, "log_steps": 200, "warmup": 50}}
+    own: SectionValues = {"loop": {"steps": getattr(budget, row.kind), "seed": seed, "log_steps": 200, "warmup": 50}}
     if METHODS[row.method].needs in PRIORS:
         own["prior"] = {"steps": getattr(budget, METHODS[row.method].needs)}
     settings = merge(own, row.settings)

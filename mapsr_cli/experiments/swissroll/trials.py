@@ -22,7 +22,7 @@ from mapsr_cli.training.loop import Tasks, Watch, train
 from mapsr_cli.training.processes import make_accelerator
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.run import Run
-from mapsr_cli.training.settings import Settings, merge
+from mapsr_cli.training.settings import SectionValues, merge
 
 
 class EachChannel(nn.Module):
@@ -55,13 +55,13 @@ def run_learner(learner: Learner, loop: LoopConfig, batch: int, trials: int, tas
         return run.result
 
 
-def side_by_side(trials: int) -> Settings:
+def side_by_side(trials: int) -> SectionValues:
     """Make networks for so many trials: each channel of an image is one."""
     shared = {"colours": trials, "groups": trials}
     return {"generator": shared, "discriminator": shared, "denoiser": shared}
 
 
-def recipe_of(method: str, trials: int, settings: Settings) -> Recipe:
+def recipe_of(method: str, trials: int, settings: SectionValues) -> Recipe:
     """Make the method's recipe on the Swiss roll, with `settings` on top."""
     wide = side_by_side(trials)
     bare = make_recipe(method, "swissroll", {})

@@ -1,11 +1,11 @@
 """HR patches for training, from a folder, a list, tar shards or a toy distribution: `open_data` opens any of them.
 
 Batch k is a function of the seed, k and the files alone, so that a run resumes with the batches that an uninterrupted
-one would have had. Images come as uint8 levels, which the loop divides by 255; floats are taken as they are.
+one would have had. ImageFiles come as uint8 levels, which the loop divides by 255; floats are taken as they are.
 """
 
-from mapsr_cli.training.data.config import DataConfig, Share
-from mapsr_cli.training.data.counts import Counts
+from mapsr_cli.training.data.config import DataConfig, RankShare
+from mapsr_cli.training.data.counts import DataCounts
 from mapsr_cli.training.data.lessons import open_lessons, write_lesson
 from mapsr_cli.training.data.orientation import Orientation, orientations
 from mapsr_cli.training.data.sources import SOURCES, open_data
@@ -14,11 +14,11 @@ from mapsr_cli.training.data.swissroll import swiss_roll
 
 __all__ = [
     "SOURCES",
-    "Counts",
     "Data",
     "DataConfig",
+    "DataCounts",
     "Orientation",
-    "Share",
+    "RankShare",
     "open_data",
     "open_lessons",
     "orientations",

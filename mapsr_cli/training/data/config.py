@@ -1,4 +1,4 @@
-"""What is asked for, and which part of it this process serves."""
+"""Settings of training data, and the part of each batch that a process serves."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from mapsr_cli.errors import UsageError
 
 
 class Draw(IntEnum):
-    """What a random generator is for: each purpose has its own, so that none disturbs another."""
+    """Purposes of random generators: each has its own, so that none changes another's numbers."""
 
     PATCH = 0
     SHARDS = 1
@@ -37,22 +37,22 @@ class DataConfig:
     augment: bool = True
     """Flips and quarter turns (flips and half turns where a patch is not square)."""
     upright: bool = False
-    """Of those only left and right exchanged: for images whose top is always up, such as faces."""
+    """Of these only the left-right flip: for images with a fixed upright orientation, such as faces."""
     shrink: float = 1.0
-    """Each crop is reduced by a factor drawn by equal ratios from 1 to this (at least 1: none), or to how much larger
-    than a patch its image is: large photographs have sharper edges, and small ones less of JPEG, from farther away."""
+    """Each crop is downscaled by a log-uniform factor from 1 to this (at least 1), or to the ratio of image to patch
+    where that is less. Downscaled photographs have sharper edges and fewer JPEG artefacts."""
     tint: float = 0.0
-    """Each colour of a patch is brought to a random range that leaves up to this share of 0 … 255 (below ½) free at
-    each end, so that few images show more light and more hues. Nothing is clipped."""
+    """Each colour of a patch is mapped linearly to a random range, which leaves up to this share of 0 … 255 (below ½)
+    free at each end: more levels and hues than few images have. Nothing is clipped."""
     desaturate: float = 0.0
-    """Each patch is mixed with its own grey (BT.601 luma), of which it gets a random share up to this (at most 1),
-    before gamma and tint: so that few images show all hues, and grey."""
+    """Each patch is mixed with its BT.601 luma, which has a uniform random share from 0 to this (at most 1). Comes
+    before gamma and tint."""
     gamma: float = 1.0
-    """Each patch's values v in [0, 1] become v^γ, γ drawn by equal ratios from 1/gamma to gamma (at least 1:
-    none), before any tint: so that few images show bright and dark places with all their contrast."""
+    """Each patch's values v in [0, 1] become v^γ, γ log-uniform from 1/gamma to gamma (at least 1; 1: none). Comes
+    before tint."""
     contrast: float = 1.0
-    """Each patch's distances from its mean, colour by colour, are multiplied by a factor drawn by equal ratios from 1
-    to this (at least 1: none), after gamma, and clipped: so that few images show more contrast than they have."""
+    """Each patch's differences from its mean, colour by colour, are multiplied by a log-uniform factor from 1 to this
+    (at least 1; 1: none), and clipped. Comes after gamma."""
     shuffle: int = 512
     """Samples of tar shards that are read, shuffled and served together, at least 16. Up to three times as many are in
     memory, as they are encoded."""
@@ -60,7 +60,7 @@ class DataConfig:
     """Decides every batch."""
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
+        """Refuse values outside their ranges."""
         if min(self.patch) < 1 or self.batch < 1:
             raise UsageError(f"no patches: {self.batch} of {self.patch[0]}×{self.patch[1]} pixels")
         if self.colours not in (1, 3):
@@ -81,16 +81,16 @@ class DataConfig:
             raise UsageError(f"shuffle = {self.shuffle}", "16 samples or more, or a few damaged ones could end the run")
 
     def decisive(self) -> dict[str, Any]:
-        """The settings that decide batches, as plain values: all but those of how fast they are made."""
+        """Return the settings that decide batches, as plain values: all but those of speed and memory."""
         return {name: value for name, value in asdict(self).items() if name not in ("workers", "cache_mb")}
 
     def rng(self, draw: Draw, *place: int) -> np.random.Generator:
-        """The generator for one purpose at one place (a sample, a pass), independent of all others."""
+        """Make the random generator for one purpose at one place (a sample, a pass), independent of all others."""
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(draw, *place)))
 
 
 @dataclass(frozen=True)
-class Share:
+class RankShare:
     """Which rows of each global batch a process serves.
 
     Rank r of W holds rows r·batch/W … (r + 1)·batch/W − 1: all ranks' tensors, gathered in order, are the global batch.
@@ -104,7 +104,7 @@ class Share:
     """Processes."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be shared out."""
+        """Refuse a batch that the processes cannot share equally."""
         if not 0 <= self.rank < self.world:
             raise UsageError(f"rank {self.rank} of {self.world} processes")
         if self.batch % self.world:
@@ -118,6 +118,6 @@ class Share:
         return self.batch // self.world
 
     def samples(self, batch: int) -> range:
-        """Numbers, counted over the whole run, of the samples of global batch `batch` that this process serves."""
+        """Return the numbers of the samples of global batch `batch` that this process serves, counted over the run."""
         first = batch * self.batch + self.rank * self.rows
         return range(first, first + self.rows)

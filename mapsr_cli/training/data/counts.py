@@ -1,12 +1,12 @@
-"""What was found, and what was wrong with it."""
+"""Counts of images found, damaged, small and served."""
 
 import threading
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Counts:
-    """How a process's data fared so far. However often it is drawn, an image counts once."""
+class DataCounts:
+    """What a process has read so far. An image counts once, however often it is drawn."""
 
     found: int = 0
     """Image files (in shards: those read so far)."""
@@ -22,7 +22,7 @@ class Counts:
 
 @dataclass
 class Ledger:
-    """Takes note of all that `Counts` reports; several threads write to it."""
+    """Collects what `DataCounts` reports; several threads write to it."""
 
     corrupt: set[str] = field(default_factory=set)
     small: set[str] = field(default_factory=set)
@@ -32,16 +32,16 @@ class Ledger:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def saw(self, place: str, images: int) -> None:
-        """A folder, list or shard has at least that many images."""
+        """Record that a folder, list or shard has at least that many images."""
         with self._lock:
             self._found[place] = max(images, self._found.get(place, 0))
 
     def rejected(self, name: str) -> bool:
-        """Whether an image is known to be of no use."""
+        """Return whether an image is known to be damaged or too small."""
         return name in self.corrupt or name in self.small
 
-    def counts(self) -> Counts:
-        """As of now."""
+    def counts(self) -> DataCounts:
+        """Return the counts as of now."""
         with self._lock:
             found = sum(self._found.values())
-        return Counts(found, len(self.corrupt), len(self.small), len(self.padded), self.served)
+        return DataCounts(found, len(self.corrupt), len(self.small), len(self.padded), self.served)

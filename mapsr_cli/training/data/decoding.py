@@ -1,7 +1,7 @@
-"""Any image file as 8-bit RGB or grey.
+"""Decodes image files to 8-bit RGB or grey.
 
-Training wants pixels from whatever it is given, so this is more lenient than `imaging`, which must keep a promise about
-each file: alpha is dropped, 16 bits become 8, palettes and CMYK become RGB.
+This is more lenient than `imaging`, which must return every sample: alpha is dropped, 16 bits become 8, palettes and
+CMYK become RGB.
 """
 
 import io
@@ -16,10 +16,10 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", "
 MODE = {1: "L", 3: "RGB"}
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
-Pixels = NDArray[np.uint8]
+ByteLevels = NDArray[np.uint8]
 """[C, H, W] levels 0 … 255."""
-Decoded = Image.Image | Pixels
-"""A whole image: as Pillow decodes it, of which only a patch is worth the conversion, or as the cache keeps it."""
+WholeImage = Image.Image | ByteLevels
+"""As Pillow decodes it (only the patch is converted), or as the cache keeps it."""
 
 
 class UnreadableError(Exception):
@@ -27,12 +27,12 @@ class UnreadableError(Exception):
 
 
 def looks_like_image(name: str) -> bool:
-    """Whether a file's name has an image's suffix and is not hidden."""
+    """Return whether a file's name has an image's suffix and is not hidden."""
     return name.lower().endswith(SUFFIXES) and not name.rpartition("/")[2].startswith(".")
 
 
 def oriented_size(path: Path) -> tuple[int, int]:
-    """(H, W) after EXIF orientation, from the header alone. Raises UnreadableError."""
+    """Read (H, W) after EXIF orientation from the header alone. Raises UnreadableError."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             # A TIFF's size is turned already; a PNG's EXIF behind its pixels is too dear to look for here.
@@ -43,7 +43,7 @@ def oriented_size(path: Path) -> tuple[int, int]:
 
 
 def decode(source: Path | bytes, colours: int) -> Image.Image:
-    """A file or its bytes as RGB (3 colours) or L (1), EXIF orientation applied. Raises UnreadableError."""
+    """Decode a file or its bytes to RGB (3 colours) or L (1), EXIF orientation applied. Raises UnreadableError."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
             image.load()
@@ -53,19 +53,19 @@ def decode(source: Path | bytes, colours: int) -> Image.Image:
         raise UnreadableError(str(error)) from error
 
 
-def levels(image: Image.Image) -> Pixels:
-    """[C, H, W] levels of an RGB or L image."""
+def levels(image: Image.Image) -> ByteLevels:
+    """Return the levels [C, H, W] of an RGB or L image."""
     pixels = np.asarray(image)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def size_of(image: Decoded) -> tuple[int, int]:
-    """(H, W)."""
+def size_of(image: WholeImage) -> tuple[int, int]:
+    """Return (H, W)."""
     return (image.height, image.width) if isinstance(image, Image.Image) else (image.shape[1], image.shape[2])
 
 
-def crop(image: Decoded, top: int, left: int, size: tuple[int, int]) -> Pixels:
-    """[C, *size] levels of a part of it."""
+def crop(image: WholeImage, top: int, left: int, size: tuple[int, int]) -> ByteLevels:
+    """Return the levels [C, *size] of a part of an image."""
     height, width = size
     if isinstance(image, Image.Image):
         return levels(image.crop((left, top, left + width, top + height)))

@@ -10,51 +10,51 @@ import numpy as np
 
 from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import ImageError
-from mapsr_cli.training.data.config import DataConfig, Draw, Share
+from mapsr_cli.training.data.config import DataConfig, Draw, RankShare
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.decoding import (
-    Decoded,
-    Pixels,
+    ByteLevels,
     UnreadableError,
+    WholeImage,
     decode,
     levels,
     looks_like_image,
     oriented_size,
 )
 from mapsr_cli.training.data.patches import Candidate, first_usable, needs_padding, random_patch, stacked, too_small
-from mapsr_cli.training.data.stream import Job, numbered
+from mapsr_cli.training.data.stream import BatchJob, numbered
 
 EXPONENT = 0.75
 """An image is drawn with probability ∝ area^0.75: a larger one holds more that is new, but less than its area says."""
 
 
-def folder_images(location: str, config: DataConfig, share: Share) -> "Images":
-    """All images below a folder, hidden files and folders aside, in the order of their paths."""
+def folder_images(location: str, config: DataConfig, share: RankShare) -> "ImageFiles":
+    """Open all images below a folder, except hidden ones, in the order of their paths."""
     folder = Path(location)
     paths = [p for p in folder.rglob("*") if looks_like_image(p.name) and not _is_hidden(p.relative_to(folder))]
     if not paths and any(folder.glob("*.tar")):
         raise ImageError(f"{location}: no images, but tar shards", "say which ones: a .tar, or a pattern of them")
-    return Images(location, sorted(paths), config, share)
+    return ImageFiles(location, sorted(paths), config, share)
 
 
-def listed_images(location: str, config: DataConfig, share: Share) -> "Images":
-    """The images that a text file names, one path per line, relative to its own folder; lines with # are comments."""
+def listed_images(location: str, config: DataConfig, share: RankShare) -> "ImageFiles":
+    """Open the images that a text file names, one path per line, relative to its folder; # begins a comment line."""
     listing = Path(location)
     try:
         lines = [line.strip() for line in listing.read_text("utf-8-sig").splitlines()]
     except (OSError, ValueError) as error:
         raise ImageError(f"{location}: not a readable list ({error})", "one path per line, in UTF-8") from error
-    return Images(location, [listing.parent / s for s in lines if s and not s.startswith("#")], config, share)
+    return ImageFiles(location, [listing.parent / s for s in lines if s and not s.startswith("#")], config, share)
 
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-class Images:
-    """Patches of image files, each sample from an image of its own choice. A source (see `stream.Source`)."""
+class ImageFiles:
+    """Patches of image files, each sample from an image of its own choice. A source (see `stream.PatchSource`)."""
 
-    def __init__(self, location: str, paths: Sequence[Path], config: DataConfig, share: Share) -> None:
+    def __init__(self, location: str, paths: Sequence[Path], config: DataConfig, share: RankShare) -> None:
         """Read every header. Raises ImageError where no image is large enough."""
         self.ledger = Ledger()
         self.ledger.saw(location, len(set(paths)))
@@ -63,12 +63,12 @@ class Images:
         if not self._paths:
             raise self._nothing()
         self._cumulative = np.cumsum(np.array(areas, dtype=np.float64) ** EXPONENT)
-        self._cache: dict[Path, Pixels] = {}
+        self._cache: dict[Path, ByteLevels] = {}
         self._room = config.cache_mb * 2**20
         self._lock = threading.Lock()
 
-    def jobs(self, start: int) -> Generator[Job]:
-        """What makes batch `start`, `start` + 1, …: a function of the batch's number alone."""
+    def jobs(self, start: int) -> Generator[BatchJob]:
+        """Yield what makes batch `start`, `start` + 1, …: each a function of the batch's number alone."""
         return numbered(self._batch, start)
 
     def _large_enough(self, paths: Sequence[Path]) -> tuple[list[Path], list[int]]:
@@ -90,7 +90,7 @@ class Images:
     def _batch(self, batch: int) -> Patches:
         return stacked([self._sample(number) for number in self._share.samples(batch)])
 
-    def _sample(self, number: int) -> Pixels:
+    def _sample(self, number: int) -> ByteLevels:
         rng = self._config.rng(Draw.PATCH, number)
         chosen = int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
         image = first_usable(self._from(chosen), self._config.patch, self.ledger)
@@ -99,12 +99,12 @@ class Images:
         return random_patch(image, self._config, rng)
 
     def _from(self, chosen: int) -> Iterator[Candidate]:
-        """The chosen image, and after it all others, in case it cannot be read."""
+        """Yield the chosen image, and after it all others, in case it cannot be read."""
         for step in range(len(self._paths)):
             path = self._paths[(chosen + step) % len(self._paths)]
             yield str(path), partial(self._decoded, path)
 
-    def _decoded(self, path: Path) -> Decoded:
+    def _decoded(self, path: Path) -> WholeImage:
         if path in self._cache:
             return self._cache[path]
         image = decode(path, self._config.colours)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from mapsr_cli.criteria.base import Patches
 from mapsr_cli.files import write_bytes
-from mapsr_cli.training.data.config import DataConfig, Draw, Share
+from mapsr_cli.training.data.config import DataConfig, Draw, RankShare
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.orientation import Orientation, seen
-from mapsr_cli.training.data.stream import Data, Job, numbered
+from mapsr_cli.training.data.stream import BatchJob, Data, numbered
 
 
 def write_lesson(path: Path, y: Tensor, estimate: Tensor) -> None:
@@ -23,15 +23,15 @@ def write_lesson(path: Path, y: Tensor, estimate: Tensor) -> None:
 
 
 class Lessons:
-    """Random patches out of a folder of lessons, in any of some orientations. A source (see `stream.Source`).
+    """Random patches out of a folder of lessons, in any of some orientations. A source (see `stream.PatchSource`).
 
     Batches are float32 in [0, 1], with the blend (1 − teacher) · y + teacher · estimate.
     """
 
     def __init__(
-        self, folder: Path, teacher: float, config: DataConfig, share: Share, views: Sequence[Orientation]
+        self, folder: Path, teacher: float, config: DataConfig, share: RankShare, views: Sequence[Orientation]
     ) -> None:
-        """`teacher`: the estimates' share of the blend, above 0 and at most 1."""
+        """Open a folder of lessons; `teacher`: the estimates' share of the blend, above 0 and at most 1."""
         self._teacher, self._config, self._share = teacher, config, share
         square = config.patch[0] == config.patch[1]
         self._views = [view for view in views if square or view[0] % 2 == 0]
@@ -41,8 +41,8 @@ class Lessons:
         self.ledger = Ledger()
         self.ledger.saw(str(folder), len(self._paths) * self._rows)
 
-    def jobs(self, start: int) -> Generator[Job]:
-        """What makes batch `start`, `start` + 1, …: a function of the batch's number alone."""
+    def jobs(self, start: int) -> Generator[BatchJob]:
+        """Yield what makes batch `start`, `start` + 1, …: each a function of the batch's number alone."""
         return numbered(self._batch, start)
 
     def _batch(self, batch: int) -> Patches:
@@ -51,7 +51,7 @@ class Lessons:
         return Patches(y, y.lerp(torch.stack(estimates), self._teacher))
 
     def _sample(self, number: int) -> tuple[Tensor, Tensor]:
-        """(y, estimate), each float32 [C, H, W]."""
+        """Return (y, estimate), each float32 [C, H, W]."""
         rng = self._config.rng(Draw.LESSON, number)
         path, row = self._paths[int(rng.integers(len(self._paths)))], int(rng.integers(self._rows))
         with safe_open(path, "numpy") as lesson:
@@ -68,4 +68,4 @@ def open_lessons(
 
     `teacher`: the estimates' share of what is learnt, above 0 and at most 1.
     """
-    return Data(Lessons(folder, teacher, config, Share(config.batch, rank, world), views), config.workers)
+    return Data(Lessons(folder, teacher, config, RankShare(config.batch, rank, world), views), config.workers)

@@ -1,4 +1,4 @@
-"""The orientations in which a patch may be met: by the augmentation that is asked for, and by what A allows."""
+"""Orientations of a patch: those of the augmentation, and those that commute with A."""
 
 from typing import TypeVar
 
@@ -14,10 +14,10 @@ Value = TypeVar("Value", bound=np.generic)
 
 
 def orientations(config: DataConfig, kernel: Kernel) -> list[Orientation]:
-    """Those of the augmentation (eight; two if upright; one without) in which A is the same as it stands.
+    """Return the orientations g of the augmentation (eight; two if upright; one without) with A g y = g A y.
 
-    For others A g y is not g A y, so that an estimate of g x, turned back, is no longer one of x. A kernel off its
-    block's centre (`gaussian9` at ×4) leaves two of eight, a measured one perhaps none but the first.
+    For others, an estimate of g x, turned back, is no longer an estimate of x. A kernel off its block's centre
+    (`gaussian9` at ×4) leaves two of eight, a measured one perhaps only the identity.
     """
     turns = (0,) if config.upright or not config.augment else range(4)
     mirrored = (False, True) if config.augment else (False,)
@@ -25,14 +25,14 @@ def orientations(config: DataConfig, kernel: Kernel) -> list[Orientation]:
 
 
 def seen(pixels: NDArray[Value], orientation: Orientation) -> NDArray[Value]:
-    """[…, H, W] turned and mirrored."""
+    """Turn and mirror pixels […, H, W]."""
     turns, mirrored = orientation
     turned = np.rot90(pixels, turns, (-2, -1))
     return turned[..., ::-1] if mirrored else turned
 
 
 def _same(kernel: Kernel, orientation: Orientation) -> bool:
-    """Whether the kernel's weights, around the middle of an LR pixel's block, look the same so."""
+    """Return whether the kernel's weights around the middle of an LR pixel's block are unchanged by it."""
     (weights, first), around = kernel.plane(), kernel.overhang
     plane = np.zeros((kernel.scale + 2 * around,) * 2)
     (top, left), (rows, columns) = (around + at for at in first), weights.shape

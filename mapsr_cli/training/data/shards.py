@@ -28,18 +28,18 @@ from urllib.request import urlopen
 from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.training.data.braces import expand_braces
-from mapsr_cli.training.data.config import DataConfig, Draw, Share
+from mapsr_cli.training.data.config import DataConfig, Draw, RankShare
 from mapsr_cli.training.data.counts import Ledger
-from mapsr_cli.training.data.decoding import Pixels, decode, looks_like_image
+from mapsr_cli.training.data.decoding import ByteLevels, decode, looks_like_image
 from mapsr_cli.training.data.patches import Candidate, first_usable, random_patch, stacked
-from mapsr_cli.training.data.stream import Job, submit
+from mapsr_cli.training.data.stream import BatchJob, submit
 
-Sample = tuple[str, bytes]
+ShardSample = tuple[str, bytes]
 """An image's name (shard and member) and its encoded bytes."""
-Block = list[Sample]
+ShardBlock = list[ShardSample]
 """Samples that are shuffled together."""
 DAMAGE = (OSError, EOFError, HTTPException, lzma.LZMAError, tarfile.TarError, zlib.error)
-"""What reading a missing, truncated or overwritten shard raises."""
+"""Errors of reading a missing, truncated or overwritten shard."""
 TIMEOUT = 60.0
 """Seconds for which a server may send nothing."""
 RETRIES = (1.0, 4.0, 16.0)
@@ -48,7 +48,7 @@ BUSY = (408, 429, 500, 502, 503, 504)
 """HTTP statuses that may pass."""
 
 
-def shards(location: str, config: DataConfig, share: Share) -> "Shards":
+def shards(location: str, config: DataConfig, share: RankShare) -> "Shards":
     """Open the shards of a path, brace pattern, glob or http address. Raises ImageError where one is missing."""
     try:
         patterns = expand_braces(location)
@@ -71,15 +71,15 @@ def _is_remote(url: str) -> bool:
 
 
 class Shards:
-    """Patches of the images in tar shards, one per image and pass. A source (see `stream.Source`)."""
+    """Patches of the images in tar shards, one per image and pass. A source (see `stream.PatchSource`)."""
 
-    def __init__(self, location: str, urls: list[str], config: DataConfig, share: Share) -> None:
+    def __init__(self, location: str, urls: list[str], config: DataConfig, share: RankShare) -> None:
         self.ledger = Ledger()
         self._location, self._urls, self._config, self._share = location, urls, config, share
         self._lengths: dict[str, int] = {}
 
-    def jobs(self, start: int) -> Generator[Job]:
-        """What makes batch `start`, `start` + 1, …; what comes before is skipped without decoding it."""
+    def jobs(self, start: int) -> Generator[BatchJob]:
+        """Yield what makes batch `start`, `start` + 1, …; what comes before is skipped without decoding it."""
         number, slot = divmod(start * self._share.rows, self._config.shuffle)
         with closing(_Reader(partial(self._blocks, number), threaded=self._config.workers > 0)) as reader:
             block, following = reader.read(), reader.read()
@@ -92,7 +92,7 @@ class Shards:
                     slot += 1
                 yield partial(_stack, rows)
 
-    def _sample(self, number: int, block: Future[Block], slot: int) -> Pixels:
+    def _sample(self, number: int, block: Future[ShardBlock], slot: int) -> ByteLevels:
         samples = block.result()
         image = first_usable(self._from(samples, slot), self._config.patch, self.ledger)
         if image is None:
@@ -103,21 +103,21 @@ class Shards:
         rng = self._config.rng(Draw.PATCH, number)
         return random_patch(image, self._config, rng)
 
-    def _from(self, samples: Block, slot: int) -> Iterator[Candidate]:
-        """The sample of that slot, and after it all others of its block, in case it cannot be read."""
+    def _from(self, samples: ShardBlock, slot: int) -> Iterator[Candidate]:
+        """Yield the sample of that slot, and after it all others of its block, in case it cannot be read."""
         for name, data in chain(samples[slot:], samples[:slot]):
             yield name, partial(decode, data, self._config.colours)
 
-    def _blocks(self, number: int, stopped: threading.Event) -> Generator[Block]:
-        """Block `number`, `number` + 1, … of this rank, shuffled."""
+    def _blocks(self, number: int, stopped: threading.Event) -> Generator[ShardBlock]:
+        """Yield block `number`, `number` + 1, … of this rank, shuffled."""
         with closing(self._samples(number * self._config.shuffle, stopped)) as samples:
             for place in count(number):
                 block = list(islice(samples, self._config.shuffle))
                 order = self._config.rng(Draw.BLOCK, self._share.rank, place).permutation(len(block))
                 yield [block[i] for i in order]
 
-    def _samples(self, skip: int, stopped: threading.Event) -> Generator[Sample]:
-        """This rank's endless sequence of samples from number `skip` on; it ends when `stopped`."""
+    def _samples(self, skip: int, stopped: threading.Event) -> Generator[ShardSample]:
+        """Yield this rank's endless sequence of samples from number `skip` on, until `stopped`."""
         for url in islice(self._visits(), self._share.rank, None, self._share.world):
             if skip and skip >= self._length(url):
                 skip -= self._length(url)
@@ -134,13 +134,13 @@ class Shards:
                 raise ImageError(f"{self._location}: no image in {len(self._urls)} shards", "see --data")
 
     def _visits(self) -> Iterator[str]:
-        """All ranks' endless sequence of shards."""
+        """Yield all ranks' endless sequence of shards."""
         for sweep in count():
             for i in self._config.rng(Draw.SHARDS, sweep).permutation(len(self._urls)):
                 yield self._urls[i]
 
     def _length(self, url: str) -> int:
-        """How many images a shard has: from the headers of a sound local tar, else by reading it."""
+        """Return how many images a shard has: from the headers of a whole local tar, else by reading it."""
         if url not in self._lengths:
             try:
                 self._lengths[url] = _count_images(url)
@@ -149,8 +149,8 @@ class Shards:
                 deque(self._members(url), maxlen=0)
         return self._lengths[url]
 
-    def _members(self, url: str) -> Generator[Sample]:
-        """A shard's images. Where it is damaged it ends, and counts as corrupt."""
+    def _members(self, url: str) -> Generator[ShardSample]:
+        """Yield a shard's images; a damaged one ends where the damage begins, and counts as corrupt."""
         images = 0
         try:
             with closing(_open(url)) as members:
@@ -163,7 +163,7 @@ class Shards:
         self._lengths[url] = images
 
 
-def _open(url: str) -> Generator[Sample]:
+def _open(url: str) -> Generator[ShardSample]:
     """Read a shard's images from front to back: (name, encoded bytes)."""
     with _stream(url) as stream, tarfile.open(fileobj=stream, mode="r|*") as tar:
         for member in tar:
@@ -191,25 +191,25 @@ def _stream(url: str) -> IO[bytes]:
 
 
 def _count_images(path: str) -> int:
-    """Without reading the images. Raises one of DAMAGE for anything but a plain tar that is whole."""
+    """Count a shard's images from its headers alone. Raises one of DAMAGE for anything but a whole, plain tar."""
     with tarfile.open(path, "r:") as tar:
         return sum(1 for member in tar if member.isreg() and looks_like_image(member.name))
 
 
-def _stack(rows: Sequence[Callable[[], Pixels]]) -> Patches:
+def _stack(rows: Sequence[Callable[[], ByteLevels]]) -> Patches:
     return stacked([row() for row in rows])
 
 
 class _Reader:
     """Blocks in their order: read ahead by a thread of their own, or, unthreaded, when they are asked for."""
 
-    def __init__(self, blocks: Callable[[threading.Event], Generator[Block]], threaded: bool) -> None:
+    def __init__(self, blocks: Callable[[threading.Event], Generator[ShardBlock]], threaded: bool) -> None:
         self._stopped = threading.Event()
         self._blocks = blocks(self._stopped)
         self._pool = ThreadPoolExecutor(1, "mapsr-read") if threaded else None
 
-    def read(self) -> Future[Block]:
-        """The next block."""
+    def read(self) -> Future[ShardBlock]:
+        """Return the next block."""
         return submit(self._pool, next, self._blocks)
 
     def close(self) -> None:

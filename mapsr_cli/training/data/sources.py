@@ -4,25 +4,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mapsr_cli.errors import ImageError, UsageError
-from mapsr_cli.training.data.config import DataConfig, Share
+from mapsr_cli.training.data.config import DataConfig, RankShare
 from mapsr_cli.training.data.images import folder_images, listed_images
 from mapsr_cli.training.data.shards import shards
-from mapsr_cli.training.data.stream import Data, Source
+from mapsr_cli.training.data.stream import Data, PatchSource
 from mapsr_cli.training.data.swissroll import SwissRoll
 
-SOURCES: dict[str, Callable[[str, DataConfig, Share], Source]] = {
+SOURCES: dict[str, Callable[[str, DataConfig, RankShare], PatchSource]] = {
     "folder": folder_images,
     "list": listed_images,
     "shards": shards,
     "swissroll": lambda _, config, share: SwissRoll(config, share),
 }
-"""What each kind of location opens."""
+"""What opens each kind of location."""
 
 KINDS = "a folder of images, a list of them (.txt, .lst), tar shards ('shard-{000..009}.tar') or swissroll:"
 
 
 def kind_of(location: str) -> str:
-    """A key of SOURCES. Raises ImageError where nothing is there, UsageError for a file of another kind."""
+    """Return a key of SOURCES. Raises ImageError where nothing is there, UsageError for a file of another kind."""
     suffixes = {".txt": "list", ".lst": "list", ".tar": "shards", ".tgz": "shards", ".gz": "shards"}
     kind = suffixes.get(Path(location).suffix.lower())
     if location == "swissroll:":
@@ -37,10 +37,10 @@ def kind_of(location: str) -> str:
 
 
 def open_data(location: str | Path, config: DataConfig, rank: int = 0, world: int = 1) -> Data:
-    """Batches for process `rank` of `world` from a folder, a list, tar shards, or `swissroll:`.
+    """Open batches for process `rank` of `world` from a folder, a list, tar shards, or `swissroll:`.
 
     Raises ImageError where nothing is there or no image is large enough (half a patch), UsageError where the batch
     cannot be shared by `world` processes, or the location is of no known kind.
     """
-    source = SOURCES[kind_of(str(location))](str(location), config, Share(config.batch, rank, world))
+    source = SOURCES[kind_of(str(location))](str(location), config, RankShare(config.batch, rank, world))
     return Data(source, config.workers)

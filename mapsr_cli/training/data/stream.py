@@ -15,49 +15,49 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from mapsr_cli.criteria.base import Patches
-from mapsr_cli.training.data.counts import Counts, Ledger
+from mapsr_cli.training.data.counts import DataCounts, Ledger
 
 T = TypeVar("T")
-Job = Callable[[], Patches]
+BatchJob = Callable[[], Patches]
 """Makes one batch; jobs may run at the same time and in any order."""
 
 
-def numbered(make: Callable[[int], Patches], start: int) -> Generator[Job]:
-    """Jobs for batch `start`, `start` + 1, …, each a function of the batch's number alone."""
+def numbered(make: Callable[[int], Patches], start: int) -> Generator[BatchJob]:
+    """Yield jobs for batch `start`, `start` + 1, …, each a function of the batch's number alone."""
     for batch in count(start):
         yield partial(make, batch)
 
 
-class Source(Protocol):
-    """What a kind of data provides."""
+class PatchSource(Protocol):
+    """A kind of data: folder, list, shards, points, lessons."""
 
     ledger: Ledger
-    """What it found."""
+    """What it found and served."""
 
-    def jobs(self, start: int) -> Generator[Job]:
-        """What makes this process's share of global batch `start`, `start` + 1, … without end."""
+    def jobs(self, start: int) -> Generator[BatchJob]:
+        """Yield what makes this process's share of global batch `start`, `start` + 1, … without end."""
         ...
 
 
 class Data:
-    """An endless stream of batches, and how it fares."""
+    """An endless stream of batches, and counts of what was read."""
 
-    def __init__(self, source: Source, workers: int) -> None:
-        """`workers` threads make batches ahead; with 0 the caller's makes each when it is asked for."""
+    def __init__(self, source: PatchSource, workers: int) -> None:
+        """Stream a source; `workers` threads make batches ahead, with 0 the caller's makes each on request."""
         self._source = source
         self._ahead = 2 * workers + 1
         self._pool = ThreadPoolExecutor(workers, "mapsr-data") if workers else None
         self._streams: weakref.WeakSet[Generator[Patches]] = weakref.WeakSet()
 
     @property
-    def report(self) -> Counts:
+    def report(self) -> DataCounts:
         """Images found, skipped and padded, patches served: as of now."""
         return self._source.ledger.counts()
 
     def batches(self, start: int = 0) -> Iterator[Patches]:
-        """This process's rows of global batch `start`, `start` + 1, …, without end.
+        """Yield this process's rows of global batch `start`, `start` + 1, …, without end.
 
-        On the CPU, pinned where there is CUDA. Images: uint8 [batch / world, C, H, W]; points and lessons: float32.
+        On the CPU, pinned where there is CUDA. ImageFiles: uint8 [batch / world, C, H, W]; points and lessons: float32.
         Raises ImageError where no image can be read.
         """
         stream = self._batches(start)
@@ -88,7 +88,7 @@ class Data:
 
 
 def submit(pool: ThreadPoolExecutor | None, work: Callable[..., T], *args: Any) -> Future[T]:
-    """Have a pool do it; without one, do it now."""
+    """Submit work to a pool; without one, do it now."""
     if pool is not None:
         return pool.submit(work, *args)
     done: Future[T] = Future()
@@ -96,6 +96,6 @@ def submit(pool: ThreadPoolExecutor | None, work: Callable[..., T], *args: Any) 
     return done
 
 
-def _made(job: Job) -> Patches:
+def _made(job: BatchJob) -> Patches:
     batch = job()
     return batch.pin_memory() if torch.cuda.is_available() else batch

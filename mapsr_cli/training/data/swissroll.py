@@ -7,17 +7,18 @@ import torch
 from numpy.typing import NDArray
 
 from mapsr_cli.criteria.base import Patches
-from mapsr_cli.training.data.config import DataConfig, Draw, Share
+from mapsr_cli.training.data.config import DataConfig, Draw, RankShare
 from mapsr_cli.training.data.counts import Ledger
-from mapsr_cli.training.data.stream import Job, numbered
+from mapsr_cli.training.data.stream import BatchJob, numbered
 
 NOISE = 0.2
 """Standard deviation of the distance from the roll."""
 
 
 def swiss_roll(rng: np.random.Generator, samples: int, noise: float = NOISE) -> NDArray[np.float32]:
-    """[samples, 2] points y, eqns (33)–(35): ν₁ ~ N(10, 3), ν₂ ~ N(0, noise), r = 0.4 ν₁ + ν₂, y = r [cos ν₁, sin ν₁].
+    """Draw points y [samples, 2], eqns (33)–(35).
 
+    ν₁ ~ N(10, 3), ν₂ ~ N(0, noise), r = 0.4 ν₁ + ν₂, y = r [cos ν₁, sin ν₁].
     Second arguments are standard deviations; `noise` 0 gives the roll itself.
     """
     angle = rng.normal(10, 3, samples)
@@ -26,14 +27,14 @@ def swiss_roll(rng: np.random.Generator, samples: int, noise: float = NOISE) -> 
 
 
 class SwissRoll:
-    """Points as images of one row and two pixels. A source (see `stream.Source`) that needs a batch and a seed."""
+    """Points as images of one row and two pixels. A source (see `stream.PatchSource`) that needs a batch and a seed."""
 
-    def __init__(self, config: DataConfig, share: Share, noise: float = NOISE) -> None:
+    def __init__(self, config: DataConfig, share: RankShare, noise: float = NOISE) -> None:
         self.ledger = Ledger()
         self._config, self._share, self._noise = config, share, noise
 
-    def jobs(self, start: int) -> Generator[Job]:
-        """What makes batch `start`, `start` + 1, …: float32 [N, 1, 1, 2]."""
+    def jobs(self, start: int) -> Generator[BatchJob]:
+        """Yield what makes batch `start`, `start` + 1, …: float32 [N, 1, 1, 2]."""
         return numbered(self._batch, start)
 
     def _batch(self, batch: int) -> Patches:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.training.data import DataConfig, Share
+from mapsr_cli.training.data import DataConfig, RankShare
 from mapsr_cli.training.data.config import Draw
 
 
@@ -35,12 +35,12 @@ def test_generators_are_their_own() -> None:
 
 @pytest.mark.parametrize("world", [1, 2, 3, 6])
 def test_shares_make_the_batch(world: int) -> None:
-    shares = [Share(6, rank, world) for rank in range(world)]
+    shares = [RankShare(6, rank, world) for rank in range(world)]
     assert [number for share in shares for number in share.samples(7)] == list(range(42, 48))
 
 
 def test_shares_that_do_not_exist() -> None:
     with pytest.raises(UsageError, match="16 cannot be shared by 3"):
-        Share(16, 0, 3)
+        RankShare(16, 0, 3)
     with pytest.raises(UsageError, match="rank 2 of 2"):
-        Share(16, 2, 2)
+        RankShare(16, 2, 2)

@@ -8,7 +8,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from mapsr_cli.training.data.decoding import (
-    Pixels,
+    ByteLevels,
     UnreadableError,
     crop,
     decode,
@@ -30,7 +30,7 @@ def written(image: Image.Image, path: Path, **options: Any) -> Path:
     return path
 
 
-def pixels_of(source: Path | bytes, colours: int) -> Pixels:
+def pixels_of(source: Path | bytes, colours: int) -> ByteLevels:
     return levels(decode(source, colours))
 
 

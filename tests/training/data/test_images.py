@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mapsr_cli.errors import ImageError
-from mapsr_cli.training.data import Counts, open_data
+from mapsr_cli.training.data import DataCounts, open_data
 from tests.pictures import save, scene
 from tests.training.data.conftest import TINY, encoded, flat, take
 
@@ -19,7 +19,7 @@ def test_a_tree_of_images(pictures: Path) -> None:
     batches = take(data, 3)
     assert batches.shape == (3, 4, 3, 16, 16)
     assert batches.dtype == torch.uint8
-    assert data.report == Counts(found=6, served=12)
+    assert data.report == DataCounts(found=6, served=12)
 
 
 def test_patches_are_cut_from_the_images(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_damaged_files_are_skipped_and_counted_once(pictures: Path) -> None:
     (pictures / "01_text.jpg").write_text("no image")
     data = open_data(pictures, TINY)
     assert torch.equal(take(data, 20), whole)
-    assert data.report == Counts(found=8, corrupt=2, served=80)
+    assert data.report == DataCounts(found=8, corrupt=2, served=80)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -63,7 +63,7 @@ def test_truncated_files_are_found_out_when_they_are_drawn(tmp_path: Path, worke
     data = open_data(tmp_path, replace(TINY, workers=workers))
     assert data.report.corrupt == 0
     assert bool((take(data, 10) == 50).all())
-    assert data.report == Counts(found=4, corrupt=3, served=40)
+    assert data.report == DataCounts(found=4, corrupt=3, served=40)
 
 
 def test_nothing_but_damage(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_small_images(tmp_path: Path) -> None:
     save(scene(16, 16), tmp_path / "fits.png")
     data = open_data(tmp_path, TINY)
     assert take(data, 3).shape == (3, 4, 3, 16, 16)
-    assert data.report == Counts(found=3, small=1, padded=1, served=12)
+    assert data.report == DataCounts(found=3, small=1, padded=1, served=12)
     with pytest.raises(ImageError, match=r"20×20 pixels \(3 found, 0 corrupt, 3 smaller\)"):
         open_data(tmp_path, replace(TINY, patch=(40, 40)))
 
@@ -99,7 +99,7 @@ def test_lists(pictures: Path) -> None:
     listing.write_text(f"# my set\n\npictures/0.png\n  pictures/deep/1.png\n{elsewhere}\npictures/missing.png\n")
     data = open_data(listing, TINY)
     take(data, 1)
-    assert data.report == Counts(found=4, corrupt=1, served=4)
+    assert data.report == DataCounts(found=4, corrupt=1, served=4)
 
 
 def test_naming_an_image_twice_doubles_its_weight(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_the_cache_keeps_what_fits(tmp_path: Path) -> None:
         path.write_bytes(b"")
     for _ in range(10):  # one is in memory and serves for both
         next(batches)
-    assert data.report == Counts(found=2, corrupt=1, served=52)
+    assert data.report == DataCounts(found=2, corrupt=1, served=52)
     data.close()
 
 

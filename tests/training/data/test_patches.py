@@ -5,16 +5,16 @@ import pytest
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.training.data.config import DataConfig
-from mapsr_cli.training.data.counts import Counts, Ledger
-from mapsr_cli.training.data.decoding import Pixels, UnreadableError, size_of
+from mapsr_cli.training.data.counts import DataCounts, Ledger
+from mapsr_cli.training.data.decoding import ByteLevels, UnreadableError, size_of
 from mapsr_cli.training.data.patches import first_usable, needs_padding, random_patch, too_small
 
 
-def numbered(height: int, width: int) -> Pixels:
+def numbered(height: int, width: int) -> ByteLevels:
     return np.arange(height * width, dtype=np.uint8).reshape(1, height, width)
 
 
-def drawn(pixels: Pixels, patch: tuple[int, int], augment: bool, times: int) -> Counter[bytes]:
+def drawn(pixels: ByteLevels, patch: tuple[int, int], augment: bool, times: int) -> Counter[bytes]:
     rng = np.random.default_rng(0)
     config = DataConfig(patch=patch, augment=augment)
     patches = [random_patch(pixels, config, rng) for _ in range(times)]
@@ -189,7 +189,7 @@ def test_the_first_usable_image() -> None:
     asked: list[str] = []
 
     def image(name: str, side: int) -> tuple[str, object]:
-        def load() -> Pixels:
+        def load() -> ByteLevels:
             asked.append(name)
             if not side:
                 raise UnreadableError("damaged")
@@ -204,7 +204,7 @@ def test_the_first_usable_image() -> None:
         assert found is not None
         assert size_of(found) == (4, 4)
     assert asked == ["broken", "small", "short", "short"]
-    assert ledger.counts() == Counts(corrupt=1, small=1, padded=1)
+    assert ledger.counts() == DataCounts(corrupt=1, small=1, padded=1)
     assert first_usable(images[:2], (8, 8), ledger) is None  # type: ignore[arg-type]
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError, UsageError
-from mapsr_cli.training.data import Counts, open_data, shards
+from mapsr_cli.training.data import DataCounts, open_data, shards
 from mapsr_cli.training.data.decoding import decode
 from tests.training.data.conftest import TINY, encoded, flat, take, write_tar
 
@@ -40,7 +40,7 @@ def test_each_image_once_in_a_pass(folder: Path, pattern: str) -> None:
     data = open_data(f"{folder}/{pattern}", ONE)
     served = levels(take(data, 80))  # two passes, five blocks
     assert Counter(served) == Counter(list(range(40)) * 2)
-    assert data.report == Counts(found=40, served=80)
+    assert data.report == DataCounts(found=40, served=80)
 
 
 def test_order_differs_between_passes(folder: Path) -> None:
@@ -102,7 +102,7 @@ def test_damaged_members_are_replaced_and_counted_once(tmp_path: Path) -> None:
     data = open_data(tmp_path / "x.tar", replace(ONE, shuffle=20))
     served = levels(take(data, 60))
     assert set(served) == set(range(20)) - {3, 7, 12}
-    assert data.report == Counts(found=20, corrupt=3, served=60)
+    assert data.report == DataCounts(found=20, corrupt=3, served=60)
 
 
 def test_small_members(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_small_members(tmp_path: Path) -> None:
     write_tar(tmp_path / "x.tar", {name: encoded(flat(side, side, side)) for name, side in sizes.items()})
     data = open_data(tmp_path / "x.tar", TINY)
     assert set(levels(take(data, 8))) == {16, 8}
-    assert data.report == Counts(found=3, small=1, padded=1, served=32)
+    assert data.report == DataCounts(found=3, small=1, padded=1, served=32)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -130,7 +130,7 @@ def test_a_truncated_shard_serves_what_it_has(folder: Path, length: int, kept: i
     data = open_data(f"{folder}/x-*.tar", config)
     served = take(data, 100)
     assert set(levels(served)) == {*range(kept), *range(10, 40)}
-    assert data.report == Counts(found=30 + kept, corrupt=noticed, served=100)
+    assert data.report == DataCounts(found=30 + kept, corrupt=noticed, served=100)
     for start in (30, 47, 90):
         assert torch.equal(take(open_data(f"{folder}/x-*.tar", config), 10, start), served[start : start + 10])
 
@@ -140,7 +140,7 @@ def test_a_shard_that_is_none(folder: Path) -> None:
     (folder / "x-001.tar").write_bytes(b"no tar" * 1000)
     data = open_data(f"{folder}/x-*.tar", ONE)
     assert set(levels(take(data, 60))) == set(range(20, 40))
-    assert data.report == Counts(found=20, corrupt=2, served=60)
+    assert data.report == DataCounts(found=20, corrupt=2, served=60)
 
 
 @pytest.mark.parametrize("start", [0, 100])

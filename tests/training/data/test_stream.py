@@ -13,7 +13,7 @@ import torch
 from mapsr_cli.criteria.base import Patches
 from mapsr_cli.training.data import Data, open_data
 from mapsr_cli.training.data.counts import Ledger
-from mapsr_cli.training.data.stream import Job
+from mapsr_cli.training.data.stream import BatchJob
 from tests.pictures import scene
 from tests.training.data.conftest import TINY, encoded, take, write_tar
 
@@ -74,11 +74,11 @@ class Slow:
         self.ledger, self.seconds, self.fail_at = Ledger(), seconds, fail_at
         self.made: list[int] = []
 
-    def jobs(self, start: int) -> Generator[Job]:
+    def jobs(self, start: int) -> Generator[BatchJob]:
         for number in count(start):
             yield self._job(number)
 
-    def _job(self, number: int) -> Job:
+    def _job(self, number: int) -> BatchJob:
         def work() -> Patches:
             time.sleep(self.seconds)
             if number == self.fail_at:

@@ -19,11 +19,12 @@ arrange ask assemble assert assign attach average backpropagate balance begin bi
 broadcast build bundle cache calculate call cap carry cast centre change check choose clamp clean clear clip clone
 close code collate collect colour combine compare compile complain complete compose composite compress compute
 concatenate confirm consume continue convert convolve copy correct count cover create crop cut damage decide decode
-decompose deduplicate deflate delete deliver derive describe detach detect determine differentiate discard divide do
+decompose deduplicate deflate delete deliver derive descend describe detach detect determine differentiate discard divide
+do
 double download downscale draw drop embed emit empty enable encode end enlarge ensure enter enumerate estimate
 evaluate evict exchange execute exit expand explain export express extend extract factorise factorize fail fall
 fetch fill filter find finish fit fix flatten flip flush fold follow forget form format freeze gather generate get
-give go group grow guard guess guide halve handle hash have hide hold identify ignore import include index
+give go group grow guard guess guide halve handle hash have hide hold identify ignore improve import include index
 initialise initialize insert instantiate integrate interleave interpolate interpret interrupt invert iterate join
 judge keep label launch lay lead leave lend let limit list load locate lock log look make map mark mask match
 measure mend merge minimise minimize mirror mix move multiply name narrow normalise normalize note offer omit open
@@ -35,7 +36,7 @@ remember remove rename render reorder repeat replace report represent reproduce 
 reset reshape resize resolve restore resume retrieve return reuse reverse rewrite rotate round rule run sample save
 say scale scan schedule score seal search see seed select send separate serve set settle share shift show shrink
 shuffle sign signal simulate skip slice smooth solve sort space spawn split spread stack standardise start state
-step stitch stop store stream strip subtract suggest sum supply suppress surround swap sweep switch synchronise
+step stitch stop store stream stretch strip subtract suggest sum supply suppress surround swap sweep switch synchronise
 synchronize take tell terminate test tile time total track train transform translate transpose treat trim truncate
 try turn undo unfold unite unpack update upgrade upload upscale use validate vary verify view visit wait walk warn
 watch weigh wrap write yield zero
@@ -66,29 +67,6 @@ mapsr_cli/inference/noise.py
 mapsr_cli/inference/sizes.py
 mapsr_cli/inference/tiles.py
 mapsr_cli/inference/verification.py
-mapsr_cli/operators/axis.py
-mapsr_cli/operators/banded.py
-mapsr_cli/operators/base.py
-mapsr_cli/operators/blocks.py
-mapsr_cli/operators/border.py
-mapsr_cli/operators/conjugate_gradients.py
-mapsr_cli/operators/conv_pinv.py
-mapsr_cli/operators/convolved.py
-mapsr_cli/operators/downsampling.py
-mapsr_cli/operators/fit_pinv.py
-mapsr_cli/operators/kernels.py
-mapsr_cli/operators/levels.py
-mapsr_cli/operators/pinv_loss.py
-mapsr_cli/operators/pinv_report.py
-mapsr_cli/operators/polyphase.py
-mapsr_cli/operators/precision.py
-mapsr_cli/operators/psf.py
-mapsr_cli/operators/resized_axis.py
-mapsr_cli/operators/separable.py
-mapsr_cli/operators/softening.py
-mapsr_cli/operators/strips.py
-mapsr_cli/operators/window_map.py
-mapsr_cli/operators/window_solver.py
 """
 """Files whose functions' docstrings still start with other words: to become none."""
 

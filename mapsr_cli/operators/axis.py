@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mapsr_cli.errors import KernelError
-from mapsr_cli.operators.banded import Array, AxisMap, Sample, axis_map
+from mapsr_cli.operators.banded import AxisMap, AxisSample, DenseMatrix, axis_map
 from mapsr_cli.operators.border import reflected
 from mapsr_cli.operators.kernels import Kernel, SeparableKernel
 
@@ -37,20 +37,20 @@ class Axis:
 
     @cached_property
     def inverse_gram(self) -> AxisMap:
-        """(AAᵀ + ridge·I)⁻¹: LR length → LR length. Built when first asked for: whoever only applies A never does."""
+        """(AAᵀ + ridge·I)⁻¹: LR length → LR length. Built at first use."""
         like = self.down.forward.like
         m, tolerance = lr_length(self.length, self.kernel.scale), max(torch.finfo(like.dtype).eps * 1e-2, 1e-16)
-        inverse, reach = _inverse_gram_sample(self.kernel, self.length, self.ridge, tolerance)
-        return axis_map(Sample(inverse, 1, 1, reach), m - inverse.shape[0], like.dtype, like.device)
+        inverse, edge = _inverse_gram_sample(self.kernel, self.length, self.ridge, tolerance)
+        return axis_map(AxisSample(inverse, 1, 1, edge), m - inverse.shape[0], like.dtype, like.device)
 
 
 def lr_length(n: int, scale: int) -> int:
-    """LR pixels for `n` HR pixels: ⌈n / scale⌉, as MATLAB's `imresize` has it."""
+    """Return the LR pixels of `n` HR pixels: ⌈n / scale⌉, as MATLAB's `imresize` has it."""
     return -(-n // scale)
 
 
-def dense_a(kernel: SeparableKernel, n: int) -> Array:
-    """A along one axis as a dense [⌈n/scale⌉, n] matrix."""
+def dense_a(kernel: SeparableKernel, n: int) -> DenseMatrix:
+    """Build A along one axis as a dense [⌈n/scale⌉, n] matrix."""
     m = lr_length(n, kernel.scale)
     at = np.add.outer(kernel.scale * np.arange(m) + kernel.first, np.arange(len(kernel.taps)))
     a = np.zeros((m, n))
@@ -58,13 +58,13 @@ def dense_a(kernel: SeparableKernel, n: int) -> Array:
     return a
 
 
-def _gram(kernel: SeparableKernel, n: int, ridge: float) -> Array:
+def _gram(kernel: SeparableKernel, n: int, ridge: float) -> DenseMatrix:
     a = dense_a(kernel, n)
     return a @ a.T + ridge * np.eye(a.shape[0])
 
 
-def condition_number(gram: Array) -> float:
-    """Of a symmetric matrix: largest over smallest eigenvalue, infinite if that is not positive."""
+def condition_number(gram: DenseMatrix) -> float:
+    """Divide a symmetric matrix's largest eigenvalue by its smallest; infinite if that is not positive."""
     values = np.linalg.eigvalsh(gram)
     return float(values[-1] / values[0]) if values[0] > 0 else float("inf")
 
@@ -81,13 +81,15 @@ def refuse_singular(kernel: Kernel, condition: float, limit: float, ridge: float
         )
 
 
-def _inverse(gram: Array) -> Array:
+def _inverse(gram: DenseMatrix) -> DenseMatrix:
     inverse = np.linalg.inv(gram).astype(np.float64, copy=False)
     return (inverse + inverse.T) / 2
 
 
-def _inverse_gram_sample(kernel: SeparableKernel, n: int, ridge: float, tolerance: float) -> tuple[Array, int]:
-    """(AAᵀ)⁻¹ of the shortest axis that shows all of it (entries below `tolerance` of the peak dropped), and its reach.
+def _inverse_gram_sample(kernel: SeparableKernel, n: int, ridge: float, tolerance: float) -> tuple[DenseMatrix, int]:
+    """Invert AAᵀ of the shortest axis that shows all of (AAᵀ)⁻¹; return it and how far its rows extend (LR pixels).
+
+    Entries below `tolerance` of the peak are dropped.
 
     Doubles the length until an interior row has decayed on both sides, or the sample is the whole axis.
     """
@@ -97,24 +99,24 @@ def _inverse_gram_sample(kernel: SeparableKernel, n: int, ridge: float, toleranc
         row = np.abs(inverse[short // 2])
         far = np.flatnonzero(row > tolerance * row.max())
         decay = int(max(short // 2 - far[0], far[-1] - short // 2))
-        reach = decay + kernel.border_reach  # the border's own rows of AAᵀ, and as far as their inverse carries them
-        if Sample.periods_needed(reach) <= short:
+        edge = decay + kernel.border_width  # the border's own rows of AAᵀ, and as far as their inverse carries them
+        if AxisSample.periods_needed(edge) <= short:
             inverse[np.abs(inverse) <= tolerance * row.max()] = 0.0
-            return inverse, reach
+            return inverse, edge
         short *= 2
     return _inverse(_gram(kernel, n, ridge)), 0
 
 
 @lru_cache(maxsize=256)
 def make_axis(kernel: SeparableKernel, n: int, dtype: torch.dtype, device: torch.device, ridge: float = 0.0) -> Axis:
-    """A and (AAᵀ + ridge·I)⁻¹ along an axis of `n` ≥ 1 HR pixels.
+    """Build A and (AAᵀ + ridge·I)⁻¹ along an axis of `n` ≥ 1 HR pixels.
 
-    Set-up is made in float64 on short instances, so its cost does not grow with `n`. Raises KernelError where AAᵀ is
+    Set-up works in float64 on short instances, so its cost does not grow with `n`. Raises KernelError where AAᵀ is
     near-singular.
     """
-    s, m, reach = kernel.scale, lr_length(n, kernel.scale), kernel.border_reach
+    s, m, edge = kernel.scale, lr_length(n, kernel.scale), kernel.border_width
     condition = condition_number(_gram(kernel, n - s * max(m - WHOLE, 0), ridge))
     refuse_singular(kernel, condition, CONDITION_LIMIT, ridge)
-    more = 0 if m <= WHOLE else max(m - Sample.periods_needed(reach), 0)
-    down = axis_map(Sample(dense_a(kernel, n - s * more), 1, s, reach), more, dtype, device)
+    more = 0 if m <= WHOLE else max(m - AxisSample.periods_needed(edge), 0)
+    down = axis_map(AxisSample(dense_a(kernel, n - s * more), 1, s, edge), more, dtype, device)
     return Axis(kernel, n, ridge, condition, down)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from mapsr_cli.operators.precision import exact_products, is_exact
 
-Array = NDArray[np.float64]
+DenseMatrix = NDArray[np.float64]
 
 BLOCK = 8
 """Row periods in one core block: enough for matrix products to be efficient, few enough to waste little on zeros."""
@@ -94,7 +94,7 @@ class Banded(Matrix):
     step: int
     """Columns from one core block to the next."""
     blocks: int
-    """How often the core repeats."""
+    """Repetitions of the core."""
 
     def matmul(self, x: Tensor, base: Tensor | None = None, out: Tensor | None = None) -> Tensor:
         """Compute M x (+ base), see `Matrix`."""
@@ -112,7 +112,7 @@ class Banded(Matrix):
         return out
 
     def _plane(self, x: Tensor, out: Tensor, base: Tensor | None) -> None:
-        """One plane [cols, W] into `out` [rows, W]."""
+        """Apply M to one plane [cols, W], into `out` [rows, W]."""
         window, width = self.core.shape[1], x.shape[1]
         sizes = [len(self.head), self.blocks * len(self.core), len(self.tail)]
         span = (self.blocks - 1) * self.step + window
@@ -124,11 +124,11 @@ class Banded(Matrix):
         )
         blocks = (self.head.unsqueeze(0), self.core.expand(self.blocks, -1, -1), self.tail.unsqueeze(0))
         for block, part, read, target in zip(blocks, _split(base, sizes), inputs, torch.split(out, sizes), strict=True):
-            made = target.view(len(block), block.shape[1], width)
+            product = target.view(len(block), block.shape[1], width)
             if part is None:
-                torch.bmm(block, read, out=made)
+                torch.bmm(block, read, out=product)
             else:
-                torch.baddbmm(part.reshape(made.shape), block, read, out=made)
+                torch.baddbmm(part.reshape(product.shape), block, read, out=product)
 
     @property
     def like(self) -> Tensor:
@@ -206,7 +206,7 @@ class AxisMap:
         return AxisMap(self.adjoint, self.forward)
 
     def __call__(self, x: Tensor, base: Tensor | None = None) -> Tensor:
-        """M x (+ base) over the second-to-last axis: [..., cols, W] → [..., rows, W]."""
+        """Apply M (and add base) along the second-to-last axis: [..., cols, W] → [..., rows, W]."""
         if is_exact(x.device):
             return cast(Tensor, _Apply.apply(self, x, base))  # type: ignore[no-untyped-call]
         with exact_products(x.device):  # the promise does not survive bf16 or TF32
@@ -214,35 +214,35 @@ class AxisMap:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A small dense instance that a longer matrix of the same rule continues: each `up` rows advance `per` columns."""
+class AxisSample:
+    """A short dense instance of a matrix whose rule repeats: each `up` rows advance `per` columns."""
 
-    matrix: Array
+    matrix: DenseMatrix
     up: int
     per: int
     edge: int
     """Row periods at each end that feel a border."""
 
     @property
-    def transposed(self) -> "Sample":
+    def transposed(self) -> "AxisSample":
         """The adjoint's sample."""
-        return Sample(self.matrix.T, self.per, self.up, self.edge)
+        return AxisSample(self.matrix.T, self.per, self.up, self.edge)
 
     @staticmethod
     def periods_needed(edge: int) -> int:
-        """How many row periods a sample must have, so that head, one core block and the longest tail fit in it."""
+        """Return how many row periods a sample needs, so that head, one core block and the longest tail fit in it."""
         return 2 * edge + 2 * BLOCK
 
 
-def extend(sample: Sample, periods: int, dtype: torch.dtype, device: torch.device) -> Banded:
-    """The matrix that continues a sample by `periods` more row periods, as a Banded.
+def extend(sample: AxisSample, periods: int, dtype: torch.dtype, device: torch.device) -> Banded:
+    """Continue a sample by `periods` more row periods, as a Banded.
 
-    The sample must have `Sample.periods_needed` periods, or, for `periods` = 0, may be any whole matrix.
+    The sample must have `AxisSample.periods_needed` periods, or, for `periods` = 0, may be any whole matrix.
     """
     small, up, per = sample.matrix, sample.up, sample.per
     rows, cols = small.shape[0] + periods * up, small.shape[1] + periods * per
 
-    def tensor(block: Array) -> Tensor:
+    def tensor(block: DenseMatrix) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(block)).to(device, dtype)
 
     if periods == 0:
@@ -268,6 +268,6 @@ def extend(sample: Sample, periods: int, dtype: torch.dtype, device: torch.devic
     )
 
 
-def axis_map(sample: Sample, periods: int, dtype: torch.dtype, device: torch.device) -> AxisMap:
-    """`extend` for a matrix and its adjoint."""
+def axis_map(sample: AxisSample, periods: int, dtype: torch.dtype, device: torch.device) -> AxisMap:
+    """Extend a sample and its adjoint."""
     return AxisMap(extend(sample, periods, dtype, device), extend(sample.transposed, periods, dtype, device))

@@ -1,4 +1,4 @@
-"""What every downsampling operator can do."""
+"""The interface of every downsampling operator."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -41,20 +41,20 @@ class Downsampling(ABC):
 
     @abstractmethod
     def down(self, y: Tensor) -> Tensor:
-        """A y: [..., H, W] → [..., h, w], eqn (5)."""
+        """Apply A: y [..., H, W] → A y [..., h, w], eqn (5)."""
 
     @abstractmethod
     def adjoint(self, r: Tensor) -> Tensor:
-        """Aᵀ r: [..., h, w] → [..., H, W]."""
+        """Apply Aᵀ: r [..., h, w] → [..., H, W]."""
 
     @abstractmethod
     def inverse_gram(self, r: Tensor) -> Tensor:
-        """(AAᵀ)⁻¹ r: [..., h, w] → [..., h, w]."""
+        """Apply (AAᵀ)⁻¹: r [..., h, w] → [..., h, w]."""
 
     def pinv(self, r: Tensor) -> Tensor:
-        """A⁺ r = Aᵀ(AAᵀ)⁻¹ r: [..., h, w] → [..., H, W], the smallest HR image that A takes to r."""
+        """Apply A⁺ = Aᵀ(AAᵀ)⁻¹: r [..., h, w] → the HR image [..., H, W] of smallest norm with A y = r."""
         return self.adjoint(self.inverse_gram(r))
 
     def project(self, f: Tensor, x: Tensor) -> Tensor:
-        """Π f = f + A⁺(x − A f), eqn (7): the image nearest to f [..., H, W] among those with A y = x [..., h, w]."""
+        """Project f [..., H, W] onto {y : A y = x}, x [..., h, w]: the nearest point Π f = f + A⁺(x − A f), eqn (7)."""
         return f + self.pinv(x - self.down(f))

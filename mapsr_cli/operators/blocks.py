@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapsr_cli.operators.banded import Array, Band, Matrix
+from mapsr_cli.operators.banded import Band, DenseMatrix, Matrix
 
-Local = Callable[[int, int], tuple[Array, int]]
+Local = Callable[[int, int], tuple[DenseMatrix, int]]
 """Gives rows start … stop − 1 of a matrix over the columns that they read: [stop − start, columns], first column."""
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class RowBlock:
     """Some rows of a matrix, dense over the columns that they read."""
 
     rows: slice
@@ -37,7 +37,7 @@ class Blocks(Matrix):
 
     rows: int
     cols: int
-    parts: tuple[Block, ...]
+    parts: tuple[RowBlock, ...]
     """From the first row to the last, without gaps."""
 
     @property
@@ -76,7 +76,7 @@ class Blocks(Matrix):
         start, stop = min(part.reads.start for part in parts), max(part.reads.stop for part in parts)
         first = parts[0].rows.start
         moved = tuple(
-            Block(
+            RowBlock(
                 slice(part.rows.start - first, part.rows.stop - first),
                 slice(part.reads.start - start, part.reads.stop - start),
                 part.weights,
@@ -88,7 +88,7 @@ class Blocks(Matrix):
 
 
 def _rows(plane: Tensor, rows: slice) -> Tensor:
-    """Rows of a plane [rows, W] as a batch of one, [1, …, W]."""
+    """View rows of a plane [rows, W] as a batch of one, [1, …, W]."""
     return plane.narrow(0, rows.start, rows.stop - rows.start).unsqueeze(0)
 
 
@@ -101,9 +101,9 @@ def make_blocks(
     """
     pieces = [(start, stop, *local(start, stop)) for start, stop in pairwise(rows)]
 
-    def placed(start: int, stop: int, first: int, weights: Array) -> Block:
+    def placed(start: int, stop: int, first: int, weights: DenseMatrix) -> RowBlock:
         tensor = torch.from_numpy(np.ascontiguousarray(weights[None])).to(device, dtype)
-        return Block(slice(start, stop), slice(first, first + weights.shape[1]), tensor)
+        return RowBlock(slice(start, stop), slice(first, first + weights.shape[1]), tensor)
 
     forward = tuple(placed(start, stop, first, weights) for start, stop, weights, first in pieces)
     backward = []

@@ -1,4 +1,4 @@
-"""The symmetric (half-sample reflecting) border that every operator here has."""
+"""The symmetric (half-sample reflecting) border of every operator."""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ Positions = TypeVar("Positions", NDArray[Any], Tensor)
 
 
 def reflected(at: Positions, n: int) -> Positions:
-    """The pixel of an axis of length `n` that each position shows, also beyond its ends.
+    """Return the pixel of an axis of length `n` that each position shows, also beyond its ends.
 
     … 2 1 0 | 0 1 2 … n−1 | n−1 n−2 …, again and again where that reaches further than the axis is long.
     """
@@ -30,11 +30,11 @@ class Border:
     """Pixels shown behind the last."""
 
     def extend(self, x: Tensor, dim: int) -> Tensor:
-        """The axis with its reflections: n → before + n + after."""
+        """Extend an axis by its reflections: n → before + n + after."""
         return torch.cat([x.index_select(dim, self.before), x, x.index_select(dim, self.after)], dim)
 
     def fold(self, extended: Tensor, dim: int) -> Tensor:
-        """The adjoint of `extend`: what lies beyond the ends is added to the pixels that it shows."""
+        """Apply the adjoint of `extend`: add what lies beyond the ends to the pixels that it shows."""
         before, after = len(self.before), len(self.after)
         n = extended.shape[dim] - before - after
         x = extended.narrow(dim, before, n).index_add(dim, self.before, extended.narrow(dim, 0, before))
@@ -42,6 +42,6 @@ class Border:
 
 
 def make_border(n: int, before: int, after: int, device: torch.device) -> Border:
-    """The symmetric border of an axis of length `n`, so many pixels wide."""
+    """Build the symmetric border of an axis of length `n`: `before` and `after` pixels wide."""
     ahead, behind = torch.arange(-before, 0, device=device), torch.arange(n, n + after, device=device)
     return Border(reflected(ahead, n), reflected(behind, n))

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-LOOK_EVERY = 4
-"""Iterations between looks at the residual: on a GPU, each look waits for it."""
+CHECK_EVERY = 4
+"""Iterations between checks of the residual: on a GPU, each check waits for the device."""
 
 
 def conjugate_gradients(
@@ -16,23 +16,23 @@ def conjugate_gradients(
     tolerance: float,
     limit: int,
 ) -> Tensor:
-    """z with G z = b for images b [..., h, w], G symmetric positive definite on each.
+    """Solve G z = b for images b [..., h, w], G symmetric positive definite on each.
 
     Stops once every image's residual is below `tolerance` of its b, or after `limit` iterations.
     """
     z, residual = torch.zeros_like(b), b
     enough = tolerance**2 * _inner(b, b)
-    towards = precondition(b)
-    direction, descent = towards, _inner(residual, towards)
+    preconditioned = precondition(b)
+    direction, descent = preconditioned, _inner(residual, preconditioned)
     for iteration in range(limit):
         image = gram(direction)
         step = _ratio(descent, _inner(direction, image))
         z, residual = z + step * direction, residual - step * image
-        if iteration % LOOK_EVERY == LOOK_EVERY - 1 and bool((_inner(residual, residual) <= enough).all()):
+        if iteration % CHECK_EVERY == CHECK_EVERY - 1 and bool((_inner(residual, residual) <= enough).all()):
             break
-        towards = precondition(residual)
-        before, descent = descent, _inner(residual, towards)
-        direction = towards + _ratio(descent, before) * direction
+        preconditioned = precondition(residual)
+        before, descent = descent, _inner(residual, preconditioned)
+        direction = preconditioned + _ratio(descent, before) * direction
     return z
 
 
@@ -41,5 +41,5 @@ def _inner(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _ratio(a: Tensor, b: Tensor) -> Tensor:
-    """a / b, and 0 where an image has nothing left to solve."""
+    """Divide a by b; return 0 where an image is already solved."""
     return torch.where(b > 0, a / torch.where(b > 0, b, 1.0), 0.0)

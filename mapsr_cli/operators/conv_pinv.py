@@ -15,7 +15,7 @@ from mapsr_cli.operators.precision import exact_products
 
 @dataclass(frozen=True, eq=False)
 class ConvPinv:
-    """B in place of A⁺: the same for every colour, differentiable in the image and in the kernels.
+    """B in place of A⁺: the same for every channel, differentiable in the image and in the kernels.
 
     HR pixel (s·i + p, s·j + q) is Σ kernels[s·p + q, u, v] · x[i + u − (k−1)//2, j + v − (k−1)//2], with a symmetric
     (half-sample reflecting) border.
@@ -41,7 +41,7 @@ class ConvPinv:
         return self.kernels.shape[-1]
 
     def pinv(self, x: Tensor) -> Tensor:
-        """B x: [..., h, w] → [..., s·h, s·w], each leading index an image of its own; kernels in the dtype of x."""
+        """Apply B: x [..., h, w] → [..., s·h, s·w], each leading index an independent plane; computes in x's dtype."""
         before, after = (self.taps - 1) // 2, self.taps // 2
         rows, cols = (make_border(n, before, after, x.device) for n in x.shape[-2:])
         with exact_products(x.device):
@@ -51,7 +51,7 @@ class ConvPinv:
         return y.reshape(*x.shape[:-2], *y.shape[-2:])
 
     def project(self, f: Tensor, x: Tensor, op: Downsampling) -> Tensor:
-        """f + B(x − A f): eqn (7) with B in place of A⁺; f [..., H, W], x [..., h, w] as A has them."""
+        """Compute f + B(x − A f), eqn (7) with B in place of A⁺, for f [..., H, W] and x [..., h, w]."""
         height, width = op.hr_size
         return f + self.pinv(x - op.down(f))[..., :height, :width]
 
@@ -59,5 +59,5 @@ class ConvPinv:
 def random_kernels(
     scale: int, taps: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """[scale², taps, taps] normal numbers of standard deviation 1/taps: B of white noise has the noise's variance."""
+    """Draw kernels [scale², taps, taps] from N(0, 1/taps²): B of white noise then has the noise's variance."""
     return torch.randn(scale**2, taps, taps, generator=generator, dtype=dtype) / taps

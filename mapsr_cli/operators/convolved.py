@@ -27,17 +27,17 @@ from mapsr_cli.operators.psf import Psf
 LIMIT = CONDITION_LIMIT**2
 """Of the plane's condition number: that of two axes at their limit."""
 SAMPLE = 16
-"""LR pixels a side of the instance whose AAᵀ is looked at whole, borders included."""
+"""LR pixels a side of the instance whose whole AAᵀ is computed, borders included."""
 FREQUENCIES = 64
-"""LR frequencies a side at which the spectrum of AAᵀ is looked at."""
+"""LR frequencies a side at which the spectrum of AAᵀ is sampled."""
 MOST_ITERATIONS = 10_000
-"""Of conjugate gradients; near the limit of the condition number they take hundreds."""
+"""Iterations of conjugate gradients; near the limit of the condition number they take hundreds."""
 STRIP_BYTES = 1 << 23
-"""Of one HR plane of a strip, about."""
+"""Approximate size of one HR plane of a strip."""
 LEAST_ROWS = 32
 """LR rows in a strip, at least: more than A reads above and below a pixel."""
 PLANES = 128
-"""LR images with one pixel of 1 that go through A at a time."""
+"""LR images with one pixel of 1 that A is applied to at a time."""
 
 Linear = Callable[[Tensor], Tensor]
 
@@ -61,7 +61,7 @@ class _Apply(torch.autograd.Function):
 
 
 def _apply(matrix: Linear, adjoint: Linear, x: Tensor) -> Tensor:
-    """M x, differentiable as often as asked for."""
+    """Apply M, differentiable to any order."""
     with exact_products(x.device):
         return cast(Tensor, _Apply.apply(matrix, adjoint, x))  # type: ignore[no-untyped-call]
 
@@ -90,12 +90,12 @@ class ConvolvedDownsampling(Downsampling):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of what it computes in."""
+        """The dtype that it computes in."""
         return self._phases.dtype
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device that it computes on."""
         return self._phases.device
 
     @property
@@ -104,37 +104,37 @@ class ConvolvedDownsampling(Downsampling):
         return _condition(self.kernel, self._size, self.ridge)
 
     def down(self, y: Tensor) -> Tensor:
-        """A y: [..., H, W] → [..., h, w]."""
+        """Apply A: y [..., H, W] → [..., h, w]."""
         return _apply(self._down, self._adjoint, y)
 
     def adjoint(self, r: Tensor) -> Tensor:
-        """Aᵀ r: [..., h, w] → [..., H, W]."""
+        """Apply Aᵀ: r [..., h, w] → [..., H, W]."""
         return _apply(self._adjoint, self._down, r)
 
     def inverse_gram(self, r: Tensor) -> Tensor:
-        """(AAᵀ)⁻¹ r: [..., h, w] → [..., h, w], by conjugate gradients."""
+        """Apply (AAᵀ)⁻¹ by conjugate gradients: r [..., h, w] → [..., h, w]."""
         return _apply(self._solve, self._solve, r)
 
     def plan(self, size: int) -> list[slice]:
-        """LR rows in strips of about `size` bytes of an HR plane, none of which reads beyond those beside it."""
+        """Divide LR rows into strips of about `size` bytes of HR, none of which needs more than those beside it."""
         (height, width), least = self.lr_size, max(LEAST_ROWS, 2 * self._phases.shape[1])
         count = max(size // (self.kernel.scale**2 * width * self.dtype.itemsize), least)
         starts = list(range(0, max(height - least, 0) + 1, count))
         return [slice(a, b) for a, b in zip(starts, [*starts[1:], height], strict=True)]
 
     def reads(self, part: slice) -> slice:
-        """The LR rows whose HR rows LR rows `part` of A y read."""
-        before, after = self._reach
+        """Return the LR rows whose HR rows are needed for LR rows `part` of A y."""
+        before, after = self._lr_rows_around
         return slice(max(part.start - before, 0), min(part.stop + after, self.lr_size[0]))
 
     @property
-    def _reach(self) -> tuple[int, int]:
+    def _lr_rows_around(self) -> tuple[int, int]:
         """LR rows above and below an LR pixel that A reads."""
         before = len(self._rows.before) // self.kernel.scale
         return before, self._phases.shape[1] - 1 - before
 
     def _border(self, part: slice, origin: int) -> Border:
-        """What `part` has of the upper and the lower border, for HR rows from `origin` on."""
+        """Return what `part` has of the upper and the lower border, for HR rows from `origin` on."""
         empty = self._rows.before[:0]
         first, last = part.start == 0, part.stop == self.lr_size[0]
         return Border(self._rows.before if first else empty, self._rows.after - origin if last else empty)
@@ -143,32 +143,32 @@ class ConvolvedDownsampling(Downsampling):
         return self.down_rows(slice(0, self.lr_size[0]), y)
 
     def down_rows(self, part: slice, y: Tensor) -> Tensor:
-        """LR rows `part` of A y, [..., rows, w], for the HR rows of `reads(part)`. No autograd."""
+        """Compute LR rows `part` of A y, [..., rows, w], from the HR rows of `reads(part)`. No autograd."""
         (_, w), (_, rows, cols), h = self.lr_size, self._phases.shape, part.stop - part.start
         border = self._border(part, self.hr(self.reads(part)).start)
         extended = self._cols.extend(border.extend(y.reshape(-1, 1, *y.shape[-2:]), -2), -1)
         phases = functional.pixel_unshuffle(extended, self.kernel.scale)  # [N, s², h + P − 1, w + Q − 1]
-        # What each pixel gives to each tap, and then every tap added where it belongs: conv2d is far slower in float64.
-        given = (self._phases.flatten(1).T @ phases.flatten(2)).view(len(phases), -1, *phases.shape[-2:])
-        x = given.new_zeros(len(phases), h, w)
+        # Each pixel's contribution to each tap, then every tap added where it belongs: conv2d is far slower in float64.
+        contributions = (self._phases.flatten(1).T @ phases.flatten(2)).view(len(phases), -1, *phases.shape[-2:])
+        x = contributions.new_zeros(len(phases), h, w)
         for tap, (u, v) in enumerate(product(range(rows), range(cols))):
-            x.add_(given.select(1, tap).narrow(1, u, h).narrow(2, v, w))
+            x.add_(contributions.select(1, tap).narrow(1, u, h).narrow(2, v, w))
         return x.reshape(*y.shape[:-2], h, w)
 
     def _adjoint(self, r: Tensor) -> Tensor:
         return self.adjoint_rows(slice(0, self.lr_size[0]), r)
 
     def adjoint_rows(self, part: slice, r: Tensor) -> Tensor:
-        """The HR rows of LR rows `part` of Aᵀ r, [..., rows, W], for r [..., h, w]. No autograd."""
-        (before, after), height, cols = self._reach, self.lr_size[0], self._phases.shape[2]
+        """Compute the HR rows of LR rows `part` of Aᵀ r, [..., rows, W], for r [..., h, w]. No autograd."""
+        (before, after), height, cols = self._lr_rows_around, self.lr_size[0], self._phases.shape[2]
         # Where a border is folded back onto some of them, all rows that it is folded onto are needed.
         start = 0 if part.start < before else part.start
         stop = height if part.stop + after >= height else part.stop
         first = start - after - (before if start == 0 else 0)  # of the rows of r that reach them
         last = stop + before + (after if stop == height else 0)
-        taken = r[..., max(first, 0) : min(last, height), :]
+        selected = r[..., max(first, 0) : min(last, height), :]
         margins = (cols - 1, cols - 1, max(-first, 0), max(last - height, 0))
-        padded = functional.pad(taken.reshape(-1, 1, *taken.shape[-2:]), margins)
+        padded = functional.pad(selected.reshape(-1, 1, *selected.shape[-2:]), margins)
         phases = functional.conv2d(padded, self._phases.flip(-2, -1)[:, None])
         extended = functional.pixel_shuffle(phases, self.kernel.scale)
         wanted, origin = self.hr(part), self.kernel.scale * start
@@ -181,7 +181,7 @@ class ConvolvedDownsampling(Downsampling):
         return conjugate_gradients(self._gram, self._precondition, r, tolerance, MOST_ITERATIONS)
 
     def _gram(self, r: Tensor) -> Tensor:
-        """AAᵀ r + ridge·r, strip by strip: only they are of HR size."""
+        """Compute AAᵀ r + ridge·r strip by strip: only strips are of HR size."""
         strips = (self.down_rows(part, self.adjoint_rows(self.reads(part), r)) for part in self.plan(STRIP_BYTES))
         product = torch.cat(list(strips), -2)
         return product + self.ridge * r if self.ridge else product
@@ -197,8 +197,10 @@ class ConvolvedDownsampling(Downsampling):
 
 
 def spectrum(kernel: Psf, height: int, width: int) -> Tensor:
-    """Eigenvalues [height, width // 2 + 1] (float64) of AAᵀ on a periodic LR image: rfft2 of the PSF's
-    autocorrelation at steps of the scale."""
+    """Compute the eigenvalues [height, width // 2 + 1] (float64) of AAᵀ on a periodic LR image.
+
+    They are the rfft2 of the PSF's autocorrelation at steps of the scale.
+    """
     weights = torch.from_numpy(kernel.plane()[0])[None, None]
     reach = [(size - 1) // kernel.scale for size in weights.shape[-2:]]
     margins = [kernel.scale * reach[1]] * 2 + [kernel.scale * reach[0]] * 2
@@ -212,7 +214,7 @@ def spectrum(kernel: Psf, height: int, width: int) -> Tensor:
 def build_convolved(
     kernel: Psf, hr_size: tuple[int, int], dtype: torch.dtype, device: torch.device, ridge: float = 0.0
 ) -> ConvolvedDownsampling:
-    """A for HR images of `hr_size`, whatever its condition number."""
+    """Build A for HR images of `hr_size`, whatever its condition number."""
     a, s = polyphase(kernel), kernel.scale
     h, w = (lr_length(n, s) for n in hr_size)
     rows, cols = (
@@ -225,14 +227,14 @@ def build_convolved(
 
 
 def units(lr_size: tuple[int, int]) -> Iterator[Tensor]:
-    """The LR images [PLANES, h, w] (float64) that have one pixel of 1, some at a time."""
+    """Yield the LR images with one pixel of 1 and the rest 0, in batches [PLANES, h, w] (float64)."""
     pixels = lr_size[0] * lr_size[1]
     return iter(torch.split(torch.eye(pixels, dtype=torch.float64).view(pixels, *lr_size), PLANES))
 
 
 @lru_cache(maxsize=64)
 def _sample_condition(kernel: Psf, hr_size: tuple[int, int], ridge: float) -> float:
-    """At a small size, from all of AAᵀ + ridge·I."""
+    """Compute the condition number at a small size, from all of AAᵀ + ridge·I."""
     op = build_convolved(kernel, hr_size, torch.float64, torch.device("cpu"))
     gram = torch.cat([op.down(op.adjoint(part)).flatten(1) for part in units(op.lr_size)])
     return condition_number((gram + ridge * torch.eye(len(gram), dtype=gram.dtype)).numpy())
@@ -252,7 +254,7 @@ def _condition(kernel: Psf, hr_size: tuple[int, int], ridge: float) -> float:
 def convolved_downsampling(
     kernel: Psf, hr_size: tuple[int, int], dtype: torch.dtype, device: torch.device, ridge: float
 ) -> ConvolvedDownsampling:
-    """A for HR images of `hr_size`; see `downsampling`. `ridge` is added to AAᵀ of the plane."""
+    """Build A for HR images of `hr_size`; see `downsampling`. `ridge` is added to AAᵀ of the plane."""
     op = build_convolved(kernel, hr_size, dtype, device, ridge)
     refuse_singular(kernel, op.condition, LIMIT, ridge)
     return op

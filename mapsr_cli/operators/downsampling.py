@@ -1,4 +1,4 @@
-"""From a kernel to A."""
+"""Building A from a kernel."""
 
 import torch
 
@@ -18,7 +18,7 @@ def downsampling(
     device: torch.device | str = "cpu",
     ridge: float = 0.0,
 ) -> Downsampling:
-    """A for HR images of `hr_size` = (H, W), both ≥ 1. Cached per axis length or size: a second call costs nothing.
+    """Build A for HR images of `hr_size` = (H, W), both ≥ 1. Cached per axis length or size.
 
     `ridge` > 0 asks for the regularised (AAᵀ + ridge·I)⁻¹: then A Π(f) = x holds only approximately.
     A `ResizingKernel` has one HR size. Raises KernelError where AAᵀ is near-singular, UsageError for a size that the

@@ -20,26 +20,26 @@ from mapsr_cli.operators.polyphase import polyphase
 MOST_TAPS = 15
 """LR pixels a side: (AAᵀ)⁻¹ has decayed to 1e-9 within 13 for the paper's kernel."""
 FREQUENCIES = 64
-"""LR frequencies a side at which AAᵀ's largest eigenvalue is looked for."""
+"""LR frequencies a side at which AAᵀ's largest eigenvalue is sought."""
 
-Progress = Callable[[int, int], None]
+FitProgress = Callable[[int, int], None]
 """Called with (steps done, steps)."""
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How to descend."""
+    """Settings of the descent."""
 
     steps: int = 4000
     """Gradient steps."""
     seed: int = 0
-    """Of the random images."""
+    """Seed of the random images."""
     batch: int = 2
     """Images per step."""
     side: int = 16
     """LR pixels a side that are compared."""
     momentum: float = 0.99
-    """Nesterov's."""
+    """Momentum of Nesterov's method."""
     alone: float = 0.5
     """Fraction of the steps that see ℓ1 alone."""
     joining: float = 0.1
@@ -49,23 +49,25 @@ class FitConfig:
 
 
 def solve_pinv(kernel: Kernel, taps: int) -> ConvPinv:
-    """The kernels of least ‖AB − I‖², away from borders, and among those of least norm (float64).
+    """Solve for the kernels of least ‖AB − I‖², away from borders, and among those of least norm (float64).
 
     Where taps × taps kernels can make AB = I, ℓ1 = ℓ2 = 0 and B is the exact inverse nearest to A⁺. Where they cannot,
-    this is the linear least-squares optimum.
+    this is the linear least-squares optimum. Raises UsageError for a number of taps out of range.
     """
     loss = _loss(kernel, taps)
     solution = torch.linalg.pinv(loss.matrix()) @ loss.identity().flatten()
     return ConvPinv(solution.reshape(-1, taps, taps))
 
 
-def fit_pinv(kernel: Kernel, taps: int, config: FitConfig | None = None, progress: Progress | None = None) -> ConvPinv:
+def fit_pinv(
+    kernel: Kernel, taps: int, config: FitConfig | None = None, progress: FitProgress | None = None
+) -> ConvPinv:
     """Descend on ℓ1 + ℓ2 of eqns (21) to (23), with new normal images at every step (float64).
 
     From zero, with Nesterov's momentum. Steps see ℓ1 alone at first: it is a convex parabola, and descent from zero
     finds its solution of least norm. ℓ1 + ℓ2 is not convex: where B passes less than half of a spatial frequency back
-    through A, ℓ2 falls fastest towards B = 0, and descent on both from the start ends there. Raises KernelError if it
-    diverges.
+    through A, ℓ2 falls fastest towards B = 0, and descent on both from the start ends there. Raises UsageError
+    for steps or taps out of range, KernelError if the descent diverges.
     """
     config = config or FitConfig()
     if config.steps < 1:
@@ -99,7 +101,7 @@ def _loss(kernel: Kernel, taps: int) -> PinvLoss:
 
 
 def _schedule(done: float, config: FitConfig) -> tuple[float, float]:
-    """The weight of ℓ2 and the factor of the rate when so much of the descent is done."""
+    """Return the weight of ℓ2 and the factor of the rate after a fraction `done` of the descent."""
     both = config.alone + config.joining
     weight = min(max((done - config.alone) / config.joining, 0.0), 1.0)
     return weight, 1.0 if done < both else 0.5 + 0.5 * cos(pi * (done - both) / (1 - both))

@@ -32,22 +32,22 @@ class Kernel(ABC):
     taps: tuple[float, ...] | tuple[tuple[float, ...], ...]
     """Weights, summing to one: of one axis if separable, else of the plane, row by row."""
     first: int | tuple[int, int]
-    """HR index of the first tap, seen from HR pixel `scale·i`; (row, column) in the plane."""
+    """HR index of the first tap relative to HR pixel `scale·i`; (row, column) in the plane."""
     sigma: float | None = None
     """Standard deviation in HR pixels (Gaussians only)."""
 
     @property
     @abstractmethod
     def phase(self) -> float | tuple[float, float]:
-        """HR position of LR pixel 0's centre: (scale − 1)/2 for a centre-aligned kernel, as image libraries have it."""
+        """HR position of LR pixel 0's centre: (scale − 1)/2 for a centre-aligned kernel, as in image libraries."""
 
     @abstractmethod
     def plane(self) -> tuple[NDArray[np.float64], tuple[int, int]]:
-        """Weights [P, Q] of the plane, and (row, column) of the first, seen from HR pixel (`scale·i`, `scale·j`)."""
+        """Return weights [P, Q] of the plane, and (row, column) of the first, from HR pixel (`scale·i`, `scale·j`)."""
 
     @abstractmethod
     def describe(self) -> str:
-        """For people."""
+        """Describe the kernel in a few words, for messages and reports."""
 
     def hr_size(self, lr_size: tuple[int, int]) -> tuple[int, int]:
         """Return the size (H, W) of the HR image that is made of an LR image of size (h, w)."""
@@ -75,14 +75,14 @@ class Kernel(ABC):
 
     @property
     def overhang(self) -> int:
-        """HR pixels that the weights reach beyond their LR pixel's own block, on the side where it is most."""
+        """HR pixels by which the weights extend beyond their LR pixel's own block, on the side where it is most."""
         weights, first = self.plane()
         most: int = max(max(-at, at + size - self.scale, 0) for at, size in zip(first, weights.shape, strict=True))
         return most
 
     @property
-    def border_reach(self) -> int:
-        """LR pixels at each end of an axis whose rows of A, or columns, feel the border."""
+    def border_width(self) -> int:
+        """LR pixels at each end of an axis whose rows or columns of A the border affects."""
         return self.overhang // self.scale + 2
 
 
@@ -99,17 +99,17 @@ class SeparableKernel(Kernel):
         return self.first + (len(self.taps) - 1) / 2
 
     def plane(self) -> tuple[NDArray[np.float64], tuple[int, int]]:
-        """The taps' outer product."""
+        """Return the taps' outer product."""
         return np.outer(self.taps, self.taps), (self.first, self.first)
 
     def describe(self) -> str:
-        """Name, scale, σ, taps, phase."""
+        """Give name, scale, σ, taps and phase."""
         sigma = "" if self.sigma is None else f", σ = {self.sigma:g}"
         return f"{self.name} (×{self.scale}{sigma}, {len(self.taps)} taps per axis, phase {self.phase:g})"
 
 
 def centred(size: int, scale: int) -> int:
-    """HR index of the first of `size` taps that are centred on the LR pixel.
+    """Return the HR index of the first of `size` taps that are centred on the LR pixel.
 
     Where parity forbids the block's centre, half a pixel before it: an odd kernel at stride 4 sits on HR pixel 4i + 1.
     """
@@ -117,13 +117,13 @@ def centred(size: int, scale: int) -> int:
 
 
 def check_scale(scale: int) -> None:
-    """Raise UsageError for a scale that is not offered."""
+    """Raise UsageError for a scale other than 2, 3, 4 and 8."""
     if scale not in SCALES:
         raise UsageError(f"scale {scale} is not one of 2, 3, 4, 8")
 
 
 def cubic(x: float) -> float:
-    """Keys' cubic convolution kernel, a = −0.5 (MATLAB `imresize`'s, Pillow's)."""
+    """Evaluate Keys' cubic convolution kernel, a = −0.5 (as in MATLAB's `imresize` and Pillow)."""
     x = abs(x)
     if x <= 1:
         return 1.5 * x**3 - 2.5 * x**2 + 1
@@ -133,7 +133,7 @@ def cubic(x: float) -> float:
 
 
 def lanczos3(x: float) -> float:
-    """sinc(x) · sinc(x/3) on |x| < 3."""
+    """Evaluate sinc(x) · sinc(x/3) on |x| < 3."""
     if x == 0:
         return 1.0
     if abs(x) >= 3:
@@ -142,7 +142,7 @@ def lanczos3(x: float) -> float:
 
 
 def box(x: float) -> float:
-    """1 on −1/2 < x ≤ 1/2, the mean of a block; open at one end, so that neighbours share every HR pixel out."""
+    """Evaluate the indicator of −1/2 < x ≤ 1/2: half-open, so that each HR pixel belongs to one block."""
     return float(-0.5 < x <= 0.5)
 
 
@@ -159,7 +159,7 @@ def _normalised(weights: list[float]) -> tuple[float, ...]:
 
 
 def _antialiased(name: str, scale: int) -> SeparableKernel:
-    """A continuous kernel stretched by the scale and centred on the LR pixel, as MATLAB's `imresize` does it."""
+    """Stretch a continuous kernel by the scale and centre it on the LR pixel, as MATLAB's `imresize` does."""
     profile, radius = CONTINUOUS[name]
     centre = (scale - 1) / 2
     first, last = math.ceil(centre - radius * scale), math.floor(centre + radius * scale)
@@ -175,7 +175,7 @@ def _gaussian(size: int, scale: int, sigma: float) -> SeparableKernel:
 
 
 def make_kernel(name: str, scale: int, sigma: float | None = None) -> SeparableKernel:
-    """The kernel a user names, at a scale of 2, 3, 4 or 8.
+    """Make the kernel that a user names, at a scale of 2, 3, 4 or 8.
 
     `gaussianN` has N taps per axis (N ≥ 1) and standard deviation `sigma` in HR pixels (default 1.6).
     Raises UsageError for an unknown name or scale, or a `sigma` that has no meaning there.

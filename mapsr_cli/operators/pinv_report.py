@@ -1,4 +1,4 @@
-"""How good a convolution is in place of A⁺."""
+"""How close a convolution comes to A⁺."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from mapsr_cli.operators.pinv_loss import PinvLoss
 from mapsr_cli.operators.polyphase import polyphase
 
 INSIDE = 8
-"""LR pixels a side that feel no border in the image that is looked at whole."""
+"""LR pixels a side that no border affects, in the image whose matrices are computed."""
 LARGEST_SIDE = 24
-"""LR pixels a side that it has at most; with very wide kernels it is border everywhere."""
+"""Its LR pixels a side at most; with very wide kernels the border affects all of it."""
 
 LONG = 64
-"""LR pixels a side of the image whose condition number is told: larger ones have the same."""
+"""LR pixels a side of the image whose condition number is reported: larger ones have the same."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PinvReport:
     interior_mse: float
     """Expected (x − ABx)² per LR pixel inside the image, x white noise of variance one."""
     border_mse: float
-    """The same over the LR pixels that feel the border."""
+    """The same over the LR pixels that the border affects."""
     condition: float
     """Condition number of AAᵀ; along the axis of a separable kernel."""
 
@@ -51,7 +51,7 @@ def examine(kernel: Kernel, pinv: ConvPinv) -> PinvReport:
     loss = PinvLoss(polyphase(kernel), pinv.taps)
     kernels = pinv.kernels.double()
     l1, l2 = (float(value) for value in loss.expected(kernels))
-    margin = kernel.border_reach + pinv.taps // 2
+    margin = kernel.border_width + pinv.taps // 2
     side = min(2 * margin + INSIDE, LARGEST_SIDE)
     op = downsampling(kernel, (side * kernel.scale, side * kernel.scale), torch.float64)
     units = torch.eye(side**2, dtype=torch.float64).view(-1, side, side)
@@ -70,15 +70,16 @@ def examine(kernel: Kernel, pinv: ConvPinv) -> PinvReport:
 
 
 def condition_number(kernel: Kernel) -> float:
-    """Of AAᵀ, on an image of any size but a small one. Raises KernelError where it is near-singular."""
+    """Return the condition number of AAᵀ on any but small images. Raises KernelError where it is near-singular."""
     return downsampling(kernel, (LONG * kernel.scale, LONG * kernel.scale), torch.float64).condition
 
 
 def penrose_residuals(a: Tensor, b: Tensor) -> tuple[float, float, float, float]:
-    """‖ABA − A‖/‖A‖, ‖BAB − B‖/‖B‖, ‖AB − (AB)ᵀ‖/‖AB‖, ‖BA − (BA)ᵀ‖/‖BA‖ for A [n, N] and B [N, n], n ≤ N.
+    """Compute ‖ABA − A‖/‖A‖, ‖BAB − B‖/‖B‖, ‖AB − (AB)ᵀ‖/‖AB‖, ‖BA − (BA)ᵀ‖/‖BA‖.
 
-    BA is N × N, too large to be made. With Aᵀ = QR and B = QC + B⊥ (B⊥ perpendicular to Q's columns), BA in the basis
-    of Q and what is left consists of CRᵀ and B⊥Rᵀ, so ‖BA − (BA)ᵀ‖² = ‖CRᵀ − (CRᵀ)ᵀ‖² + 2‖B⊥Rᵀ‖².
+    A is [n, N] and B [N, n], n ≤ N. BA is N × N, too large to be computed. With Aᵀ = QR and B = QC + B⊥ (B⊥
+    perpendicular to Q's columns), BA in the basis of Q and the rest consists of CRᵀ and B⊥Rᵀ, so
+    ‖BA − (BA)ᵀ‖² = ‖CRᵀ − (CRᵀ)ᵀ‖² + 2‖B⊥Rᵀ‖².
     """
     q, r = torch.linalg.qr(a.T)
     inside = q.T @ b

@@ -30,9 +30,9 @@ class Polyphase:
 
 
 @lru_cache(maxsize=64)
-@torch.inference_mode(False)  # whoever asks first, all may differentiate
+@torch.inference_mode(False)  # cached: later callers may differentiate
 def polyphase(kernel: Kernel) -> Polyphase:
-    """A kernel's phases."""
+    """Split a kernel into its phases."""
     weights, first = kernel.plane()
     s = kernel.scale
     before = (-(first[0] // s), -(first[1] // s))

@@ -1,4 +1,4 @@
-"""No shortcuts inside the projection: neither autocast nor TF32, whatever is switched on around it."""
+"""Full precision inside the projection: neither autocast nor TF32, whatever the caller has switched on."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +17,7 @@ class _Switch(NamedTuple):
 
     @contextmanager
     def set_exact(self) -> Iterator[None]:
-        """`exact` inside, what it was afterwards."""
+        """Set `exact` inside the context; restore the previous value afterwards."""
         before = self.read()
         self.write(self.exact)
         try:
@@ -58,7 +58,7 @@ def _tf32_switched_on() -> Iterator[_Switch]:
 
 
 def is_exact(device: torch.device) -> bool:
-    """Whether products on `device` keep their operands' precision as things stand."""
+    """Return whether products on `device` keep their operands' precision under the current settings."""
     if torch.is_autocast_enabled(device.type):
         return False
     return device.type != "cuda" or not any(True for _ in _tf32_switched_on())
@@ -66,7 +66,7 @@ def is_exact(device: torch.device) -> bool:
 
 @contextmanager
 def exact_products(device: torch.device) -> Iterator[None]:
-    """Products on `device` keep their operands' precision inside; afterwards all is as it was."""
+    """Keep the operands' precision in products on `device` inside the context; restore the settings afterwards."""
     with ExitStack() as stack:
         if torch.is_autocast_enabled(device.type):
             stack.enter_context(torch.autocast(device.type, enabled=False))

@@ -34,17 +34,17 @@ class Psf(Kernel):
         return self.first[0] + (rows - 1) / 2, self.first[1] + (cols - 1) / 2
 
     def plane(self) -> tuple[NDArray[np.float64], tuple[int, int]]:
-        """The taps as an array."""
+        """Return the taps as an array."""
         return np.array(self.taps), self.first
 
     def describe(self) -> str:
-        """Name, scale, size, phase."""
+        """Give name, scale, size and phase."""
         (rows, cols), (down, right) = self.size, self.phase
         return f"{self.name} (×{self.scale}, {rows}×{cols} taps, phase {down:g}, {right:g})"
 
 
 def make_psf(name: str, picture: ArrayLike, scale: int) -> Psf:
-    """The kernel of a point-spread function, given as the picture [P, Q] that A makes of a point, in HR pixels.
+    """Make the kernel of a point-spread function, given as the picture [P, Q] that A makes of a point, in HR pixels.
 
     The picture's middle, (P − 1)/2 and (Q − 1)/2, is laid on the LR pixel's centre: an odd side at an even scale half a
     pixel before it, as for `gaussian9`. Empty margins are cut evenly, so that the middle stays where it is; weights are
@@ -76,7 +76,7 @@ def make_psf(name: str, picture: ArrayLike, scale: int) -> Psf:
 
 
 def psf_of_taps(name: str, taps: ArrayLike, scale: int) -> Psf:
-    """The kernel whose `taps` are given, as they are stored with a model; raises as `make_psf`."""
+    """Make the kernel with these `taps`, as they are stored with a model. Raises as `make_psf`."""
     return make_psf(name, np.flip(np.asarray(taps)), scale)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mapsr_cli.errors import KernelError
 from mapsr_cli.operators.axis import CONDITION_LIMIT
-from mapsr_cli.operators.banded import Array, AxisMap
+from mapsr_cli.operators.banded import AxisMap, DenseMatrix
 from mapsr_cli.operators.blocks import make_blocks
 from mapsr_cli.operators.border import reflected
 from mapsr_cli.operators.kernels import CONTINUOUS, SCALES, make_kernel
@@ -72,24 +72,24 @@ class Gaussian:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class AxisRows:
     """The rows of A along an axis from `hr` to `lr` pixels, as their weights and the HR pixels that these weigh."""
 
     hr: int
     lr: int
-    weights: Array
+    weights: DenseMatrix
     """[lr, taps], each row summing to one."""
     at: NDArray[np.int64]
     """[lr, taps] HR pixels, reflected at the ends. Zero weights stand at a pixel that the row reads anyway."""
 
-    def dense(self, start: int, stop: int) -> tuple[Array, int]:
+    def dense(self, start: int, stop: int) -> tuple[DenseMatrix, int]:
         """Return rows start … stop − 1 over the HR pixels that they read: [rows, reads], and the first of those."""
         at, low = self.at[start:stop], int(self.at[start:stop].min())
         a = np.zeros((stop - start, int(at.max()) + 1 - low))
         np.add.at(a, (np.arange(stop - start)[:, None], at - low), self.weights[start:stop])
         return a, low
 
-    def part(self, lr: slice, hr: slice) -> Array:
+    def part(self, lr: slice, hr: slice) -> DenseMatrix:
         """Return rows `lr` of A over the HR pixels `hr` alone: [rows, pixels]. Weights of other pixels are left out."""
         a, low = self.dense(lr.start, lr.stop)
         part = np.zeros((len(a), hr.stop - hr.start))
@@ -97,14 +97,14 @@ class Rows:
         part[:, first - hr.start : last - hr.start] = a[:, first - low : last - low]
         return part
 
-    def gram(self, start: int, stop: int, ridge: float) -> Array:
+    def gram(self, start: int, stop: int, ridge: float) -> DenseMatrix:
         """Return AAᵀ + ridge·I of LR pixels start … stop − 1: a principal submatrix of the axis's own."""
         a, _ = self.dense(start, stop)
         return a @ a.T + ridge * np.eye(stop - start)
 
 
 @lru_cache(maxsize=64)
-def axis_rows(profile: Profile, hr: int, lr: int) -> Rows:
+def axis_rows(profile: Profile, hr: int, lr: int) -> AxisRows:
     """Compute the rows of A from `hr` to `lr` pixels.
 
     Distances are ratios of whole numbers, so that equal phases have equal bits.
@@ -120,14 +120,14 @@ def axis_rows(profile: Profile, hr: int, lr: int) -> Rows:
     weights[inside] = [profile.weight(float(x)) for x in distance[inside]]
     weights /= weights.sum(1, keepdims=True)
     anchor = np.take_along_axis(at, np.abs(distance).argmin(1, keepdims=True), 1)
-    return Rows(hr, lr, weights, reflected(np.where(weights == 0, anchor, at), hr))
+    return AxisRows(hr, lr, weights, reflected(np.where(weights == 0, anchor, at), hr))
 
 
 @dataclass(frozen=True, eq=False)
 class ResizedAxis:
     """A and (AAᵀ)⁻¹ along one axis, between any two lengths."""
 
-    rows: Rows
+    rows: AxisRows
     ridge: float
     condition: float
     """Condition number of AAᵀ + ridge·I."""
@@ -136,14 +136,14 @@ class ResizedAxis:
 
     @cached_property
     def inverse_gram(self) -> AxisMap:
-        """(AAᵀ + ridge·I)⁻¹: LR length → LR length. Built when first asked for: whoever only applies A never does."""
+        """(AAᵀ + ridge·I)⁻¹: LR length → LR length. Built at first use."""
         n, like = self.rows.lr, self.down.forward.like
         tolerance = max(torch.finfo(like.dtype).eps * 1e-2, 1e-16)
         margin = self._margin(tolerance)
 
-        def local(start: int, stop: int) -> tuple[Array, int]:
+        def local(start: int, stop: int) -> tuple[DenseMatrix, int]:
             low, high = max(start - margin, 0), min(stop + margin, n)
-            inverse: Array = np.linalg.inv(self.rows.gram(low, high, self.ridge)).astype(np.float64)
+            inverse: DenseMatrix = np.linalg.inv(self.rows.gram(low, high, self.ridge)).astype(np.float64)
             inverse = inverse[start - low : stop - low]
             used = np.flatnonzero((np.abs(inverse) > tolerance * np.abs(inverse).max()).any(axis=0))
             return inverse[:, used[0] : used[-1] + 1], low + int(used[0])
@@ -152,7 +152,7 @@ class ResizedAxis:
         return AxisMap(*make_blocks(local, edges, edges, like.dtype, like.device))
 
     def _margin(self, tolerance: float) -> int:
-        """LR pixels around a block beyond which its rows of the inverse are below `tolerance` of their peak."""
+        """Return how many LR pixels from a block its rows of the inverse are below `tolerance` of their peak."""
         n, margin = self.rows.lr, LEAST_MARGIN
         while margin < n:
             low = max(n // 2 - margin, 0)
@@ -164,8 +164,8 @@ class ResizedAxis:
         return n
 
 
-def _condition(rows: Rows, ridge: float) -> float:
-    """Largest over smallest eigenvalue of AAᵀ + ridge·I, in windows spread along the axis; infinite if not positive."""
+def _condition(rows: AxisRows, ridge: float) -> float:
+    """Measure the condition number of AAᵀ + ridge·I in windows spread along the axis; infinite if not positive."""
     size = min(MEASURED, rows.lr)
     starts = np.unique(np.linspace(0, rows.lr - size, WINDOWS).astype(int))
     values = np.linalg.eigvalsh(np.stack([rows.gram(int(at), int(at) + size, ridge) for at in starts]))

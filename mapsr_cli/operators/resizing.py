@@ -32,7 +32,7 @@ class ResizingKernel:
         return float((self.large[0] * self.large[1] / (self.small[0] * self.small[1])) ** 0.5)
 
     @property
-    def border_reach(self) -> int:
+    def border_width(self) -> int:
         """LR pixels at each end of an axis whose rows of A, or columns, feel the border."""
         profile = self.profile
         if profile.stretched:

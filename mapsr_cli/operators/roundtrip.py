@@ -26,11 +26,11 @@ class MendingStage:
     """One stage of a round trip: it deals with what the one before left wrong."""
 
     effort: Effort
-    """How hard each window is tried."""
+    """How much work each window gets."""
     tries: int
-    """Windows that a coordinate may stand in the middle of."""
+    """Windows that may be solved around one coordinate."""
     expected: float = 1.0
-    """Share of what is wrong that it should mend, if more than HOPELESS is to be left."""
+    """Share of what is wrong that it must mend for the next stage to follow, where more than HOPELESS is left."""
 
 
 STAGES = (
@@ -39,23 +39,23 @@ STAGES = (
     MendingStage(Effort(window=32, passes=300, slack=0.38, combined=True), tries=2),
     MendingStage(Effort(window=48, passes=800, slack=0.45, farthest=64.0, combined=True), tries=1),
 )
-"""In turn: each deals with what the one before it left wrong. The first mends nearly all of a photograph."""
+"""In their order. The first mends nearly all of a photograph."""
 HOPELESS = 0.02
 """Share of samples. Where more are still wrong although a stage has tried each, the original is no picture that A makes
 (rendered text, say, sharper than any downscaled image): nothing could mend it, and no more time goes into it."""
 ROUNDS = 60
-"""Turns of disjoint windows per effort, at most."""
+"""Turns of disjoint windows per stage, at most."""
 
 MARGIN = 0.01
 """Levels by which A y must stay inside the evidence's bounds, so that any other implementation of A rounds alike."""
 
-Progress = Callable[[int, int], None]
+MendingProgress = Callable[[int, int], None]
 """Called with (coordinates mended, coordinates that were wrong)."""
 
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """The integer image and what it took."""
+    """The image of whole levels, and how much work it took."""
 
     image: Tensor
     """[C, H, W], whole levels 0 … peak, in the dtype of f."""
@@ -68,7 +68,7 @@ class RoundTrip:
 
 
 def round_trip(
-    f: Tensor, evidence: Evidence, op: Downsampling, peak: int, progress: Progress | None = None
+    f: Tensor, evidence: Evidence, op: Downsampling, peak: int, progress: MendingProgress | None = None
 ) -> RoundTrip:
     """Round f [C, H, W] to whole levels 0 … peak whose A y satisfies evidence about [C, h, w], moving f little.
 
@@ -90,14 +90,14 @@ def round_trip(
 
 @dataclass(frozen=True)
 class Mended:
-    """What it took: fields as in RoundTrip."""
+    """How much work mending took: fields as in RoundTrip."""
 
     passes: int
     windows: int
 
 
 def mend(
-    levels: Levels, evidence: Evidence, residual: Tensor, kernel: AnyKernel, progress: Progress | None = None
+    levels: Levels, evidence: Evidence, residual: Tensor, kernel: AnyKernel, progress: MendingProgress | None = None
 ) -> Mended:
     """Make the round trip in place: `levels` as rounded and `residual` = A of them − x [C, h, w] are kept up to date.
 
@@ -106,7 +106,7 @@ def mend(
     repair = _Repair(levels, evidence.shrunk(MARGIN), residual, kernel, progress)
     for stage in STAGES:
         before = repair.count
-        repair.make(stage.effort, stage.tries)
+        repair.run(stage.effort, stage.tries)
         if repair.count > max(HOPELESS * residual.numel(), (1 - stage.expected) * before):
             break
     return Mended(repair.passes, repair.solved)
@@ -116,7 +116,7 @@ class _Repair:
     """The state of one round trip: the levels and what is wrong with them."""
 
     def __init__(
-        self, levels: Levels, evidence: Evidence, residual: Tensor, kernel: AnyKernel, progress: Progress | None
+        self, levels: Levels, evidence: Evidence, residual: Tensor, kernel: AnyKernel, progress: MendingProgress | None
     ) -> None:
         self.levels, self.evidence, self.residual = levels, evidence, residual
         self.kernel, self.progress = kernel, progress
@@ -130,7 +130,7 @@ class _Repair:
         """Coordinates that are wrong."""
         return int(self.wrong.sum())
 
-    def make(self, effort: Effort, tries: int) -> None:
+    def run(self, effort: Effort, tries: int) -> None:
         """Solve disjoint windows around what is wrong, in turns, until nothing is or all of it was tried so often."""
         if not self.wrong.any():
             return

@@ -14,8 +14,11 @@ from mapsr_cli.operators.resizing import ResizingKernel
 
 
 def _along_both(rows: AxisMap, cols: AxisMap, x: Tensor, base: Tensor | None = None) -> Tensor:
-    """rows · x · colsᵀ (+ base). Widths first when growing, heights first when shrinking: the long pass is then
-    the one along rows of contiguous pixels, which needs no transposed copy."""
+    """Compute rows · x · colsᵀ (+ base).
+
+    Widths go first when growing, heights when shrinking: the long pass is then along rows of contiguous pixels, which
+    needs no transposed copy.
+    """
     if rows.forward.rows >= rows.forward.cols:
         return rows(_transposed(cols(_transposed(x))), base)
     y = cols(_transposed(rows(x)), None if base is None else _transposed(base))
@@ -50,19 +53,19 @@ class SeparableDownsampling(Downsampling):
         return max(self._rows.condition, self._cols.condition)
 
     def down(self, y: Tensor) -> Tensor:
-        """A y: [..., H, W] → [..., h, w]."""
+        """Apply A: y [..., H, W] → [..., h, w]."""
         return _along_both(self._rows.down, self._cols.down, y)
 
     def adjoint(self, r: Tensor) -> Tensor:
-        """Aᵀ r: [..., h, w] → [..., H, W]."""
+        """Apply Aᵀ: r [..., h, w] → [..., H, W]."""
         return _along_both(self._rows.down.T, self._cols.down.T, r)
 
     def inverse_gram(self, r: Tensor) -> Tensor:
-        """(AAᵀ)⁻¹ r: [..., h, w] → [..., h, w]."""
+        """Apply (AAᵀ)⁻¹: r [..., h, w] → [..., h, w]."""
         return _along_both(self._rows.inverse_gram, self._cols.inverse_gram, r)
 
     def project(self, f: Tensor, x: Tensor) -> Tensor:
-        """Π f = f + A⁺(x − A f), eqn (7): the image nearest to f [..., H, W] among those with A y = x [..., h, w]."""
+        """Project f [..., H, W] onto {y : A y = x}, x [..., h, w]: the nearest point Π f = f + A⁺(x − A f), eqn (7)."""
         correction = self.inverse_gram(x - self.down(f))
         return _along_both(self._rows.down.T, self._cols.down.T, correction, base=f)
 
@@ -79,6 +82,6 @@ def resizing(kernel: ResizingKernel, dtype: torch.dtype, device: torch.device, r
 def separable_downsampling(
     kernel: SeparableKernel, hr_size: tuple[int, int], dtype: torch.dtype, device: torch.device, ridge: float
 ) -> SeparableDownsampling:
-    """A for HR images of `hr_size`; see `downsampling`. `ridge` is added to AAᵀ of each axis."""
+    """Build A for HR images of `hr_size`; see `downsampling`. `ridge` is added to AAᵀ of each axis."""
     rows, cols = (make_axis(kernel, n, dtype, device, ridge) for n in hr_size)
     return SeparableDownsampling(kernel, ridge, rows, cols)

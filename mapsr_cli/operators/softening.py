@@ -1,4 +1,4 @@
-"""For a noisy LR image: what a regularised A⁺ makes of it, seen through A.
+"""A regularised A⁺ for noisy LR images: A A⁺_ρ x, the part of x that is to be trusted.
 
 Let x = A y + n, and along one axis let our best guess without looking at fine detail be plain interpolation,
 m = Aᵀx / λ, with λ = 1/s the gain of AAᵀ for flat areas. A ridge ρ on the residual x − A m gives the estimate
@@ -22,7 +22,7 @@ from mapsr_cli.operators.axis import make_axis
 from mapsr_cli.operators.kernels import Kernel, SeparableKernel
 
 LEAST = 1e-3
-"""Strengths below differ by less than a thousandth from a ridge without bound."""
+"""Lower strengths differ by less than a thousandth from an infinite ridge."""
 
 
 def check_strength(strength: float, kernel: Kernel) -> None:
@@ -34,7 +34,7 @@ def check_strength(strength: float, kernel: Kernel) -> None:
 
 
 def soften(x: Tensor, kernel: Kernel, strength: float) -> Tensor:
-    """x̃ = A A⁺_ρ x for LR images x [..., h, w], any unit; float64.
+    """Compute x̃ = A A⁺_ρ x for LR images x [..., h, w], any unit; float64.
 
     `strength` = λ/(λ + ρ) in 0 … 1 is the share of a flat residual that the ridge takes off along an axis; 1 is x
     itself, 0 plain interpolation's A m. Flat areas keep their level at any strength. Raises as `check_strength` does.

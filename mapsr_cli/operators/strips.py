@@ -20,7 +20,7 @@ LEAST_ROWS = 32
 """LR rows in a strip, at least: matrix libraries may sum products of a few columns in another order."""
 
 Fetch = Callable[[slice], Tensor]
-"""Gives HR rows [C, rows, W] in the operator's dtype."""
+"""Called with a range of HR rows; returns them [C, rows, W] in the operator's dtype."""
 
 
 class Strips(ABC):
@@ -30,29 +30,29 @@ class Strips(ABC):
     plan: list[slice]
     """LR rows of each strip; A reads no further than into the strips beside it."""
     dtype: torch.dtype
-    """Of what it computes in."""
+    """The dtype that it computes in."""
     device: torch.device
-    """Where it computes."""
+    """The device that it computes on."""
 
     def hr(self, part: slice) -> slice:
-        """The HR rows of LR rows."""
+        """Return the HR rows of a range of LR rows."""
         return self.op.hr(part)
 
     @abstractmethod
     def down(self, part: slice, fetch: Fetch) -> Tensor:
-        """LR rows `part` of A y: [C, rows, w]. `fetch` is asked once, for the HR rows of y that they need."""
+        """Compute LR rows `part` of A y: [C, rows, w]. `fetch` is called once, for the HR rows of y that they need."""
 
     @abstractmethod
     def add_adjoint(self, part: slice, r: Tensor, onto: Tensor) -> None:
         """Add the HR rows of LR rows `part` of Aᵀ r to `onto` [C, rows, W], for r [C, h, w]."""
 
     def down_whole(self, fetch: Fetch) -> Tensor:
-        """A y [C, h, w], where y as a whole exists only as `fetch` has it."""
+        """Compute A y [C, h, w], for a y that only `fetch` gives."""
         return torch.cat([self.down(part, fetch) for part in self.plan], dim=-2)
 
 
 def make_strips(op: Downsampling, size: int = STRIP_BYTES) -> Strips:
-    """Strips of about `size` bytes a plane."""
+    """Divide an operator into strips of about `size` bytes a plane."""
     if isinstance(op, SeparableDownsampling):
         return SeparableStrips(op, size)
     assert isinstance(op, ConvolvedDownsampling)
@@ -60,14 +60,14 @@ def make_strips(op: Downsampling, size: int = STRIP_BYTES) -> Strips:
 
 
 class ConvolvedStrips(Strips):
-    """Through convolutions of some rows."""
+    """Strips by convolutions of some rows."""
 
     def __init__(self, op: ConvolvedDownsampling, size: int = STRIP_BYTES) -> None:
         self._op = self.op = op
         self.dtype, self.device, self.plan = op.dtype, op.device, op.plan(size)
 
     def down(self, part: slice, fetch: Fetch) -> Tensor:
-        """LR rows `part` of A y: [C, rows, w]. `fetch` is asked once, for the HR rows of y that they need."""
+        """Compute LR rows `part` of A y: [C, rows, w]. `fetch` is called once, for the HR rows of y that they need."""
         with exact_products(self.device):
             return self._op.down_rows(part, fetch(self.hr(self._op.reads(part))))
 
@@ -78,7 +78,7 @@ class ConvolvedStrips(Strips):
 
 
 class SeparableStrips(Strips):
-    """Through the axes' banded matrices."""
+    """Strips by the axes' banded matrices."""
 
     def __init__(self, op: SeparableDownsampling, size: int = STRIP_BYTES) -> None:
         self.op = op
@@ -94,7 +94,7 @@ class SeparableStrips(Strips):
         self.plan = [slice(a, b) for a, b in pairwise([*starts, height])]
 
     def down(self, part: slice, fetch: Fetch) -> Tensor:
-        """LR rows `part` of A y: [C, rows, w]. `fetch` is asked once, for the HR rows of y that they need."""
+        """Compute LR rows `part` of A y: [C, rows, w]. `fetch` is called once, for the HR rows of y that they need."""
         rows = self._rows.forward.band(part)
         shrunk = rows.cut(rows.matrix.matmul(fetch(rows.reads)), part)
         return _transposed(self._cols.forward.matmul(_transposed(shrunk))).contiguous()

@@ -22,7 +22,7 @@ from mapsr_cli.operators.resizing import ResizingKernel
 SOFTNESS = 2.0
 """1/μ times `peak`, as a fraction of AAᵀ's largest eigenvalue: multipliers grow with the range, e must not."""
 FREQUENCIES = 64
-"""LR frequencies a side at which AAᵀ's largest eigenvalue is looked for."""
+"""LR frequencies a side at which AAᵀ's largest eigenvalue is sought."""
 ITERATIONS, SAFETY = 50, 1.05
 """Of the power method, and what its result, which approaches the largest eigenvalue from below, is multiplied by."""
 
@@ -40,13 +40,13 @@ class WindowMap(Protocol):
     """[H, W] half the squared norm of A's column of each pixel."""
 
     def down(self, y: Tensor) -> Tensor:
-        """A y: [B, H, W] → [B, h, w]."""
+        """Apply A: y [B, H, W] → [B, h, w]."""
 
     def adjoint(self, r: Tensor, base: Tensor | None = None) -> Tensor:
-        """Aᵀ r (+ base): [B, h, w] → [B, H, W]."""
+        """Apply Aᵀ (and add base): r [B, h, w] → [B, H, W]."""
 
     def precondition(self, r: Tensor) -> Tensor:
-        """(AAᵀ + I/μ)⁻¹ r: [B, h, w] → [B, h, w]."""
+        """Apply (AAᵀ + I/μ)⁻¹: r [B, h, w] → [B, h, w]."""
 
     def select(self, windows: Tensor) -> "WindowMap":
         """Return A of some of the windows."""
@@ -84,18 +84,18 @@ class SeparableWindow:
         return chosen
 
     def down(self, y: Tensor) -> Tensor:
-        """A y."""
+        """Apply A."""
         rows, cols = self._for(y, self.rows, self.cols)
         return rows @ y @ cols.mT
 
     def adjoint(self, r: Tensor, base: Tensor | None = None) -> Tensor:
-        """Aᵀ r (+ base)."""
+        """Apply Aᵀ (and add base)."""
         rows, cols = self._for(r, self.rows, self.cols)
         grown = rows.mT @ r
         return grown @ cols if base is None else torch.baddbmm(base, grown, cols.expand(len(r), -1, -1))
 
     def precondition(self, r: Tensor) -> Tensor:
-        """(AAᵀ + I/μ)⁻¹ r."""
+        """Apply (AAᵀ + I/μ)⁻¹."""
         u, v, damped = self._for(r, self.height_vectors, self.width_vectors, self.damped)
         return u @ (damped * (u.mT @ r @ v)) @ v.mT
 
@@ -130,16 +130,16 @@ class ConvolvedWindow:
         self.op = build_convolved(kernel, hr_size, dtype, device)
 
     def down(self, y: Tensor) -> Tensor:
-        """A y."""
+        """Apply A."""
         return self.op.down(y)
 
     def adjoint(self, r: Tensor, base: Tensor | None = None) -> Tensor:
-        """Aᵀ r (+ base)."""
+        """Apply Aᵀ (and add base)."""
         grown = self.op.adjoint(r)
         return grown if base is None else grown.add_(base)
 
     def precondition(self, r: Tensor) -> Tensor:
-        """(AAᵀ + I/μ)⁻¹ r."""
+        """Apply (AAᵀ + I/μ)⁻¹."""
         z: Tensor = r.flatten(1) @ self.inverse
         return z.view_as(r)
 

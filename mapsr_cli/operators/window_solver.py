@@ -25,10 +25,10 @@ from torch.nn import functional
 from mapsr_cli.operators.resizing import AnyKernel
 from mapsr_cli.operators.window_map import WindowCoordinates
 
-FIRST_LOOK = 5
-"""Passes before the first look at which windows are solved: most are by then."""
+FIRST_CHECK = 5
+"""Passes before windows are first checked: most are solved by then."""
 REPAIR_FROM = 40
-"""Passes before repair is worth its time: until then, as many more passes solve as many windows."""
+"""Passes from which on repair pays: before, as many more passes solve as many windows in the same time."""
 REPAIRABLE = 1.0
 """Squared levels of penalty beyond which repair is hopeless."""
 REPAIR_TURNS, REPAIR_STEPS, WORTHWHILE = 16, 8, 0.9
@@ -45,7 +45,7 @@ CONVERGED = 0.02
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to try."""
+    """How much work a window gets."""
 
     window: int
     """Side of a window in LR pixels."""
@@ -109,7 +109,7 @@ class WindowSolver:
     def __init__(self, kernel: AnyKernel, effort: Effort, peak: int, block: int) -> None:
         """Prepare for windows of evidence in blocks of `block` LR pixels a side."""
         self.effort = effort
-        around = slice(0, 2 * kernel.border_reach + block - 1)
+        around = slice(0, 2 * kernel.border_width + block - 1)
         sides = [kernel.hr_range(around, axis) for axis in (0, 1)]
         self.cell = max(side.stop - side.start for side in sides)
         self.farthest = effort.farthest * peak * kernel.hr_pixels(1)
@@ -117,13 +117,13 @@ class WindowSolver:
     def solve(self, problem: WindowProblem) -> tuple[Tensor, Tensor]:
         """Find whole changes [B, C, H, W] for the windows, and which of them [B] make things better.
 
-        Ascent on λ, with looks at what rounding makes of it after 5, 10, 20, … passes: a window leaves as soon as
-        nothing is wrong in it, or where more passes would change nothing. Then what little is wrong is repaired.
+        Ascends on λ, and checks the rounded change after 5, 10, 20, … passes: a window is done as soon as nothing is
+        wrong in it, or when more passes would change nothing. Then what little is wrong is repaired.
         """
         solution, penalty = torch.zeros_like(problem.f), torch.zeros_like(problem.offset[:, 0, 0, 0])
         part, state, left = problem, _Ascent.start(problem.offset), torch.arange(len(solution), device=solution.device)
         before, done = torch.full_like(penalty, float("inf")), 0
-        for passes in self._looks():
+        for passes in self._checkpoints():
             for _ in range(passes - done):
                 state = self._ascend(part, state)
             done = passes
@@ -142,15 +142,15 @@ class WindowSolver:
             self._repair(problem, solution, penalty)
         return solution, problem.better(problem.a.coordinates(solution))
 
-    def _looks(self) -> Iterator[int]:
-        passes = FIRST_LOOK
+    def _checkpoints(self) -> Iterator[int]:
+        passes = FIRST_CHECK
         while passes < self.effort.passes:
             yield passes
             passes *= 2
         yield self.effort.passes
 
     def _ascend(self, problem: WindowProblem, state: "_Ascent") -> "_Ascent":
-        """One pass of Nesterov's method; where the momentum overshoots, it starts anew."""
+        """Make one pass of Nesterov's method; where the momentum overshoots, restart it."""
         _, gradient = self._change_and_gradient(problem, state.multiplier)
         ascended = self._bounded(state.multiplier + problem.a.precondition(gradient))
         step = ascended - state.previous

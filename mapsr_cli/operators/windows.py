@@ -44,10 +44,10 @@ class Windows:
         self.channels = channels if evidence.couples_channels else 1
         """Of a window."""
         self.lr_size = lr_size[0], lr_size[1]
-        self.reach = kernel.border_reach
-        side = max(effort.window, 4 * self.reach + 8)  # a core of at least 8
+        self.margin = kernel.border_width
+        side = max(effort.window, 4 * self.margin + 8)  # a core of at least 8
         self.size = (self._side(side, lr_size[0]), self._side(side, lr_size[1]))
-        self.cell = side - 4 * self.reach
+        self.cell = side - 4 * self.margin
         self.solver = WindowSolver(kernel, effort, peak, evidence.block)
         self._known_masks: dict[tuple[tuple[int, int], ...], tuple[Tensor, Tensor]] = {}
 
@@ -152,7 +152,7 @@ class Windows:
     def _controlled(self, start: int, axis: int) -> tuple[int, int]:
         """Return first and last (exclusive) LR index of the whole blocks that no frozen pixel affects."""
         block, whole = self.evidence.block, start + self.size[axis] == self.lr_size[axis]
-        first, last = self._free(start, axis, 2 * self.reach)
+        first, last = self._free(start, axis, 2 * self.margin)
         first = -(-first // block) * block
         return first, max(last if whole else last - last % block, first)
 
@@ -160,7 +160,7 @@ class Windows:
         """Return the pixels that may move, and the coordinates that no frozen pixel affects: [H, W] and [h, w]."""
         pixels, samples = [], []
         for axis, (start, window) in enumerate(zip(spot[1:], self._hr_area(spot), strict=True)):
-            first, last = self._free(start, axis, self.reach)
+            first, last = self._free(start, axis, self.margin)
             free = self.kernel.hr_range(slice(start + first, start + last), axis)
             pixels.append((free.start - window.start, free.stop - window.start))
             samples.append(self._controlled(start, axis))

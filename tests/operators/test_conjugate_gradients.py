@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from mapsr_cli.operators.conjugate_gradients import LOOK_EVERY, conjugate_gradients
+from mapsr_cli.operators.conjugate_gradients import CHECK_EVERY, conjugate_gradients
 
 
 def system(n: int = 12) -> Tensor:
@@ -41,7 +41,7 @@ def test_solves_every_image() -> None:
 def test_a_perfect_preconditioner_needs_one_look() -> None:
     gram = system()
     _, applied = solve(gram, torch.randn(3, 4, dtype=torch.float64), precondition=torch.linalg.inv(gram))
-    assert applied == LOOK_EVERY
+    assert applied == CHECK_EVERY
 
 
 def test_stops_at_its_limit() -> None:

@@ -45,7 +45,7 @@ def test_mean_squares_are_those_of_white_noise(kernel) -> None:  # type: ignore[
     torch.manual_seed(0)
     b = ConvPinv(random_kernels(kernel.scale, 3, dtype=torch.float64))
     report = examine(kernel, b)
-    margin = kernel.border_reach + 1
+    margin = kernel.border_width + 1
     side = 2 * margin + 8
     op = downsampling(kernel, (side * kernel.scale, side * kernel.scale), torch.float64)
     x = torch.randn(1500, side, side, dtype=torch.float64)

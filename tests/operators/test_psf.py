@@ -38,7 +38,7 @@ def test_the_middle_lies_where_a_separable_kernels_does() -> None:
             ours = make_psf("file:psf.npy", np.ones((size, size)), scale)
             theirs = make_kernel(f"gaussian{size}", scale)
             assert ours.phase == (theirs.phase, theirs.phase)
-            assert ours.border_reach == theirs.border_reach
+            assert ours.border_width == theirs.border_width
 
 
 def test_taps_sum_to_one_and_come_back_with_the_same_bits() -> None:

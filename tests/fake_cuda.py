@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from mapsr_cli.operators import Downsampling, Kernel, downsampling
 from mapsr_cli.operators.axis import Axis
 from mapsr_cli.operators.banded import AxisMap, Banded
-from mapsr_cli.operators.blocks import Block, Blocks
+from mapsr_cli.operators.blocks import RowBlock, Blocks
 from mapsr_cli.operators.border import Border
 from mapsr_cli.operators.resized_axis import ResizedAxis
 
@@ -44,7 +44,7 @@ def on_fake_cuda(op: Downsampling) -> Downsampling:
             return empty_twin(part)
         if isinstance(part, tuple):
             return tuple(map(moved, part))
-        if isinstance(part, Downsampling | Axis | ResizedAxis | AxisMap | Banded | Blocks | Block | Border):
+        if isinstance(part, Downsampling | Axis | ResizedAxis | AxisMap | Banded | Blocks | RowBlock | Border):
             parts: dict[str, Any] = {f.name: moved(getattr(part, f.name)) for f in fields(part)}
             twin = replace(part, **parts)
             if isinstance(part, Axis | ResizedAxis):  # what it would build when first asked, real: kept for all

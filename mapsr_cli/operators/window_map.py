@@ -59,7 +59,7 @@ class SeparableWindow:
     """
 
     def __init__(self, rows: Tensor, cols: Tensor, soft: float, dtype: torch.dtype, device: torch.device) -> None:
-        """`rows` [h, H] and `cols` [w, W] are A along the axes; or [B, h, H] and [B, w, W], of each window.
+        """Combine A along the axes: `rows` [h, H] and `cols` [w, W]; or [B, h, H] and [B, w, W], one for each window.
 
         1/μ is `soft` times AAᵀ's largest eigenvalue.
         """

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from mapsr_cli.operators import Downsampling, Kernel, downsampling
 from mapsr_cli.operators.axis import Axis
 from mapsr_cli.operators.banded import AxisMap, Banded
-from mapsr_cli.operators.blocks import RowBlock, Blocks
+from mapsr_cli.operators.blocks import Blocks, RowBlock
 from mapsr_cli.operators.border import Border
 from mapsr_cli.operators.resized_axis import ResizedAxis
 

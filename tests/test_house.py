@@ -19,9 +19,8 @@ arrange ask assemble assert assign attach average backpropagate balance begin bi
 broadcast build bundle cache calculate call cap carry cast centre change check choose clamp clean clear clip clone
 close code collate collect colour combine compare compile complain complete compose composite compress compute
 concatenate confirm consume continue convert convolve copy correct count cover create crop cut damage decide decode
-decompose deduplicate deflate delete deliver derive descend describe detach detect determine differentiate discard divide
-do
-double download downscale draw drop embed emit empty enable encode end enlarge ensure enter enumerate estimate
+decompose deduplicate deflate delete deliver derive descend describe detach detect determine differentiate discard
+divide do double download downscale draw drop embed emit empty enable encode end enlarge ensure enter enumerate estimate
 evaluate evict exchange execute exit expand explain export express extend extract factorise factorize fail fall
 fetch fill filter find finish fit fix flatten flip flush fold follow forget form format freeze gather generate get
 give go group grow guard guess guide halve handle hash have hide hold identify ignore improve import include index

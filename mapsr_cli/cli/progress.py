@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mapsr_cli.cli.report import above, has_terminal, one_line, stderr
 
+if TYPE_CHECKING:
+    from mapsr_cli.inference.level_upscaler import StageProgress
+
 Update = Callable[[str, float, float | None], None]
 """Called with (description, done, total); without a total, the bar says only that something goes on."""
-StageProgress = Callable[[str, int, int], None]
-"""Called with (stage, done, total) while one picture is made."""
 SHARES = {"network": (0.0, 0.9), "project": (0.9, 0.95), "round trip": (0.95, 1.0)}
 """Part of the time that each stage of a picture takes, from where to where."""
 
@@ -64,7 +66,7 @@ class BatchProgress:
         """Take out pictures that need not be made."""
         self.total -= count
 
-    def start(self, name: str, parts: int = 1) -> StageProgress:
+    def start(self, name: str, parts: int = 1) -> "StageProgress":
         """Go on to the next picture, of `parts` (frames, alpha channels) that the network takes one after another."""
         self.begun += 1
         place = f"{self.begun}/{self.total}  " if self.total > 1 else ""

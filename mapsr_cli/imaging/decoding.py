@@ -42,22 +42,22 @@ def decode(image: ImageFile.ImageFile, data: bytes, holds: Holds) -> DecodedFram
     `data` are the file's bytes. Raises ImageError for pixels that 8 or 16 bits of grey, RGB or CMYK cannot hold, or
     transparency where `holds` has none.
     """
-    found = _Reader(image, data, holds).read()
-    found = _shallow(found, holds) if found.peak > 255 and not holds.deep else found
-    colour, alpha = found.colour, found.alpha
+    frame = _Reader(image, data, holds).read()
+    frame = _shallow(frame, holds) if frame.peak > 255 and not holds.deep else frame
+    colour, alpha = frame.colour, frame.alpha
     if alpha is not None and not holds.alpha:
-        if int(alpha.min()) < found.peak:
+        if int(alpha.min()) < frame.peak:
             raise ImageError(f"transparent pixels, which {holds.where} cannot hold", "save as PNG, WebP or TIFF")
         alpha = None
     if colour.shape[2] == 1 and not holds.grey:
         colour = np.repeat(colour, 3, axis=2)
     turn = orientation(image)
     turned = None if alpha is None else _turned(alpha, turn)
-    return DecodedFrame(_turned(colour, turn), turned, found.peak, found.notes, found.inks_became_rgb)
+    return DecodedFrame(_turned(colour, turn), turned, frame.peak, frame.notes, frame.inks_became_rgb)
 
 
 def inks_as_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
-    """A CMYK image as sRGB, by its profile where that can be used; and by what it was converted."""
+    """Convert a CMYK image to sRGB, by its profile where that can be used; also returns by what it was converted."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
@@ -68,14 +68,14 @@ def inks_as_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image,
     return converted, "its profile"
 
 
-def _shallow(found: DecodedFrame, holds: Holds) -> DecodedFrame:
-    alpha = None if found.alpha is None else in_8_bits(found.alpha)
+def _shallow(frame: DecodedFrame, holds: Holds) -> DecodedFrame:
+    alpha = None if frame.alpha is None else in_8_bits(frame.alpha)
     note = f"reduced from 16 bits to 8, which is what {holds.where} holds"
-    return DecodedFrame(in_8_bits(found.colour), alpha, 255, (*found.notes, note), found.inks_became_rgb)
+    return DecodedFrame(in_8_bits(frame.colour), alpha, 255, (*frame.notes, note), frame.inks_became_rgb)
 
 
 def in_8_bits(samples: Samples) -> Samples:
-    """16-bit samples as the nearest ones of 8 bits."""
+    """Round 16-bit samples to the nearest ones of 8 bits."""
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
@@ -140,7 +140,7 @@ class _Reader:
         return DecodedFrame(samples, None, 255)
 
     def _grey_with_key(self, times: int) -> DecodedFrame:
-        """One level is transparent; `times` it is what samples of that level have become."""
+        """Read grey of which one level is transparent; Pillow has multiplied the samples by `times`."""
         samples = np.array(self.image.convert("L"))
         alpha = np.where(samples == times * self.image.info["transparency"], 0, 255).astype(np.uint8)
         return DecodedFrame(samples[..., None], alpha, 255)
@@ -165,7 +165,7 @@ class _Reader:
         return DecodedFrame(samples[..., None], alpha, 65535)
 
     def _deep_colour(self, raw: set[str]) -> DecodedFrame:
-        """Pillow keeps the high byte of a 16-bit sample; reading the other byte order gives the low one."""
+        """Read twice: Pillow keeps the high byte of a 16-bit sample, and in the other byte order the low one."""
         image = self.image
         (mode,) = raw
         if mode == "LA;16B":
@@ -187,7 +187,7 @@ class _Reader:
         return DecodedFrame(samples, np.where(hidden, 0, 65535).astype(np.uint16), 65535)
 
     def _deep_grey_with_alpha(self) -> DecodedFrame:
-        """Only in PNG. Four bytes a pixel, filtered as four: read as 8-bit RGBA they are the bytes themselves."""
+        """Read a PNG of four bytes a pixel, filtered as four: as 8-bit RGBA they are the bytes themselves."""
         bytes_of = np.array(_opened(_relabelled(self.data, depth=8, colour_type=6), self.image.format))
         self.image.load()
         pairs = bytes_of.astype(np.uint16)
@@ -195,7 +195,7 @@ class _Reader:
         return DecodedFrame(samples[..., :1], samples[..., 1], 65535)
 
     def _deep_planes(self) -> bool:
-        """Pillow would read them as 8 bits."""
+        """Tell whether the samples of 16 bits are in separate planes, which Pillow would read as 8 bits."""
         tags = getattr(self.image, "tag_v2", {})
         depths = tags.get(_BITS_PER_SAMPLE, (8,))
         return tags.get(_PLANES) == 2 and len(depths) > 1 and max(depths) > 8
@@ -220,6 +220,6 @@ def _reopened(image: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile:
 
 
 def _relabelled(png: bytes, depth: int, colour_type: int) -> bytes:
-    """A PNG's bytes with another depth and colour type in its header."""
+    """Change the depth and the colour type in a PNG's header."""
     header = png[16:24] + struct.pack("BB", depth, colour_type) + png[26:29]
     return png[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + png[33:]

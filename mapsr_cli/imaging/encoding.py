@@ -41,7 +41,7 @@ def write_picture(
 
 
 def encode(picture: Picture, file_format: str, quality: int | None, provenance: Provenance | None) -> bytes:
-    """A picture as the bytes of a file, with profile, EXIF and provenance.
+    """Encode a picture as the bytes of a file, with profile, EXIF and provenance.
 
     The picture must be one that the format holds (`FORMATS[file_format].holds`). Raises ImageError where it is too
     large for the format, or the format is not there.
@@ -50,7 +50,7 @@ def encode(picture: Picture, file_format: str, quality: int | None, provenance: 
 
 
 def encode_frames(frames: Frames, file_format: str, quality: int | None, provenance: Provenance | None) -> bytes:
-    """As `encode`; several frames become an animation, or pages of a TIFF."""
+    """Encode as `encode` does; several frames become an animation, or pages of a TIFF."""
     first = frames.pictures[0]
     count = len(frames.pictures)
     if count > 1 and not FORMATS[file_format].frames:

@@ -63,7 +63,7 @@ SUFFIXES = (*(suffix for known in FORMATS.values() for suffix in known.suffixes)
 
 
 def output_format(name: str) -> str:
-    """A key of FORMATS for a file name's suffix (`photo.jpg`) or a bare one (`jpg`). Raises UsageError for others."""
+    """Return the key of FORMATS for a file name's suffix (`photo.jpg`) or a bare one (`jpg`). Raises UsageError."""
     suffix = Path(name).suffix.lower() or f".{name.lower()}"
     for key, known in FORMATS.items():
         if suffix in known.suffixes:
@@ -73,5 +73,5 @@ def output_format(name: str) -> str:
 
 
 def is_lossless(file_format: str, quality: int | None) -> bool:
-    """Whether a file of that format keeps every level: PNG, TIFF and BMP always, WebP unless a quality is asked for."""
+    """Tell whether a file of that format keeps every level: PNG, TIFF and BMP do, WebP unless a quality is given."""
     return FORMATS[file_format].lossless and (quality is None or not FORMATS[file_format].quality)

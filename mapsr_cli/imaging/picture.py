@@ -40,7 +40,7 @@ class Picture:
         return len(self.levels) + (self.alpha is not None)
 
     def same_as(self, other: "Picture") -> bool:
-        """Whether every sample is the same."""
+        """Tell whether every sample is the same."""
         if (self.peak, self.alpha is None) != (other.peak, other.alpha is None):
             return False  # `equal` raises for two depths
         if not torch.equal(self.levels, other.levels):
@@ -48,7 +48,7 @@ class Picture:
         return self.alpha is None or other.alpha is None or torch.equal(self.alpha, other.alpha)
 
     def as_kind(self, colours: int, alpha: bool) -> "Picture":
-        """With so many colour samples, and alpha or none, as far as that changes nothing that is seen.
+        """Return it with so many colour samples, and alpha or none, as far as that changes nothing that is seen.
 
         Grey becomes RGB, opaque alpha comes or goes; what cannot be had so stays as it is.
         """
@@ -63,7 +63,7 @@ class Picture:
 
 
 def interleaved(picture: Picture, rows: slice = slice(None)) -> NDArray[Any]:
-    """[rows, width, samples] as files have them: each pixel's colour, then its alpha."""
+    """Return samples as files have them, [rows, width, samples]: each pixel's colour, then its alpha."""
     colour = picture.levels[:, rows].cpu().numpy()
     pixels = np.empty((*colour.shape[1:], picture.samples), colour.dtype)
     pixels[..., : len(colour)] = colour.transpose(1, 2, 0)

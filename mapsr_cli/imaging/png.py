@@ -26,7 +26,7 @@ def png_bytes(
     icc: bytes | None,
     exif: bytes | None,
 ) -> bytes:
-    """The bytes of a PNG of `size` (height, width, samples a pixel: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha).
+    """Write a PNG of `size` (height, width, samples a pixel: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha).
 
     `strips` [rows, width, samples] of 16 bits are taken from top to bottom, as they are needed.
     """
@@ -60,7 +60,7 @@ def _text(key: str, value: str) -> bytes:
 
 
 def _filtered(strips: Iterable[NDArray[np.uint16]]) -> Iterator[bytes]:
-    """Rows as big-endian bytes, each with the filter (of PNG's five) whose residual is smallest in absolute sum."""
+    """Filter rows of big-endian bytes, each with the one of PNG's five filters whose residuals have the least sum."""
     above = None
     for strip in strips:
         rows = strip.astype(">u2").view(np.uint8).reshape(len(strip), -1)
@@ -75,7 +75,7 @@ def _filtered(strips: Iterable[NDArray[np.uint16]]) -> Iterator[bytes]:
 
 
 def _residuals(rows: Bytes, up: Bytes, pixel: int) -> tuple[Bytes, Bytes, Bytes, Bytes]:
-    """Sub, Up, Average and Paeth; `pixel` is how many bytes one takes."""
+    """Apply the filters Sub, Up, Average and Paeth; a pixel takes `pixel` bytes."""
     left, corner = (np.pad(r, ((0, 0), (pixel, 0)))[:, :-pixel] for r in (rows, up))
     a, b, c = left.astype(np.int16), up.astype(np.int16), corner.astype(np.int16)
     down, right = b - c, a - c  # Paeth takes whichever of the three is nearest to a + b − c

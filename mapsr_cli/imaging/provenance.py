@@ -33,34 +33,34 @@ class Provenance:
     """Number of the sample that was drawn with it."""
 
     def make_kernel(self) -> Kernel:
-        """The kernel it names. Raises KernelError for a measured one whose file is not there."""
+        """Make the kernel that it names. Raises KernelError for a measured one whose file is not there."""
         return find_kernel(self.kernel, self.scale, self.sigma)
 
     def to_text(self) -> dict[str, str]:
-        """Text chunks: `mapsr-model`, `mapsr-kernel`, …"""
+        """Return text chunks: `mapsr-model`, `mapsr-kernel`, …"""
         values = {k: v for k, v in asdict(self).items() if v is not None}
         return {PREFIX + k.replace("_", "-"): str(v) for k, v in values.items()}
 
     def to_json(self) -> str:
-        """One JSON object of the same text."""
+        """Return the same text as one JSON object."""
         return json.dumps(self.to_text())
 
     @classmethod
     def from_text(cls, text: dict[str, str]) -> Self | None:
         """Read back what `to_text` wrote; None where it is missing or damaged."""
-        found = {f.name: text.get(PREFIX + f.name.replace("_", "-")) for f in fields(cls)}
-        if any(value is None for name, value in found.items() if name not in _OPTIONAL):
+        values = {f.name: text.get(PREFIX + f.name.replace("_", "-")) for f in fields(cls)}
+        if any(value is None for name, value in values.items() if name not in _OPTIONAL):
             return None
         try:
             return cls(
-                model=str(found["model"]),
-                kernel=str(found["kernel"]),
-                scale=int(str(found["scale"])),
-                sigma=None if found["sigma"] is None else float(found["sigma"]),
-                input_sha256=str(found["input_sha256"]),
-                version=str(found["version"]),
-                seed=None if found["seed"] is None else int(found["seed"]),
-                sample=None if found["sample"] is None else int(found["sample"]),
+                model=str(values["model"]),
+                kernel=str(values["kernel"]),
+                scale=int(str(values["scale"])),
+                sigma=None if values["sigma"] is None else float(values["sigma"]),
+                input_sha256=str(values["input_sha256"]),
+                version=str(values["version"]),
+                seed=None if values["seed"] is None else int(values["seed"]),
+                sample=None if values["sample"] is None else int(values["sample"]),
             )
         except ValueError:
             return None

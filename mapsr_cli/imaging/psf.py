@@ -16,7 +16,7 @@ MOST_WEIGHTS = 1 << 24
 
 
 def find_kernel(name: str, scale: int, sigma: float | None = None) -> Kernel:
-    """The kernel a user names: one that `make_kernel` knows, or `file:PSF.npy`, `file:PSF.png`.
+    """Find the kernel that a user names: one of `make_kernel`, or `file:PSF.npy`, `file:PSF.png`.
 
     Raises UsageError for an unknown name or an option that has no meaning there, KernelError for a file that holds no
     point-spread function.
@@ -29,7 +29,7 @@ def find_kernel(name: str, scale: int, sigma: float | None = None) -> Kernel:
 
 
 def read_psf(path: Path) -> NDArray[Any]:
-    """A point-spread function's weights [P, Q] (whether they are any is for `make_psf` to say).
+    """Read the weights of a point-spread function [P, Q]; `make_psf` checks them.
 
     `.npy` holds them as they are; `.png` as the grey levels, 8 or 16 bits, of the picture of a point. Raises
     KernelError for a file that cannot be read, UsageError for one of another kind.

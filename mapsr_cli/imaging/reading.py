@@ -51,7 +51,7 @@ def read_frames(
     max_pixels: int = MAX_PIXELS,
     at_most: int | None = None,
 ) -> Frames:
-    """As `read_picture`, for every frame of an animation or page of a stack; refused if there are over `at_most`."""
+    """Decode every frame of an animation or page of a stack as `read_picture` does; refuse more than `at_most`."""
     name, data = _bytes_of(source)
     digest = hashlib.sha256(data).hexdigest()
     try:
@@ -81,8 +81,8 @@ def read_frames(
     except ImageError as error:
         raise ImageError(f"{name}: {error}", error.hint) from error
     except Image.DecompressionBombError as error:  # twice our limit, in formats that allocate as they open
-        told = re.search(r"\d+", str(error))
-        hint = f"--max-pixels {told[0]} allows it" if told else "--max-pixels allows more"
+        pixels_named = re.search(r"\d+", str(error))
+        hint = f"--max-pixels {pixels_named[0]} allows it" if pixels_named else "--max-pixels allows more"
         raise ImageError(f"{name}: {_BOMB}", hint) from error
     except UnidentifiedImageError as error:  # it names our buffer, not the file
         raise ImageError(f"{name}: not a picture of any kind that is known here") from error
@@ -92,34 +92,34 @@ def read_frames(
 
 
 def read_provenance(path: Path) -> Provenance | None:
-    """What an upscaled file says about its own making; None if it says nothing."""
+    """Read what an upscaled file says about its own making; None if it says nothing."""
     try:
         with _quiet_pillow(None), Image.open(path, formats=_readable()) as image:
             text = {k: v for k, v in image.info.items() if isinstance(k, str) and isinstance(v, str)}
-            found = Provenance.from_text(text)
-            if found is not None:
-                return found
+            provenance = Provenance.from_text(text)
+            if provenance is not None:
+                return provenance
             stored = json.loads(str(image.getexif().get(HISTORY, "{}")))
             return Provenance.from_text(stored) if isinstance(stored, dict) else None
     except Exception:  # a damaged file is reported by whoever decodes its pixels
         return None
 
 
-def _picture(found: DecodedFrame, digest: str, tags: Tags) -> Picture:
-    alpha = None if found.alpha is None else _planes(found.alpha[..., None])
-    if found.inks_became_rgb:
+def _picture(frame: DecodedFrame, digest: str, tags: Tags) -> Picture:
+    alpha = None if frame.alpha is None else _planes(frame.alpha[..., None])
+    if frame.inks_became_rgb:
         tags = Tags(None, tags.exif)
-    return Picture(_planes(found.colour), found.peak, digest, alpha, tags, found.notes)
+    return Picture(_planes(frame.colour), frame.peak, digest, alpha, tags, frame.notes)
 
 
 def _of_one_kind(pictures: list[Picture]) -> list[Picture]:
-    """All RGB where one is, all with alpha where one has any."""
+    """Make all RGB where one is, and give all alpha where one has any."""
     colours, alpha = max(len(picture.levels) for picture in pictures), any(p.alpha is not None for p in pictures)
     return [picture.as_kind(colours, alpha) for picture in pictures]
 
 
 def _plays(image: Image.Image) -> int:
-    """How often an animation plays; 0 is for ever. A GIF counts what follows the first time, and may leave that out."""
+    """Tell how often an animation plays, 0 for ever. A GIF counts what follows the first time, or leaves that out."""
     loop = int(image.info.get("loop", 0))
     repeated = image.format == "GIF" and (loop > 0 or "loop" not in image.info)
     return min(loop + 1, _MOST_PLAYS) if repeated else loop
@@ -131,7 +131,7 @@ def _planes(samples: Samples) -> Tensor:
 
 @contextmanager
 def _quiet_pillow(max_pixels: int | None) -> Iterator[None]:
-    """No warnings about damaged metadata, and no limits but ours (of pixels, Pillow's error comes at twice as many)."""
+    """Silence Pillow's warnings and set its limits to ours (its error comes at twice as many pixels)."""
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pixels, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
@@ -143,7 +143,7 @@ def _quiet_pillow(max_pixels: int | None) -> Iterator[None]:
 
 
 def _readable() -> list[str]:
-    """Formats that this Pillow knows (AVIF is no part of every build)."""
+    """List the formats that this Pillow knows (not every build has AVIF)."""
     Image.init()
     return [name for name in READABLE if name in Image.OPEN]
 

@@ -35,7 +35,7 @@ class Tags:
     """EXIF without the tags that only describe the original's pixels; orientation already applied."""
 
     def exif_for(self, size: tuple[int, int], history: str | None = None) -> Image.Exif:
-        """EXIF for an image of `size` (width, height), with the provenance as one JSON text."""
+        """Return EXIF for an image of `size` (width, height), with the provenance as one JSON text."""
         exif = Image.Exif()
         if self.exif:
             exif.load(self.exif)
@@ -48,33 +48,33 @@ class Tags:
         return exif
 
     def icc_for(self, colours: int) -> bytes | None:
-        """The profile, if it is one for so many colour samples (1, 3 or 4)."""
+        """Return the profile, if it is one for so many colour samples (1, 3 or 4)."""
         spaces = {1: b"GRAY", 3: b"RGB ", 4: b"CMYK"}
         return self.icc if self.icc and self.icc[16:20] == spaces[colours] else None
 
 
 def read_tags(image: Image.Image) -> Tags:
-    """Profile and EXIF of an opened image. Damaged EXIF is left out: it never stands in the way of the pixels."""
+    """Read profile and EXIF of an opened image. Damaged EXIF is left out: the pixels are read all the same."""
     icc = image.info.get("icc_profile")
     return Tags(icc if isinstance(icc, bytes) and len(icc) >= 128 else None, _clean(image))
 
 
 def orientation(image: Image.Image) -> int:
-    """How the image is to be turned: 1 (not at all) … 8, as EXIF has it."""
+    """Tell how the image is to be turned: 1 (not at all) … 8, as EXIF has it."""
     try:
-        found = image.getexif().get(ORIENTATION, 1)
+        turn = image.getexif().get(ORIENTATION, 1)
     except Exception:  # damaged EXIF: whatever Pillow's parser stumbles over
         return 1
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
 
 
 def _clean(image: Image.Image) -> bytes | None:
     kept = Image.Exif()
     try:
-        found = image.getexif()
-        kept.update({tag: value for tag, value in found.items() if tag not in (*_STRUCTURE, *_POINTERS)})
+        exif = image.getexif()
+        kept.update({tag: value for tag, value in exif.items() if tag not in (*_STRUCTURE, *_POINTERS)})
         for pointer in _POINTERS:
-            inner: dict[int, Any] = found.get_ifd(pointer)
+            inner: dict[int, Any] = exif.get_ifd(pointer)
             if inner := {tag: value for tag, value in inner.items() if tag not in _STALE}:
                 kept[pointer] = inner
         return kept.tobytes() if len(kept) else None

@@ -26,7 +26,7 @@ LIMIT = 0xFFFF_FFFF
 
 
 def tiff_bytes(pages: Sequence[Picture], exif: Image.Exif) -> bytes:
-    """Pages as the bytes of a TIFF. Raises ValueError where the file would be larger than a TIFF can be."""
+    """Write pages as the bytes of a TIFF. Raises ValueError where the file would be larger than a TIFF can be."""
     tiff = bytearray(struct.pack("<2sHL", b"II", 42, 8))
     for number, picture in enumerate(pages, 1):
         strips, rows = _strips(picture)
@@ -38,7 +38,7 @@ def tiff_bytes(pages: Sequence[Picture], exif: Image.Exif) -> bytes:
         directory[0x111] = tuple(int(n) for n in np.cumsum([0, *sizes[:-1]]))  # StripOffsets, from the directory's end
         at = len(tiff)
         tiff += directory.tobytes(at)
-        while strips:  # one by one, so that no second copy of all comes to be
+        while strips:  # one by one, so that there is no second copy of all
             tiff += strips.popleft()
         tiff += bytes(len(tiff) % 2)
         if number < len(pages):
@@ -65,7 +65,7 @@ def _directory(picture: Picture, exif: Image.Exif, rows: int) -> ImageFileDirect
 
 
 def _strips(picture: Picture) -> tuple[deque[bytes], int]:
-    """Deflated strips, and how many rows each has."""
+    """Deflate strips; also returns how many rows each has."""
     width, height = picture.size
     rows = max(_STRIP // (width * picture.samples * picture.levels.element_size()), 1)
     packed: deque[bytes] = deque()

@@ -12,7 +12,7 @@ class Chunks:
         self._kept: dict[int, Tensor] = {}
 
     def write(self, rows: slice, cols: slice, width: int, values: Tensor, times: float = 1) -> None:
-        """Put values [C, rows, cols], multiplied, into an image of that width; chunks come to be as they are needed."""
+        """Put values [C, rows, cols], multiplied, into an image of that width; memory is taken as it is needed."""
         for index, chunk in enumerate(self._rows):
             start, stop = max(chunk.start, rows.start), min(chunk.stop, rows.stop)
             if start < stop:
@@ -22,7 +22,7 @@ class Chunks:
                 torch.mul(part, times, out=self._kept[index][:, start - chunk.start : stop - chunk.start, cols])
 
     def read(self, rows: slice) -> Tensor:
-        """Rows, all of which are there; where one chunk holds them, the very memory."""
+        """Return rows that have been written; where one chunk holds them, its very memory."""
         parts = [
             self._kept[index][:, max(rows.start - chunk.start, 0) : rows.stop - chunk.start]
             for index, chunk in enumerate(self._rows)
@@ -31,7 +31,7 @@ class Chunks:
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def drop_before(self, row: int) -> None:
-        """Give back the chunks that end at that row or before it."""
+        """Free the chunks that end at that row or before it."""
         for index, chunk in enumerate(self._rows):
             if chunk.stop <= row:
                 self._kept.pop(index, None)

@@ -11,24 +11,24 @@ from mapsr_cli.operators import Consistency, Kernel, SeparableKernel, downsampli
 
 
 def downscaled(hr: Tensor, kernel: Kernel, peak: int) -> Tensor:
-    """A(HR), clipped and rounded as in double precision: levels [C, H, W] → [C, h, w] int32, strip by strip.
+    """Compute A(HR), clipped and rounded as in double precision: levels [C, H, W] → [C, h, w] int32.
 
-    At 8 bits float32 settles nearly every sample; a strip where it does not is computed once more.
+    Goes strip by strip. At 8 bits float32 settles nearly every sample; a strip where it does not is computed again.
     """
     size, doubt = (hr.shape[-2], hr.shape[-1]), _float32_error(kernel, peak)
     strips = make_strips(downsampling(kernel, size, torch.float64))
     quick = None if doubt is None else make_strips(downsampling(kernel, size, torch.float32))
-    made = []
+    parts = []
     for part in strips.plan:
         small = None if quick is None else quick.down(part, lambda rows: hr[:, rows].float())
         if small is None or bool(_near_a_boundary(small, doubt or 0.0, peak).any()):
             small = strips.down(part, lambda rows: hr[:, rows].double())
-        made.append(to_levels(small, peak).int())
-    return torch.cat(made, dim=1)
+        parts.append(to_levels(small, peak).int())
+    return torch.cat(parts, dim=1)
 
 
 def _float32_error(kernel: Kernel, peak: int) -> float | None:
-    """More levels than A of whole levels may be off in float32; None where it is not worth asking."""
+    """Bound the error of A of whole levels in float32, in levels; None where float32 saves nothing."""
     if peak > 255 or not isinstance(kernel, SeparableKernel):
         return None
     operations, gain = 2 * len(kernel.taps) + 2, sum(map(abs, kernel.taps))
@@ -36,13 +36,13 @@ def _float32_error(kernel: Kernel, peak: int) -> float | None:
 
 
 def _near_a_boundary(y: Tensor, distance: float, peak: int) -> Tensor:
-    """Where y, within that distance, could be rounded to another level."""
+    """Find where y, within that distance, could be rounded to another level."""
     inside = y.clamp(0, peak)
     return ((inside - inside.floor()) - 0.5).abs_() <= distance
 
 
 def downscale_picture(picture: Picture, kernel: Kernel) -> Picture:
-    """A of every stored sample, colour and alpha alike."""
+    """Apply A to every stored sample, colour and alpha alike."""
 
     def small(levels: Tensor) -> Tensor:
         return downscaled(levels, kernel, picture.peak).to(levels.dtype)
@@ -52,7 +52,7 @@ def downscale_picture(picture: Picture, kernel: Kernel) -> Picture:
 
 
 def difference(hr: Tensor, lr: Tensor, kernel: Kernel, peak: int) -> Tensor:
-    """A(HR), clipped and rounded, less LR: levels [C, H, W] and [C, h, w] → [C, h, w] int32."""
+    """Compute A(HR), clipped and rounded, less LR: levels [C, H, W] and [C, h, w] → [C, h, w] int32."""
     return downscaled(hr, kernel, peak) - lr.int()
 
 

@@ -16,7 +16,7 @@ from mapsr_cli.imaging import (
     read_frames,
 )
 from mapsr_cli.inference.comparison import compare
-from mapsr_cli.inference.level_upscaler import Progress, silent
+from mapsr_cli.inference.level_upscaler import StageProgress, silent
 from mapsr_cli.inference.report import UpscaleReport
 from mapsr_cli.inference.upscaler import Upscaler
 from mapsr_cli.operators import Consistency
@@ -42,7 +42,7 @@ class Output:
 
 
 def upscale_file(
-    source: Path | bytes, upscaler: Upscaler, output: Output, progress: Progress = silent
+    source: Path | bytes, upscaler: Upscaler, output: Output, progress: StageProgress = silent
 ) -> tuple[bytes, UpscaleReport]:
     """Upscale a file (or its bytes) and encode the result, with profile, EXIF and provenance. Raises MapsrError."""
     originals, decoding = load_file(source, output)
@@ -59,7 +59,7 @@ def load_file(source: Path | bytes, output: Output) -> tuple[Frames, UpscaleRepo
 
 
 def upscale_frames(
-    originals: Frames, upscaler: Upscaler, progress: Progress = silent, sample: int = 1
+    originals: Frames, upscaler: Upscaler, progress: StageProgress = silent, sample: int = 1
 ) -> tuple[Frames, UpscaleReport]:
     """Upscale every frame, all as the same sample. Raises MapsrError."""
     results = [upscaler.upscale(picture, progress, sample=sample) for picture in originals.pictures]

@@ -31,7 +31,7 @@ from mapsr_cli.operators import (
 from mapsr_cli.zoo import Model
 
 ConsistencyLevel = Literal["bits", "float", "none"]
-Progress = Callable[[str, int, int], None]
+StageProgress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
 
 
@@ -112,14 +112,14 @@ class LevelUpscaler:
         free = free_memory(self.device) - image
         return choose_tile(free, self._per_pixel, self.model.receptive_field, self.device)
 
-    def estimate(self, x: Tensor, progress: Progress = silent, sample: int = 1) -> Tensor:
+    def estimate(self, x: Tensor, progress: StageProgress = silent, sample: int = 1) -> Tensor:
         """Compute f(x), the network alone: x [C, h, w] in [0, 1], C = 1 or 3 → [C, s·h, s·w] float32 of any range."""
         f = torch.empty(len(x), *self.kernel.hr_size((x.shape[-2], x.shape[-1])), device=self.device)
         self._estimate(x, lambda rows, cols, part: f[:, rows, cols].copy_(part), progress, sample)
         return f
 
     def _estimate(
-        self, x: Tensor, put: Callable[[slice, slice, Tensor], object], progress: Progress, sample: int
+        self, x: Tensor, put: Callable[[slice, slice, Tensor], object], progress: StageProgress, sample: int
     ) -> tuple[str, ...]:
         """Compute f(x), tile by tile; returns notes about memory and seams."""
         colour = x.to(self.device, self.dtype).expand(3, -1, -1)
@@ -152,7 +152,7 @@ class LevelUpscaler:
         return (z[None].to(self.device, self.dtype),)
 
     def upscale(
-        self, lr: Tensor, peak: int = 255, progress: Progress = silent, *, exact: bool = False, sample: int = 1
+        self, lr: Tensor, peak: int = 255, progress: StageProgress = silent, *, exact: bool = False, sample: int = 1
     ) -> tuple[Tensor, UpscaleReport]:
         """Upscale LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) to levels that nobody has checked yet.
 
@@ -166,7 +166,7 @@ class LevelUpscaler:
 
     @torch.inference_mode()
     def _upscale(
-        self, lr: Tensor, peak: int, progress: Progress, exact: bool, sample: int
+        self, lr: Tensor, peak: int, progress: StageProgress, exact: bool, sample: int
     ) -> tuple[Tensor, UpscaleReport]:
         began = time.perf_counter()
         strength = 1.0 if exact else self.settings.strength

@@ -29,14 +29,14 @@ _PROBE = 32
 
 
 def free_memory(device: str) -> int:
-    """Bytes that could be allocated on a device now."""
+    """Measure how many bytes could be allocated on a device now."""
     if device.startswith("cuda"):
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if device == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    found = [left for left in (_available(), _left_in_group()) if left is not None]
-    return min(found, default=FALLBACK)
+    limits = [left for left in (_available(), _left_in_group()) if left is not None]
+    return min(limits, default=FALLBACK)
 
 
 def _available() -> int | None:
@@ -48,7 +48,7 @@ def _available() -> int | None:
 
 
 def _left_in_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What a container may still take; None outside of one."""
+    """Read what a container may still take; None outside of one."""
     for limit, usage in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
@@ -62,7 +62,7 @@ def _left_in_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
 
 @torch.inference_mode()
 def bytes_per_pixel(network: nn.Module, *like: Tensor) -> float:
-    """Memory that a network takes per LR pixel: its largest activation on small inputs `like` ours, times LIVE."""
+    """Measure the bytes that a network takes per LR pixel: its largest activation on small inputs, times LIVE."""
     largest = 0
 
     def look(module: nn.Module, inputs: object, output: object) -> None:
@@ -80,13 +80,13 @@ def bytes_per_pixel(network: nn.Module, *like: Tensor) -> float:
 
 
 def choose_tile(free: int, per_pixel: float, halo: int, device: str) -> int:
-    """Side of a tile in LR pixels such that it and its halo take a SHARE of the free memory."""
+    """Choose the side of a tile in LR pixels such that it and its halo take a SHARE of the free memory."""
     side = math.isqrt(max(int(SHARE * free / per_pixel), 0)) - 2 * halo
     return max(LEAST_TILE, min(side, MOST_TILE.get(device, MOST_TILE_ELSEWHERE)))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether that is what an exception says."""
+    """Tell whether an exception means that memory did not suffice."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error)
@@ -94,7 +94,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release(device: str) -> None:
-    """Give back what the allocator keeps for later."""
+    """Free what the allocator keeps for later."""
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
     elif device == "mps":
@@ -102,7 +102,7 @@ def release(device: str) -> None:
 
 
 def within_memory(work: Callable[[], Done], doing: str, device: str = "cpu") -> Done:
-    """work(), or MapsrError, "out of memory `doing`", where memory does not suffice; what it had made is given back."""
+    """Return work(). Where memory does not suffice, free what it took and raise MapsrError, "out of memory `doing`"."""
     try:
         return work()
     except (RuntimeError, MemoryError) as error:

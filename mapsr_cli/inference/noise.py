@@ -27,7 +27,7 @@ class Noise:
     """0 or more."""
 
     def draw(self, rows: slice, cols: slice) -> Tensor:
-        """z of LR rows and columns: [maps, rows, cols] float32, standard normal, on the CPU."""
+        """Draw z for LR rows and columns: [maps, rows, cols] float32, standard normal, on the CPU."""
         z = torch.empty(self.maps, rows.stop - rows.start, cols.stop - cols.start)
         for top in range(rows.start // BLOCK * BLOCK, rows.stop, BLOCK):
             for left in range(cols.start // BLOCK * BLOCK, cols.stop, BLOCK):
@@ -43,6 +43,6 @@ class Noise:
 
 
 def _overlap(wanted: slice, start: int) -> tuple[slice, slice]:
-    """What a block from `start` on has of a span: within the span, and within the block."""
+    """Intersect a span with the block from `start` on: slices within the span, and within the block."""
     first, last = max(wanted.start, start), min(wanted.stop, start + BLOCK)
     return slice(first - wanted.start, last - wanted.start), slice(first - start, last - start)

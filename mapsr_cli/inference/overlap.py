@@ -10,7 +10,7 @@ from typing import TypeVar
 from mapsr_cli.errors import MapsrError
 from mapsr_cli.inference.memory import within_memory
 
-Job = TypeVar("Job")
+Item = TypeVar("Item")
 Read = TypeVar("Read")
 Worked = TypeVar("Worked")
 Stored = TypeVar("Stored")
@@ -20,24 +20,24 @@ BEHIND = 1
 
 
 def overlapped(
-    jobs: Iterable[Job],
-    read: Callable[[Job], Read],
-    work: Callable[[Job, Read], Worked],
-    store: Callable[[Job, Worked], Stored],
-) -> Iterator[tuple[Job, Stored | MapsrError]]:
+    jobs: Iterable[Item],
+    read: Callable[[Item], Read],
+    work: Callable[[Item, Read], Worked],
+    store: Callable[[Item, Worked], Stored],
+) -> Iterator[tuple[Item, Stored | MapsrError]]:
     """Read, work and store every job; yields each, in order, with what came of it.
 
     `read` and `store` run in a thread each, `work` in the caller's. A MapsrError ends only its own job, and so does
     a lack of memory, which becomes one; anything else ends them all. Jobs are taken from `jobs` one ahead.
     """
     upcoming = iter(jobs)
-    behind: deque[tuple[Job, Future[Stored]]] = deque()
+    behind: deque[tuple[Item, Future[Stored]]] = deque()
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "store") as storer:
 
-        def next_reading() -> tuple[Job, Future[Read]] | None:
+        def next_reading() -> tuple[Item, Future[Read]] | None:
             return next(((job, reader.submit(within_memory, partial(read, job), "reading")) for job in upcoming), None)
 
-        def hand_on(job: Job, reading: "Future[Read]") -> "Future[Stored]":
+        def hand_on(job: Item, reading: "Future[Read]") -> "Future[Stored]":
             try:
                 worked = within_memory(partial(work, job, reading.result()), "upscaling")
                 return storer.submit(within_memory, partial(store, job, worked), "storing")

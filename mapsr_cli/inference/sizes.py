@@ -16,7 +16,7 @@ class SizeRequest:
     """A size asked for, of the picture as it is seen, by one field. The aspect ratio stays, to the nearest pixel."""
 
     scale: float | None = None
-    """HR pixels per LR pixel along an axis."""
+    """Divide HR pixels by LR pixels along an axis."""
     width: int | None = None
     """HR pixels from left to right."""
     height: int | None = None
@@ -71,7 +71,7 @@ class SizeRequest:
         return large
 
     def _factor(self, height: int, width: int) -> Fraction:
-        """HR pixels per LR pixel along an axis."""
+        """Divide HR pixels by LR pixels along an axis."""
         if self.scale is not None:
             return Fraction(self.scale).limit_denominator(10**6)
         if self.width is not None:
@@ -93,5 +93,5 @@ def parse_box(text: str) -> tuple[int, int]:
 
 
 def _rounded(n: Fraction) -> int:
-    """The nearest whole number, halves up, at least 1."""
+    """Round to the nearest whole number, halves up, at least 1."""
     return max(int(n + Fraction(1, 2)), 1)

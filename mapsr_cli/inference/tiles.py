@@ -40,11 +40,11 @@ class Grid:
     """A tile with its halo starts at a multiple of it."""
 
     def tiles(self, size: int) -> list[Tile]:
-        """The whole image in tiles of at most `size`, each with a halo cut at the image's border."""
+        """Cut the whole image into tiles of at most `size`, each with a halo that ends at the image's border."""
         return list(self.cut(slice(0, self.height), slice(0, self.width), size))
 
     def cut(self, rows: slice, cols: slice, size: int) -> Iterator[Tile]:
-        """A part of it in tiles."""
+        """Cut a part of it into tiles."""
         for top in range(rows.start, rows.stop, size):
             for left in range(cols.start, cols.stop, size):
                 inner_rows, outer_rows = self._span(top, min(top + size, rows.stop), self.height)
@@ -75,9 +75,9 @@ def run_tiled(
     beside: Beside = _nothing,
     period: int = 1,
 ) -> int:
-    """network(x) for x [N, C, h, w], in tiles of `size` LR pixels, each handed to `put`. Reports (tiles done, tiles).
+    """Run network(x) for x [N, C, h, w] in tiles of `size` LR pixels, handing each to `put`; report (done, total).
 
-    The network is called with a part of x, and with what `beside` has to go with it (noise maps).
+    The network is called with a part of x, and with what `beside` gives for it (noise maps).
     Returns the size of the last tiles: less than `size` where memory did not suffice for that. Raises MapsrError where
     it does not suffice for the smallest either.
     """
@@ -101,7 +101,7 @@ def run_tiled(
 
 
 def _attempt(network: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Tensor | None:
-    """network(*inputs); None where memory does not suffice."""
+    """Run network(*inputs); None where memory does not suffice."""
     try:
         return network(*inputs)
     except (RuntimeError, MemoryError) as error:

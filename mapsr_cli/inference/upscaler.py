@@ -11,7 +11,7 @@ from mapsr_cli.imaging import Picture, spread
 from mapsr_cli.imaging.in_memory import PictureLike, picture_from, picture_like
 from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.devices import choose_device, choose_dtype
-from mapsr_cli.inference.level_upscaler import LevelUpscaler, Progress, Settings, silent
+from mapsr_cli.inference.level_upscaler import LevelUpscaler, Settings, StageProgress, silent
 from mapsr_cli.inference.report import UpscaleReport
 from mapsr_cli.operators import Kernel
 from mapsr_cli.zoo import DEFAULT_MODEL, Model, find_model, load_model
@@ -72,7 +72,7 @@ class Upscaler:
         return self.upscale(picture, sample=sample)[0]
 
     def upscale(
-        self, picture: PictureLike, progress: Progress = silent, *, sample: int = 1
+        self, picture: PictureLike, progress: StageProgress = silent, *, sample: int = 1
     ) -> tuple[PictureLike, UpscaleReport]:
         """Upscale a picture, and report how it was made and what it gives back.
 
@@ -94,7 +94,7 @@ class Upscaler:
         upscaled, report = self._upscale(picture_from(picture), progress, sample)
         return picture_like(upscaled, picture), report
 
-    def _upscale(self, picture: Picture, progress: Progress, sample: int) -> tuple[Picture, UpscaleReport]:
+    def _upscale(self, picture: Picture, progress: StageProgress, sample: int) -> tuple[Picture, UpscaleReport]:
         """Upscale colour by the RGB (or grey) path, alpha and black ink by the grey one; all as the same `sample`.
 
         Stored colour is not multiplied by alpha, and neither is ours: of the two, only this one can be kept bit for bit

@@ -27,7 +27,7 @@ FALLBACK_KERNEL, FALLBACK_SCALE = "bicubic", 4
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """What came of it."""
+    """Whether HR gives LR back, and where not."""
 
     kernel: Kernel
     """A."""
@@ -55,9 +55,9 @@ class KernelChoice:
             raise UsageError("--model brings its own kernel", "give either --model, or --kernel, --sigma and --scale")
 
     def kernel_for(self, stored: Provenance | None) -> tuple[Kernel, tuple[str, ...]]:
-        """A as the call names it; else as the model has it; else as the HR file itself says; else bicubic ×4.
+        """Make A as the call names it; else as the model has it; else as the HR file itself says; else bicubic ×4.
 
-        With what is to be said about that.
+        Also returns notes about that choice.
         """
         if self.model is not None:
             return load_model(find_model(self.model)).kernel, ()
@@ -110,7 +110,7 @@ def _holds_of(hr: Frames, path: Path) -> Holds:
 
 
 def _larger(a: Tensor, b: Tensor) -> Tensor:
-    """Of two differences, each sample's larger one; pages of a stack may have different numbers of samples."""
+    """Take the larger of two differences of each sample; pages of a stack may have different numbers of samples."""
     most = max(len(a), len(b))
     a, b = (pad(off, (0, 0, 0, 0, 0, most - len(off))) for off in (a, b))
     return torch.where(b.abs() > a.abs(), b, a)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -86,7 +87,7 @@ def test_the_generators_step_moves_the_generator_alone(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "fields"), [*((name, {}) for name in METHODS), ("affgan", {"noise": "adaptive", "noise_target": 0.6})]
 )
-def test_state_is_enough_to_go_on(name: str, fields: dict[str, object]) -> None:
+def test_state_is_enough_to_go_on(name: str, fields: dict[str, Any]) -> None:
     """With weights, optimisers and `state()`, another learner takes the very step that the first takes next."""
     first, second = learner(name, **fields), learner(name, **fields)
     before = first.state()

@@ -2,12 +2,17 @@
 
 import json
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path, PureWindowsPath
 from typing import Self
 
+from mapsr_cli.errors import KernelError
+from mapsr_cli.imaging.psf import PREFIX as PSF_PREFIX
 from mapsr_cli.imaging.psf import find_kernel
 from mapsr_cli.operators import Kernel
 
 PREFIX = "mapsr-"
+LARGEST_KERNEL = 1 << 20
+"""Bytes of a measured kernel that is read because metadata name it."""
 _OPTIONAL = ("sigma", "seed", "sample")
 
 
@@ -32,9 +37,19 @@ class Provenance:
     sample: int | None = None
     """Number of the sample that was drawn with it."""
 
-    def make_kernel(self) -> Kernel:
-        """Make the kernel that it names. Raises KernelError for a measured one whose file is not there."""
-        return find_kernel(self.kernel, self.scale, self.sigma)
+    def make_kernel(self, folder: Path) -> Kernel:
+        """Make the kernel that it names; a measured one is read from `folder`, whatever path is stored.
+
+        Raises KernelError unless a small regular file of that name is there, UsageError for what is no kernel.
+        """
+        if not self.kernel.startswith(PSF_PREFIX):
+            return find_kernel(self.kernel, self.scale, self.sigma)
+        # Metadata are anybody's: they must not make us open devices, pipes or files elsewhere.
+        name = PureWindowsPath(self.kernel.removeprefix(PSF_PREFIX)).name
+        path = folder / name
+        if not (name and path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST_KERNEL):
+            raise KernelError(f"no kernel '{name}' beside it", f"--kernel {PSF_PREFIX}PATH says where it is")
+        return find_kernel(f"{PSF_PREFIX}{path}", self.scale, self.sigma)
 
     def to_text(self) -> dict[str, str]:
         """Return text chunks: `mapsr-model`, `mapsr-kernel`, …"""

@@ -38,6 +38,8 @@ def read_psf(path: Path) -> NDArray[Any]:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UsageError(f"{path}: a point-spread function is a .npy or .png file", "--kernel file:psf.npy")
+    if path.exists() and not path.is_file():
+        raise KernelError(f"{path} is not a regular file")
     try:
         return reader(path)
     except KernelError:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from mapsr_cli.errors import ImageError, UsageError
+from mapsr_cli.errors import ImageError, MapsrError, UsageError
 from mapsr_cli.imaging import (
     MAX_PIXELS,
     Frames,
@@ -54,15 +54,19 @@ class KernelChoice:
         if self.model is not None and (self.kernel, self.sigma, self.scale) != (None, None, None):
             raise UsageError("--model brings its own kernel", "give either --model, or --kernel, --sigma and --scale")
 
-    def kernel_for(self, stored: Provenance | None) -> tuple[Kernel, tuple[str, ...]]:
-        """Make A as the call names it; else as the model has it; else as the HR file itself says; else bicubic ×4.
+    def kernel_for(self, hr: Path, stored: Provenance | None) -> tuple[Kernel, tuple[str, ...]]:
+        """Make A as the call names it; else as the model has it; else as the HR file says; else bicubic ×4.
 
-        Also returns notes about that choice.
+        Also return remarks about the choice. Raises ImageError where the file names a kernel that cannot be made.
         """
         if self.model is not None:
             return load_model(find_model(self.model)).kernel, ()
         if self.kernel is None and self.sigma is None and stored is not None and self.scale in (None, stored.scale):
-            return stored.make_kernel(), ()
+            try:
+                return stored.make_kernel(hr.parent), ()
+            except MapsrError as error:
+                hint = "--kernel and --scale say how it was downscaled"
+                raise ImageError(f"{hr}: its metadata name no usable kernel ({error})", error.hint or hint) from error
         chosen = find_kernel(
             self.kernel or FALLBACK_KERNEL, FALLBACK_SCALE if self.scale is None else self.scale, self.sigma
         )
@@ -76,7 +80,7 @@ def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels:
     LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is. `max_pixels` limits LR.
     """
     stored = read_provenance(hr_path)
-    kernel, notes = choice.kernel_for(stored)
+    kernel, notes = choice.kernel_for(hr_path, stored)
     hr = read_frames(hr_path, Holds(inks=True), kernel.hr_pixels(max_pixels))
     lr = read_frames(lr_path, _holds_of(hr, hr_path), max_pixels)
     if len(lr.distinct) != len(hr.distinct):

@@ -170,7 +170,10 @@ def _antialiased(name: str, scale: int) -> SeparableKernel:
 
 
 def _gaussian(size: int, scale: int, sigma: float) -> SeparableKernel:
-    weights = [math.exp(-0.5 * ((j - (size - 1) / 2) / sigma) ** 2) for j in range(size)]
+    offsets = [(j - (size - 1) / 2) / sigma for j in range(size)]
+    weights = [math.exp(-0.5 * offset * offset) for offset in offsets]  # offset ** 2 would raise where it overflows
+    if not any(weights):
+        raise UsageError(f"sigma {sigma:g} is too small for a Gaussian of {size} taps: none has weight")
     return SeparableKernel(f"gaussian{size}", scale, _normalised(weights), centred(size, scale), sigma)
 
 

@@ -83,4 +83,4 @@ def test_a_files_own_word_names_its_measured_kernel(tmp_path: Path) -> None:
     np.save(tmp_path / "psf.npy", comet())
     stored = Provenance("m", name, 4, None, "ab", "0")
     assert Provenance.from_text(stored.to_text()) == stored
-    assert stored.make_kernel() == make_psf(name, comet(), 4)
+    assert stored.make_kernel(tmp_path) == make_psf(name, comet(), 4)

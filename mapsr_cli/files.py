@@ -33,7 +33,7 @@ def make_folder(folder: Path) -> None:
         raise FileError(f"cannot write into {folder}: it is read-only", "-o names another folder")
 
 
-def write_bytes(path: Path, data: bytes, overwrite: bool = True) -> None:
+def write_bytes(path: Path, data: bytes | bytearray, overwrite: bool = True) -> None:
     """Write a temporary file beside `path`, sync it, and then give it its name: nobody sees a half-written file.
 
     A symbolic link of that name is replaced, not followed. Raises FileExistsError if not `overwrite` and another
@@ -47,6 +47,22 @@ def write_bytes(path: Path, data: bytes, overwrite: bool = True) -> None:
         raise
     except (OSError, ValueError) as error:
         raise write_error(str(path), error) from error
+
+
+def make_link(path: Path, target: Path) -> None:
+    """Make `path` a symbolic link to `target`, relative to its folder; a copy of it where there are no links.
+
+    What has that name is replaced. Raises FileError where nothing can be written.
+    """
+    if path.is_symlink() and path.readlink() == target:
+        return
+    try:
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+    except FileExistsError:  # another process was faster
+        return
+    except (OSError, NotImplementedError):
+        write_bytes(path, (path.parent / target).read_bytes())
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -70,7 +86,7 @@ def _reason(error: OSError | ValueError) -> object:
     return (isinstance(error, OSError) and error.strerror) or error
 
 
-def _write_nameless(path: Path, data: bytes, overwrite: bool) -> bool:
+def _write_nameless(path: Path, data: bytes | bytearray, overwrite: bool) -> bool:
     """Write through a file without a name (Linux), of which even `kill -9` leaves no trace.
 
     Returns False where the system has no such files.
@@ -95,7 +111,7 @@ def _write_nameless(path: Path, data: bytes, overwrite: bool) -> bool:
     return True
 
 
-def _write_hidden(path: Path, data: bytes, overwrite: bool) -> None:
+def _write_hidden(path: Path, data: bytes | bytearray, overwrite: bool) -> None:
     """Write through a file with a name that folder listings do not show."""
     hidden = _hidden(path)
     try:
@@ -132,7 +148,7 @@ def _hidden(path: Path) -> Path:
     return path.with_name(f".mapsr-{secrets.token_hex(8)}.partial")
 
 
-def _fill(file: BinaryIO, data: bytes) -> None:
+def _fill(file: BinaryIO, data: bytes | bytearray) -> None:
     file.write(data)
     file.flush()
     os.fsync(file.fileno())  # a name must not survive a power cut that the content does not

@@ -5,6 +5,7 @@ served by redirection to another path with their SHA-256 as ETag, the others dir
 """
 
 import base64
+import gzip
 import hashlib
 import json
 import threading
@@ -48,17 +49,21 @@ class Repository:
 class Fault:
     """What goes wrong, for requests whose `METHOD path` contains `where`: a status, or one of the kinds below."""
 
-    kind: int | str
-    """401, 404, 429, 500, …; `cut` (mid-file), `wrong` (other bytes, same length), `short`, `slow`, `etag` (a path)."""
+    kind: int | str | tuple[str, str]
+    """401, 404, 429, 500, …; `cut` (mid-file), `wrong` (other bytes, same length), `short`, `slow`, `endless`, `drip`
+    and `drip headers` (a byte now and then), `html`, `gzip`, `loop` (to itself), or a header and its value."""
     where: str
     times: int = 1_000
     """Requests it lasts for."""
+    after: int = 0
+    """Requests that it lets pass before."""
 
     def strikes(self, line: str) -> bool:
         if self.where not in line or self.times < 1:
             return False
-        self.times -= 1
-        return True
+        self.after -= 1
+        self.times -= self.after < 0
+        return self.after < 0
 
 
 @dataclass
@@ -75,6 +80,9 @@ class Hub:
     requests: list[str] = field(default_factory=list)
     """`METHOD path` of each, in order."""
     slow_seconds: float = 1.0
+    sizes: bool = True
+    """Whether the size of a large file is stated."""
+    closed: threading.Event = field(default_factory=threading.Event)
 
     def add(self, repo: str, files: dict[str, bytes], *, private: bool = False, branch: str = "main") -> str:
         """Put files into a repository; returns the commit."""
@@ -116,6 +124,10 @@ class Handler(BaseHTTPRequestHandler):
                     raise self._refusal(self.fault)
                 if self.fault == "slow":
                     threading.Event().wait(self.hub.slow_seconds)
+                if self.fault == "html":
+                    raise Answer(200, b"<!DOCTYPE html><title>Log in</title>", {"Content-Type": "text/html"})
+                if self.fault == "loop":
+                    raise Answer(302, None, {"Location": self.path})
                 self._route(urlsplit(self.path).path, parse_qs(urlsplit(self.path).query))
             except Answer as answer:
                 self._send(answer)
@@ -130,6 +142,14 @@ class Handler(BaseHTTPRequestHandler):
             data = bytes([data[0] ^ 1]) + data[1:]
         if self.fault == "short" and isinstance(answer.body, bytes):
             data = data[: len(data) // 2]
+        if isinstance(self.fault, tuple):
+            answer.headers[self.fault[0]] = self.fault[1]
+        if self.fault == "gzip":
+            data = gzip.compress(bytes(1 << 24))
+            answer.headers |= {"Content-Encoding": "gzip", "Content-Length": str(len(data))}
+        if self.fault in ("endless", "drip", "drip headers"):
+            self._without_end(answer)
+            return
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -144,6 +164,17 @@ class Handler(BaseHTTPRequestHandler):
         if cut:
             self.wfile.flush()
             self.close_connection = True
+
+    def _without_end(self, answer: Answer) -> None:
+        """Send until the other side has had enough: a few pieces at once, or a byte now and then."""
+        self.close_connection = True
+        lines = [f"{name}: {value}\r\n" for name, value in answer.headers.items() if name != "Content-Length"]
+        self.wfile.write("".join([f"HTTP/1.1 {answer.status} OK\r\n", *lines]).encode())
+        if self.fault != "drip headers":
+            self.wfile.write(b"\r\n")
+        piece = bytes(1 << 16) if self.fault == "endless" else b"{"
+        while not self.hub.closed.wait(0.0 if self.fault == "endless" else 0.05):
+            self.wfile.write(b"X-More: more\r\n" if self.fault == "drip headers" else piece)
 
     def _route(self, path: str, query: dict[str, list[str]]) -> None:
         parts = [unquote(part) for part in path.strip("/").split("/")]
@@ -219,8 +250,9 @@ class Handler(BaseHTTPRequestHandler):
             raise Answer(404, {"error": "Entry not found"}, {**told, "X-Error-Code": "EntryNotFound"})
         data = tree[path]
         if path.endswith(LFS):
-            etag = "../../../evil" if self.fault == "etag" else sha256(data)
-            linked = {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(data))}
+            linked = {"X-Linked-Etag": f'"{sha256(data)}"'}
+            if self.hub.sizes:
+                linked["X-Linked-Size"] = str(len(data))
             raise Answer(302, None, {**told, **linked, "Location": f"{self.hub.storage}/cdn/{sha256(data)}"})
         self._content(data, {**told, "ETag": f'"{git_hash(data)}"'})
 
@@ -300,6 +332,7 @@ def serve() -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.closed.set()
         server.shutdown()
         server.server_close()
         thread.join()

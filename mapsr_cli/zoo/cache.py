@@ -115,15 +115,17 @@ def is_sound(path: Path) -> bool:
     return _BLOB.fullmatch(expected) is None or blob_hash(path, len(expected)) == expected
 
 
-def blob_hash(path: Path, digits: int) -> str:
-    """Compute a file's SHA-256 (64 digits), or the SHA-1 under which git stores it (40)."""
-    with path.open("rb") as file:
-        if digits == 64:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+def blob_hash(data: Path | bytearray, digits: int) -> str:
+    """Compute the SHA-256 (64 digits) of a file or of bytes, or the SHA-1 under which git stores them (40)."""
+    size = data.stat().st_size if isinstance(data, Path) else len(data)
+    digest = hashlib.sha256() if digits == 64 else hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    if isinstance(data, bytearray):
+        digest.update(data)
+        return digest.hexdigest()
+    with data.open("rb") as file:
         while piece := file.read(1 << 20):
             digest.update(piece)
-        return digest.hexdigest()
+    return digest.hexdigest()
 
 
 def discard(path: Path) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.zoo.cache import MODEL_FILE, cached_models, discard, find_cached, is_sound, says_mapsr
-from mapsr_cli.zoo.hub import ByteProgress, fetch, silent
+from mapsr_cli.zoo.hub import fetch
 from mapsr_cli.zoo.manifest import SUFFIX, model_files, read_manifest, sha256_of, weights_folder
 from mapsr_cli.zoo.names import RepoName, parse_repo_name
+from mapsr_cli.zoo.transfer import ByteProgress, silent
 
 DEFAULT_MODEL = "natural-x4-affmse"
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")

@@ -3,53 +3,81 @@
 `HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and the library's other variables work as everywhere.
 """
 
-import io
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 from mapsr_cli.errors import CheckpointError, HubError
-from mapsr_cli.zoo.cache import MODEL_FILE, blob_hash, cache_root, cached_models, discard, find_cached
-from mapsr_cli.zoo.manifest import read_manifest, sha256_of, weights_folder
+from mapsr_cli.files import make_folder, make_link, write_bytes
+from mapsr_cli.zoo import strict_json
+from mapsr_cli.zoo.cache import MODEL_FILE, blob_hash, cache_root, cached_models, find_cached
+from mapsr_cli.zoo.manifest import read_manifest, weights_folder
 from mapsr_cli.zoo.names import DEFAULT_REVISION, RepoName, is_commit
+from mapsr_cli.zoo.transfer import (
+    LARGEST,
+    LARGEST_ANSWER,
+    PATIENCE,
+    Allowance,
+    ByteProgress,
+    download,
+    limited_answers,
+    silent,
+    within,
+)
 
-ByteProgress = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all)."""
 _HASH = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _SECONDS = 10.0
 """How long the Hub may take to answer a question that is only asked to explain an error."""
 
 
-def silent(done: int, total: int) -> None:
-    """Show no progress."""
-
-
 def fetch(wanted: RepoName, progress: ByteProgress = silent, sha256: str | None = None) -> Path:
-    """Fetch a repository's checkpoint into the Hub's cache, where it stays only if its bytes have the right hash.
+    """Fetch a repository's checkpoint into the Hub's cache, in the library's layout.
 
-    That is the one that the Hub gives for it, and `sha256` where that is not None. A file that is there already is not
-    fetched again. Raises HubError, in one line, whatever goes wrong on the way.
+    Only the Hub's first answer counts: it names the commit and the hash, and nothing is written unless the bytes have
+    that hash, and `sha256` where that is not None. A file that is there already is not fetched again. It takes at most
+    2 · PATIENCE seconds, and those that n bytes take at LEAST_RATE. Raises HubError, in one line, whatever goes wrong.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     with _explaining(wanted):
-        about = get_hf_file_metadata(hf_hub_url(wanted.repo, MODEL_FILE, revision=wanted.revision))
+        url = hf_hub_url(wanted.repo, MODEL_FILE, revision=wanted.revision)
+        about = within(PATIENCE, lambda: get_hf_file_metadata(url))
         etag, commit = about.etag or "", about.commit_hash or ""
         if not (_HASH.fullmatch(etag) and is_commit(commit)):
             raise HubError(f"{wanted}: {_where()} does not name a commit and a hash as a Hub does", "check HF_ENDPOINT")
-        hf_hub_download(wanted.repo, MODEL_FILE, revision=wanted.revision, tqdm_class=_bar(progress))
-    cached = find_cached(wanted)
-    if cached is None or cached.commit != commit:
-        raise HubError(f"{wanted}: it changed while it was fetched", "try again")
-    if blob_hash(cached.path, len(etag)) != etag or sha256 not in (None, sha256_of(cached.path)):
-        discard(cached.path)
-        raise HubError(f"{wanted}: what came is not what was asked for (another hash); it was not kept", "try again")
-    return cached.path
+        if about.size is not None and not 0 < about.size <= LARGEST:
+            raise HubError(f"{wanted}: {about.size} bytes", f"a model has at most {LARGEST >> 20} MiB")
+        blob = cache_root() / wanted.folder / "blobs" / etag
+        if not (blob.is_file() and _is(blob, etag, sha256)):
+            data = download(about.location, Allowance(about.size or LARGEST), progress)
+            if not _is(data, etag, sha256):
+                raise HubError(f"{wanted}: another file came than was asked for (another hash)", "try again")
+            make_folder(blob.parent)
+            write_bytes(blob, data)
+        return _enter(wanted, commit, blob)
+
+
+def _is(data: Path | bytearray, etag: str, sha256: str | None) -> bool:
+    """Compare with the hash that the Hub states, and with the one that the manifest does."""
+    return blob_hash(data, len(etag)) == etag and sha256 in (None, blob_hash(data, 64))
+
+
+def _enter(wanted: RepoName, commit: str, blob: Path) -> Path:
+    """Place a blob in the snapshot of its commit, and the commit at the revision; return its path there."""
+    folder = blob.parents[1]
+    path = folder / "snapshots" / commit / MODEL_FILE
+    make_folder(path.parent)
+    make_link(path, Path("..", "..", "blobs", blob.name))
+    if not is_commit(wanted.revision):
+        ref = folder / "refs" / wanted.revision
+        make_folder(ref.parent)
+        write_bytes(ref, commit.encode())
+    return path
 
 
 def publish(repo: str, files: Mapping[str, bytes | Path], message: str, private: bool) -> tuple[str, str]:
@@ -57,7 +85,7 @@ def publish(repo: str, files: Mapping[str, bytes | Path], message: str, private:
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi()
-    with _explaining(RepoName(repo)), _without_bars():
+    with _explaining(RepoName(repo)), limited_answers(), _without_bars():
         api.create_repo(repo, private=private or None, exist_ok=True)
         operations = [CommitOperationAdd(path_in_repo=path, path_or_fileobj=data) for path, data in files.items()]
         commit = api.create_commit(repo, operations, commit_message=message)
@@ -161,13 +189,13 @@ def _reason(error: Exception) -> str:
 
 def _without_checkpoint(wanted: RepoName) -> HubError:
     """Say what is there instead of a checkpoint, if that can be known."""
-    from huggingface_hub import HfApi
-
+    url = f"{_where()}/api/models/{wanted.repo}/revision/{quote(wanted.revision, safe='')}"
     try:
-        siblings = HfApi().model_info(wanted.repo, revision=wanted.revision, timeout=_SECONDS).siblings or []
+        about = strict_json.parse(bytes(download(url, Allowance(LARGEST_ANSWER, _SECONDS))))
+        names = [str(sibling["rfilename"]) for sibling in about["siblings"]]
     except Exception:  # the error at hand matters more than one on the way to explain it
-        siblings = []
-    if any(sibling.rfilename.endswith(_PICKLED) for sibling in siblings):
+        names = []
+    if any(name.endswith(_PICKLED) for name in names):
         return HubError(
             f"{wanted} has only pickled weights, which can run code when loaded: mapsr does not open them",
             f"ask its authors for {MODEL_FILE}",
@@ -184,18 +212,3 @@ def _where() -> str:
 def _offline_hint() -> str:
     bundled = [name for name, listed in read_manifest(weights_folder()).items() if listed.file is not None]
     return "available offline: " + ", ".join(bundled + [str(cached.name) for cached in cached_models()])
-
-
-def _bar(progress: ByteProgress) -> type[Any]:
-    """Make a tqdm class for huggingface_hub that draws nothing itself and calls `progress`."""
-    from huggingface_hub.utils.tqdm import tqdm
-
-    class Bar(tqdm):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            options |= {"disable": False, "file": io.StringIO()}
-            super().__init__(*args, **options)  # type: ignore[no-untyped-call]
-
-        def display(self, msg: str | None = None, pos: int | None = None) -> None:
-            progress(int(self.n), int(self.total or 0))
-
-    return Bar

@@ -89,7 +89,7 @@ def test_the_generators_step_moves_the_generator_alone(name: str) -> None:
 )
 def test_state_is_enough_to_go_on(name: str, fields: dict[str, Any]) -> None:
     """With weights, optimisers and `state()`, another learner takes the very step that the first takes next."""
-    first, second = learner(name, **fields), learner(name, **fields)
+    first, second = learner(name, 0, **fields), learner(name, 0, **fields)
     before = first.state()
     first.step(stage())
     assert (first.state() != before) == bool(fields)  # only adaptive noise has something of its own to keep

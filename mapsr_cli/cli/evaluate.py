@@ -135,6 +135,8 @@ def _print(found: "Evaluation") -> None:
     for group, rows in found.by_set():
         titles, cells = tabulate(rows)
         table(group, titles, [[(cell.text, cell.best) for cell in row] for row in cells])
+    for line in found.remarks():
+        result(line)
     result(found.protocol.describe(found.kernel))
 
 

@@ -1,5 +1,6 @@
 """Whatever can be evaluated: checkpoints, three baselines, and a folder of someone else's outputs."""
 
+import os
 import time
 import typing
 from collections.abc import Callable, Sequence
@@ -120,7 +121,7 @@ class Folder:
     """Finished files, matched to the HR images by stem (`baby.png`, or `baby_x4.png` as `mapsr upscale` names them)."""
 
     def __init__(self, path: Path, kernel: Kernel) -> None:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 (False, not an error, if unreadable)
             raise UsageError(f"{FOLDER}{path}: no such folder")
         self.path, self.kernel = path, kernel
         self.files = by_name(images_in(path), suffix=f"_x{kernel.scale}")

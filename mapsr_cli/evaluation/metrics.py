@@ -1,5 +1,8 @@
 """PSNR and SSIM, as the field of super-resolution measures them."""
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -23,6 +26,12 @@ def psnr(a: Tensor, b: Tensor) -> float:
 def decibels(mse: float) -> float:
     """Convert a mean squared error on a 0 … 1 scale to PSNR in dB; infinite at 0."""
     return (-10 * torch.log10(torch.tensor(mse, dtype=torch.float64))).item()
+
+
+def mean_psnr(values: Sequence[float]) -> float:
+    """Average PSNRs in dB over the images that have a finite one; infinite where none has."""
+    finite = [value for value in values if math.isfinite(value)]
+    return math.fsum(finite) / len(finite) if finite else math.inf
 
 
 def require_torchmetrics() -> None:

@@ -1,6 +1,7 @@
 """What is compared: 8-bit LR = A(HR) rounded, 8-bit estimates; on luma without a border, or on RGB."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,22 +73,34 @@ class Pair:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """List the image files directly in a folder, by name."""
-    images = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    return sorted(p for p in images if p.is_file())
+    """List the image files directly in a folder, by name. Raises ImageError where it may not be read."""
+    with _reading(folder):
+        images = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+        return sorted(p for p in images if p.is_file())
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Turn an OSError of looking into a folder into an ImageError."""
+    try:
+        yield
+    except OSError as error:
+        raise ImageError(f"{folder} cannot be read: {error.strerror or error}") from error
 
 
 def find_sets(folder: Path) -> dict[str, list[Path]]:
     """Find HR images by test set: a folder's own images are one set; if it has none, each folder in it is one.
 
-    Raises ImageError where there is no image, or two would go by one name.
+    Raises ImageError where there is no image, two have the same name, or a folder may not be read.
     """
-    if not folder.is_dir():
-        raise ImageError(f"{folder} is not a folder", "--data takes a folder of HR images, or of test sets")
+    with _reading(folder):
+        if not folder.is_dir():
+            raise ImageError(f"{folder} is not a folder", "--data takes a folder of HR images, or of test sets")
+        inner = [path for path in sorted(folder.iterdir()) if path.is_dir()]
     if own := images_in(folder):
         sets = {folder.resolve().name: own}
     else:
-        sets = {inner.name: images_in(inner) for inner in sorted(folder.iterdir()) if inner.is_dir()}
+        sets = {path.name: images_in(path) for path in inner}
     if not any(sets.values()):
         raise ImageError(f"{folder}: no images there", "--data takes a folder of HR images, or of test sets")
     for paths in sets.values():

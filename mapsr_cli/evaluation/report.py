@@ -55,7 +55,8 @@ class Gallery:
 
 
 def _label(model: str, score: Score) -> str:
-    return f"{model}, {score.psnr:.2f} dB"
+    decibels = f"{score.psnr:.2f}" if math.isfinite(score.psnr) else "∞"
+    return f"{model}, {decibels} dB"
 
 
 def _middle(shape: Sequence[int], size: int) -> tuple[slice, ...]:
@@ -72,7 +73,8 @@ def report(evaluation: Evaluation, data: Path, sliders: Sequence[str]) -> str:
         f"<h1>{escape(title)}</h1>\n<p>{escape(evaluation.protocol.describe(evaluation.kernel))}.</p>\n"
         f'<p class="soft">{escape(LEGEND)} mapsr {__version__}.</p>\n'
     )
-    return page(title, body + tables + _failures(evaluation) + _pictures(evaluation, sliders))
+    remarks = "".join(f'<p class="soft">{escape(line)}.</p>\n' for line in evaluation.remarks())
+    return page(title, body + tables + remarks + _failures(evaluation) + _pictures(evaluation, sliders))
 
 
 def _pictures(evaluation: Evaluation, sliders: Sequence[str]) -> str:

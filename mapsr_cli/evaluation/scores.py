@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mapsr_cli.evaluation.metrics import decibels
+from mapsr_cli.evaluation.metrics import decibels, mean_psnr
 from mapsr_cli.evaluation.protocol import Protocol
 from mapsr_cli.operators import Kernel
 
 Summary = dict[str, float | None]
+NAMED = 3
+"""Images named in a remark."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Score:
 def summarise(scores: Sequence[Score]) -> Summary:
     """Average over images, under the keys that `--json` prints; None stands for infinite dB, or for not known.
 
+    PSNR is averaged over the images that have a finite one (`Evaluation.remarks` names the others).
+
     LR-PSNRs are those of the mean squared error, so that images that are given back exactly do not make the mean
     infinite; this is never more than the mean of decibels, which the NTIRE 2021 challenge takes.
     """
@@ -46,7 +50,7 @@ def summarise(scores: Sequence[Score]) -> Summary:
     seconds = [score.seconds for score in scores if score.seconds is not None]
     more = {key: [s.more[key] for s in scores if key in s.more] for score in scores for key in score.more}
     return {
-        "psnr": _finite(_mean([score.psnr for score in scores])),
+        "psnr": _finite(mean_psnr([score.psnr for score in scores])),
         "ssim": _mean([score.ssim for score in scores]),
         "lr_psnr_float": _finite(decibels(consistency_mse)),
         "lr_psnr_file": _finite(decibels(_mean([score.file_mse for score in scores]))),
@@ -55,6 +59,11 @@ def summarise(scores: Sequence[Score]) -> Summary:
         "seconds_per_mp": sum(seconds) / sum(s.megapixels for s in scores) if len(seconds) == len(scores) else None,
         **{key: _mean(values) for key, values in more.items()},
     }
+
+
+def _no_formula(text: str) -> str:
+    """Quote text that a spreadsheet would take for a formula: names of files may be anybody's."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -103,6 +112,17 @@ class Evaluation:
             scores = {model: list(groups[group].values()) for model, groups in self.scores.items() if group in groups}
             yield group, {model: (len(of), summarise(of)) for model, of in scores.items()}
 
+    def remarks(self) -> list[str]:
+        """Name the images whose PSNR is infinite, which the means leave out: a line per model and test set."""
+        lines = []
+        for model, groups in self.scores.items():
+            for group, by_name in groups.items():
+                exact = [name for name, score in by_name.items() if math.isinf(score.psnr)]
+                if exact and len(exact) < len(by_name):
+                    names = ", ".join(exact[:NAMED]) + (f" and {len(exact) - NAMED} more" if exact[NAMED:] else "")
+                    lines.append(f"{group}, {model}: equal to HR on {names} (PSNR ∞), which the mean PSNR leaves out")
+        return lines
+
     def to_json(self) -> dict[str, Any]:
         """Return the document that `--json` prints."""
         models = {}
@@ -118,6 +138,7 @@ class Evaluation:
             "conditions": self.protocol.describe(self.kernel),
             "kernel": {"name": self.kernel.name, "scale": self.kernel.scale, "sigma": self.kernel.sigma},
             "models": models,
+            "remarks": self.remarks(),
             "failed": [{"image": f.image, "model": f.model, "error": f.error} for f in self.failed],
         }
 
@@ -127,7 +148,8 @@ class Evaluation:
         for model, groups in self.scores.items():
             for group, by_name in groups.items():
                 for name, score in by_name.items():
-                    rows.append({"model": model, "set": group, "image": name, **summarise([score])})
+                    names = {"model": _no_formula(model), "set": _no_formula(group), "image": _no_formula(name)}
+                    rows.append({**names, **summarise([score])})
         text = io.StringIO()
         columns = list(dict.fromkeys(key for row in rows for key in row))
         writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -1,5 +1,7 @@
 """What a training run measures as it goes, on a small folder of HR images."""
 
+import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.evaluation.candidates import BASELINES, Baseline, Estimate, as_upscaled
-from mapsr_cli.evaluation.metrics import psnr
+from mapsr_cli.evaluation.metrics import mean_psnr, psnr
 from mapsr_cli.evaluation.protocol import PEAK, PROTOCOLS, Pair, pairs
 from mapsr_cli.networks import Density, Estimator, bits_per_dim
 from mapsr_cli.operators import Kernel
@@ -22,19 +24,21 @@ TILES = 4
 def quality(model: Model, pairs: Iterable[Pair], device: str = "cpu") -> dict[str, float]:
     """Measure what `mapsr evaluate --precision fp32` says of a model, whatever A⁺ it was trained with.
 
-    Returns means over images: `psnr_y` of the saved levels in dB, and `consistency_mse`, MSE(x, Aŷ) before rounding.
+    Returns means over images: `psnr_y` of the saved levels in dB (left out where it is infinite for all images), and
+    `consistency_mse`, MSE(x, Aŷ) before rounding.
     """
     estimator = as_upscaled(model, model.kernel, device)
     scores = [(estimator(pair.lr, pair.name), pair) for pair in pairs]
+    decibels = _mean_psnr(scores)
     return {
-        "psnr_y": _mean_psnr(scores),
+        **({"psnr_y": decibels} if math.isfinite(decibels) else {}),
         "consistency_mse": sum(estimate.mse_float for estimate, _ in scores) / len(scores),
     }
 
 
 def _mean_psnr(scores: Sequence[tuple[Estimate, Pair]]) -> float:
     values = [PROTOCOLS["y"].psnr(estimate.levels / PEAK, pair.hr / PEAK, pair.scale) for estimate, pair in scores]
-    return sum(values) / len(values)
+    return mean_psnr(values)
 
 
 class Validation:
@@ -43,7 +47,7 @@ class Validation:
     def __init__(self, folder: Path, kernel: Kernel, patch: tuple[int, int]) -> None:
         """Read the images; `patch`: (H, W) of crops for grids and priors. Raises ImageError without images."""
         self.name, self.kernel, self.patch = folder.resolve().name, kernel, patch
-        self.pairs = list(pairs(folder, kernel)) if folder.is_dir() else []
+        self.pairs = list(pairs(folder, kernel)) if os.path.isdir(folder) else []  # noqa: PTH112 (False, not an error, if unreadable)
         if not self.pairs:
             raise ImageError(f"{folder}: no images to validate on", "--valid takes a folder of HR images")
 

@@ -127,3 +127,12 @@ def test_perceptual_distances_that_cannot_be_had(mapsr: Mapsr, data: Path, monke
     done = mapsr("evaluate", "-m", "bicubic", "--data", data, "--perceptual")
     assert done.code == 1
     assert install_command("perceptual") in done.stderr
+
+
+def test_folders_that_may_not_be_entered_are_one_line(mapsr: Mapsr, data: Path, locked: Path) -> None:
+    save(scene(48, 40), locked / "a.png")
+    for words in (("-m", "bicubic", "--data", locked), ("-m", f"dir:{locked}", "--data", data)):
+        done = mapsr("evaluate", *words)
+        assert done.code == 1
+        assert "locked cannot be read: Permission denied" in done.stderr
+        assert len(done.stderr.splitlines()) == 1

@@ -16,7 +16,8 @@ from mapsr_cli.evaluation.diversity import SAMPLES
 from mapsr_cli.evaluation.evaluate import Scorer, evaluate
 from mapsr_cli.evaluation.perceptual import Perceptual
 from mapsr_cli.evaluation.protocol import PROTOCOLS, Pair, find_sets
-from mapsr_cli.evaluation.scores import Score, summarise
+from mapsr_cli.evaluation.report import report
+from mapsr_cli.evaluation.scores import Evaluation, Score, summarise
 from mapsr_cli.operators import make_kernel
 from tests.pictures import save, scene
 
@@ -154,5 +155,32 @@ def test_means() -> None:
 
 
 def test_what_is_infinite_or_not_known_is_none() -> None:
-    means = summarise([score(psnr=math.inf, consistency=0), score(seconds=None, consistency=0)])
+    means = summarise([score(psnr=math.inf, consistency=0), score(psnr=math.inf, seconds=None, consistency=0)])
     assert means["psnr"] is means["lr_psnr_float"] is means["lr_psnr_file"] is means["seconds_per_mp"] is None
+
+
+def test_an_image_without_error_is_left_out_of_the_mean_and_named(data: Path) -> None:
+    """Black is given back exactly: its PSNR is infinite."""
+    save(torch.zeros(3, 32, 32), data / "one" / "black.png")
+    kernel, candidates = make_candidates(["bicubic", f"dir:{data}/one"])
+    sets = {"one": find_sets(data)["one"]}
+    found = evaluate(candidates, sets, kernel, Y)
+    scores = found.scores["bicubic"]["one"]
+    assert scores["black"].psnr == math.inf
+    document = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert document["models"]["bicubic"]["psnr"] == pytest.approx((scores["a"].psnr + scores["b"].psnr) / 2)
+    assert document["models"]["bicubic"]["images"]["one/black"]["psnr"] is None
+    assert document["models"][f"dir:{data}/one"]["psnr"] is None  # HR itself: infinite for all, so for the mean
+    (remark,) = document["remarks"]
+    assert remark.startswith("one, bicubic: equal to HR on black (PSNR ∞)")
+    assert remark in report(found, data, [])
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "a=1"])
+def test_names_in_csv_are_no_formulas(name: str) -> None:
+    found = Evaluation(PROTOCOLS["y"], BICUBIC)
+    found.add(f"dir:{name}", name, name, Score(-3.0, 0.9, 0.1, 0.1, 0.5, 1.0, 2.0))
+    (row,) = csv.DictReader(io.StringIO(found.to_csv()))
+    expected = name if name == "a=1" else f"'{name}"
+    assert (row["set"], row["image"], row["model"]) == (expected, expected, f"dir:{name}")
+    assert float(row["psnr"]) == -3.0  # numbers stay numbers

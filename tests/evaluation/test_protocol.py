@@ -101,3 +101,10 @@ def test_folders_that_cannot_be_evaluated(tmp_path: Path) -> None:
     save(scene(8, 8), tmp_path / "a.tif")
     with pytest.raises(ImageError, match="would both be 'a'"):
         find_sets(tmp_path)
+
+
+def test_folders_that_may_not_be_entered(tmp_path: Path, locked: Path) -> None:
+    save(scene(16, 16), locked / "a.png")
+    for folder in (locked, locked / "inside", tmp_path):
+        with pytest.raises(ImageError, match=r"locked(/inside)? cannot be read: Permission denied"):
+            find_sets(folder)

@@ -44,11 +44,11 @@ def test_the_middle_of_a_large_image(tmp_path: Path) -> None:
     (slider,) = gallery.sliders
     pair, pictures = make_pair(path, make_kernel("bicubic", 4)), decoded(slider)
     labels = list(pictures)
-    assert (labels[0], labels[2], labels[3]) == ("LR, nearest", f"dir:{tmp_path}, inf dB", "HR")
+    assert (labels[0], labels[2], labels[3]) == ("LR, nearest", f"dir:{tmp_path}, ∞ dB", "HR")
     assert labels[1].startswith("pinv, ")
     assert torch.equal(pictures["HR"], pair.hr[:, 4 : 4 + CROP])
     assert torch.equal(pictures["LR, nearest"], pair.lr[:, 1 : 1 + CROP // 4])
-    assert torch.equal(pictures[f"dir:{tmp_path}, inf dB"], pictures["HR"])
+    assert torch.equal(pictures[f"dir:{tmp_path}, ∞ dB"], pictures["HR"])
     assert f"the middle of {width}×{height}" in slider
     assert 'data-left="1" data-right="2"' in slider
 

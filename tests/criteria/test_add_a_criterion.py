@@ -1,4 +1,4 @@
-"""docs/add-a-criterion.md does what it says."""
+"""docs/add-a-criterion.diff does what its page says."""
 
 import os
 import re
@@ -14,12 +14,11 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The package and its tests, with the page's diff applied."""
-    [diff] = re.findall(r"```diff\n(.*?)```", (ROOT / "docs/add-a-criterion.md").read_text(), re.DOTALL)
+    """The package and its tests, with the diff applied."""
     for name in ("mapsr_cli", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    subprocess.run(["git", "apply", "-"], input=diff, text=True, cwd=tmp_path, check=True)
+    subprocess.run(["git", "apply", ROOT / "docs/add-a-criterion.diff"], cwd=tmp_path, check=True)
     return tmp_path
 
 

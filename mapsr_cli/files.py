@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,6 +64,23 @@ def make_link(path: Path, target: Path) -> None:
         return
     except (OSError, NotImplementedError):
         write_bytes(path, (path.parent / target).read_bytes())
+
+
+def keep_copy(path: Path, copy: Path) -> None:
+    """Give a file a second name, or make a copy where the file system has no links; what had that name is replaced.
+
+    Raises FileError where that fails, DiskFullError where a copy has no room.
+    """
+    hidden = _hidden(copy)
+    try:
+        try:
+            os.link(path, hidden)
+        except OSError:
+            shutil.copyfile(path, hidden)
+        _replace(hidden, copy)
+    except (OSError, ValueError) as error:
+        hidden.unlink(missing_ok=True)
+        raise write_error(str(copy), error) from error
 
 
 def identity(path: Path) -> tuple[int, int] | None:

@@ -78,7 +78,7 @@ def new_recipe(
     given: "SectionValues",
 ) -> "Recipe":
     """Make the recipe of a run that begins in `folder`, from options, TOML, --init and preset, the first to say."""
-    from mapsr_cli.networks import DEFAULT_PRESET
+    from mapsr_cli.networks import DEFAULT_PRESET, PRESETS
     from mapsr_cli.training.recipe import RECIPE, make_recipe
     from mapsr_cli.training.settings import merge, parse_assignments, read_settings
     from mapsr_cli.zoo import find_model
@@ -97,7 +97,12 @@ def new_recipe(
         raise UsageError("no data to train on", "--data takes a folder of images, a list file or tar shards")
     if (folder / RECIPE).exists():
         raise UsageError(f"{folder} already holds a run", "--resume goes on with it; --out names another folder")
-    return make_recipe(method, preset, settings, location, start)
+    recipe = make_recipe(method, preset, settings, location, start)
+    wanted = tuple(settings.get("data", {}).get("patch", PRESETS[preset].patch))
+    if wanted != recipe["data"].patch:
+        patch = "×".join(map(str, recipe["data"].patch))
+        say(f"patches have {patch} pixels instead of {'×'.join(map(str, wanted))}: a multiple of the scale")
+    return recipe
 
 
 def resumed_recipe(
@@ -153,7 +158,7 @@ def run_training(
     main = accelerator.is_main_process
     try:
         with training_display(quiet or not main, "reading data") as watch, joined(accelerator):
-            run = train_recipe(recipe, folder, accelerator, watch, logs, validation, compiled)
+            run = train_recipe(recipe, folder, accelerator, watch, logs, validation, compiled, say)
     except Interrupted as stop:
         if main:
             again = _again(recipe.method, folder, valid, device, precision, compiled)

@@ -1,5 +1,7 @@
 """Makes a run of a recipe: networks, constraint, criterion, data."""
 
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +19,14 @@ from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
 from mapsr_cli.training.data import Data, open_data, open_lessons, orientations
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.recipe import Recipe
-from mapsr_cli.training.run import CHECKPOINT, Run
+from mapsr_cli.training.run import Run, checkpoints
 from mapsr_cli.training.sections import ConstraintConfig
 from mapsr_cli.zoo import load_model, load_pinv
 from mapsr_cli.zoo.prior import load_prior
 
+Tell = Callable[[str], None]
+"""Takes remarks of one line for the user."""
+warn: Tell = logging.getLogger("mapsr").warning
 NOISE_AT_FIRST = 0.1
 """Factor of the noise's random weights in a network that starts from a deterministic one."""
 
@@ -104,18 +109,21 @@ def open_run(
     snapshots: Snapshots | None = None,
     lessons: Path | None = None,
     compiled: bool = False,
+    tell: Tell = warn,
 ) -> Run:
     """Open the run in `folder`, where it stopped if it was there before; it draws from the recipe's data.
 
-    `snapshots`: the prior that it follows; `lessons`: a folder of a teacher's, which it then draws from.
+    `snapshots`: the prior that it follows; `lessons`: a folder of a teacher's, which it then draws from;
+    `tell` is called where it cannot go on from its last checkpoint. Raises CheckpointError where it cannot from any.
     """
-    begun = (folder / CHECKPOINT).exists()
-    learner = make_learner(replace(recipe, init=None) if begun else recipe, snapshots)
+    learner = make_learner(replace(recipe, init=None) if checkpoints(folder) else recipe, snapshots)
     if compiled:
         for _, player in learner.players():
             player.bare.compile()
     run = Run(folder, learner, Engine(recipe.loop, accelerator), recipe.loop)
     run.resume()
+    if run.damage and accelerator.is_main_process:
+        tell(f"{run.damage}: the run goes on from the checkpoint before it, at step {run.step}")
     run.feed(_open_data(recipe, accelerator, lessons))
     return run
 

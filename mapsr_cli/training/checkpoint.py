@@ -1,7 +1,9 @@
-"""A run's whole state in one safetensors file: nested dicts and lists of tensors and plain values, nothing pickled."""
+"""A run's whole state in one sealed safetensors file: nested dicts and lists of tensors and plain values, no pickle."""
 
+import hashlib
 import json
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -12,7 +14,9 @@ from torch import Tensor
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.files import write_bytes
 
-HEADER = "mapsr-run"
+HEADER, SEAL = "mapsr-run", "sha256"
+"""Keys of the file's metadata."""
+MORE = "--resume needs a checkpoint; start the run again in another folder"
 
 
 def _pack(value: Any, at: str, tensors: dict[str, Tensor]) -> Any:
@@ -51,29 +55,31 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write the state whole or not at all: a killed run keeps its last checkpoint. Raises FileError."""
     tensors: dict[str, Tensor] = {}
     header = json.dumps(_pack(state, "", tensors))
-    write_bytes(path, save(tensors, {HEADER: header}))
+    write_bytes(path, save(tensors, {HEADER: header, SEAL: _seal(header, tensors)}))
+
+
+def _seal(header: str, tensors: dict[str, Tensor]) -> str:
+    """Compute the SHA-256 of everything that a checkpoint holds."""
+    digest = hashlib.sha256(header.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+    return digest.hexdigest()
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read what `save_state` wrote, on the CPU. Raises CheckpointError for anything else."""
+    """Read what `save_state` wrote, on the CPU. Raises CheckpointError for anything else, by one bit."""
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER])
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state = _unpack(header, tensors)
-    except (SafetensorError, OSError, KeyError, ValueError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{path}: not the checkpoint of a run ({error})", "start the run again") from error
+        header = metadata[HEADER]
+        if metadata[SEAL] != _seal(header, tensors):
+            raise CheckpointError(f"{path}: its bytes are not those that were saved (SHA-256)", MORE)
+        state = _unpack(json.loads(header), tensors)
+    except (SafetensorError, OSError, KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        reason = shorten(f"{type(error).__name__}: {error}", 200)
+        raise CheckpointError(f"{path}: not the checkpoint of a run ({reason})", MORE) from error
     if not isinstance(state, dict):
-        raise CheckpointError(f"{path}: not the checkpoint of a run")
+        raise CheckpointError(f"{path}: not the checkpoint of a run", MORE)
     return state
-
-
-def load_module(module: torch.nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """Load a module's weights. Raises CheckpointError where they do not fit."""
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: does not fit this run's networks ({str(error).splitlines()[-1].strip()})",
-            "resume with the settings that the run was started with",
-        ) from error

@@ -19,6 +19,7 @@ from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import Affine, Estimator
 from mapsr_cli.training.data import Orientation, open_data, orientations, write_lesson
 from mapsr_cli.training.kept import kept_folder
+from mapsr_cli.training.lock import locked
 from mapsr_cli.training.loop import Interrupted, Status, Watch
 from mapsr_cli.training.recipe import Recipe
 from mapsr_cli.training.signals import stop_requests
@@ -56,8 +57,8 @@ def lessons(recipe: Recipe, runs: Path, accelerator: Accelerator, watch: Watch) 
     settings = asdict(recipe["kernel"]), recipe["data"].decisive(), teacher.patches
     place = accelerator.num_processes, str(Path(recipe.location).absolute())
     folder = kept_folder(runs / "lessons", path.stem, sha256_of(path), *settings, *place)
-    folder.mkdir(parents=True, exist_ok=True)
-    _teach(estimator, recipe, folder, accelerator, watch)
+    with locked(folder, accelerator.is_main_process):
+        _teach(estimator, recipe, folder, accelerator, watch)
     accelerator.wait_for_everyone()
     return folder
 

@@ -16,10 +16,14 @@ from mapsr_cli.training.config import LoopConfig
 
 LOST_IN_A_ROW = 10
 """Losses in a row that are not finite before a run gives up."""
+REMEDY = (
+    "--resume goes on from the last checkpoint; a lower rate (--set criterion.rate=…) or clipped gradients "
+    "(--set loop.clip=1) may help"
+)
 
 
 class DivergenceError(MapsrError):
-    """Training whose loss is not finite any more."""
+    """Training whose loss or weights are not finite any more."""
 
 
 class Engine:
@@ -116,8 +120,7 @@ class Engine:
         if self._lost[player] >= LOST_IN_A_ROW:
             raise DivergenceError(
                 f"the loss was not finite {LOST_IN_A_ROW} times in a row, at {self.progress:.0%} of the run",
-                "--resume goes on from the last checkpoint; a lower rate (--set criterion.rate=…) or clipped gradients "
-                "(--set loop.clip=1) may help",
+                REMEDY,
             )
         return False
 

@@ -3,12 +3,13 @@
 import csv
 import io
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 from mapsr_cli.errors import UsageError, install_command
-from mapsr_cli.files import write_bytes
+from mapsr_cli.files import write_bytes, write_error
 
 
 class Journal(Protocol):
@@ -38,22 +39,27 @@ class CsvJournal:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Write one row per value."""
-        self._writer.writerows((step, name, f"{value:.8g}") for name, value in values.items())
-        self._file.flush()
+        try:
+            self._writer.writerows((step, name, f"{value:.8g}") for name, value in values.items())
+            self._file.flush()
+        except OSError as error:
+            raise write_error(str(self.path), error) from error
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with suppress(OSError):  # what `write` said already
+            self._file.close()
 
 
 def read_metrics(folder: Path) -> list[tuple[int, str, str]]:
-    """Read the rows of a run's `metrics.csv` (none if there is no such file), except a torn last one."""
+    """Read the rows of a run's `metrics.csv` (none if there is no such file), except damaged ones."""
     path = folder / "metrics.csv"
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))[1:]
-    return [(int(row[0]), row[1], row[2]) for row in rows if len(row) == 3 and row[0].isdigit()]
+    rows: list[list[str]] = []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file, suppress(csv.Error):
+        rows.extend(csv.reader(file))
+    return [(int(row[0]), row[1], row[2]) for row in rows[1:] if len(row) == 3 and row[0].isdecimal()]
 
 
 class TensorBoardJournal:

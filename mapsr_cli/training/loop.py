@@ -152,6 +152,7 @@ def _log(meter: _Meter, tasks: Tasks) -> None:
 def _validate(run: Run, tasks: Tasks) -> None:
     if not run.engine.accelerator.is_main_process:
         return
+    run.check_finite()
     if tasks.validate is not None:
         run.figures = tasks.validate(run)
         for journal in tasks.journals:

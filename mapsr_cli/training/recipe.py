@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mapsr_cli.configs import make_config
 from mapsr_cli.criteria.base import CriterionConfig
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.errors import UsageError
@@ -16,6 +17,7 @@ from mapsr_cli.training.data import DataConfig
 from mapsr_cli.training.defaults import DEFAULTS
 from mapsr_cli.training.sections import PLACES, ConstraintConfig, KernelConfig, PriorConfig, TeacherConfig
 from mapsr_cli.training.settings import SectionValues, apply, merge
+from mapsr_cli.zoo import strict_json
 
 RECIPE = "recipe.json"
 
@@ -84,14 +86,27 @@ class Recipe:
 
 
 def read_recipe(folder: Path) -> Recipe:
-    """Read the recipe of the run in `folder`. Raises UsageError if there is none."""
+    """Read the recipe of the run in `folder`. Raises UsageError if there is none, or it is damaged."""
+    path = folder / RECIPE
     try:
-        content = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
-        method, preset, sections, location = (content[key] for key in ("method", "preset", "sections", "data"))
-        init = None if content.get("init") is None else Path(content["init"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content = make_config(_Written, strict_json.parse(path.read_bytes()), "recipe")
+        init = None if content.init is None else Path(content.init)
+        return make_recipe(content.method, content.preset, content.sections, content.data, init)
+    except OSError as error:
         raise UsageError(f"{folder} holds no run", "a run's folder has a recipe.json") from error
-    return make_recipe(method, preset, sections, location, init)
+    except (UsageError, AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"{path}: {error}", "start the run again in another folder") from error
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A recipe.json."""
+
+    method: str
+    preset: str
+    sections: dict[str, dict[str, Any]]
+    data: str
+    init: str | None = None
 
 
 def make_recipe(
@@ -99,7 +114,8 @@ def make_recipe(
 ) -> Recipe:
     """Make the preset's recipe for a method, with `settings` in place.
 
-    Raises UsageError for an unknown method, preset, section or field, or a value that does not fit.
+    Patches are rounded up to whole LR pixels. Raises UsageError for an unknown method, preset, section or field, or a
+    value that does not fit.
     """
     if preset not in PRESETS:
         raise UsageError(f"unknown preset '{preset}'", f"known: {', '.join(PRESETS)}")
@@ -109,7 +125,9 @@ def make_recipe(
         raise UsageError(f"{method} has no settings '{odd[0]}'", f"it has: {', '.join(base)}")
     sections = {name: apply(config, given.get(name, {}), name) for name, config in base.items()}
     if "generator" in sections:
-        sections["generator"] = replace(sections["generator"], scale=sections["kernel"].scale)
+        scale = sections["kernel"].scale
+        sections["generator"] = replace(sections["generator"], scale=scale)
+        sections["data"] = _whole_patches(sections["data"], scale, getattr(sections["generator"], "size", None))
     return Recipe(method, preset, sections, location, init)
 
 
@@ -118,6 +136,19 @@ def _without_the_presets_sigma(given: SectionValues) -> SectionValues:
     kernel = given.get("kernel", {})
     other = "name" in kernel and "sigma" not in kernel
     return {**given, "kernel": {**kernel, "sigma": None}} if other else given
+
+
+def _whole_patches(data: DataConfig, scale: int, size: tuple[int, int] | None) -> DataConfig:
+    """Round the patch up to whole LR pixels. Raises UsageError for another than the `size` that the generator makes."""
+    height, width = data.patch
+    if size is None:
+        return replace(data, patch=(-(-height // scale) * scale, -(-width // scale) * scale))
+    if data.patch != size:
+        raise UsageError(
+            f"the preset's generator makes images of {size[0]}×{size[1]} pixels, not {height}×{width}",
+            "leave out --patch, or choose another --preset",
+        )
+    return data
 
 
 def _sections(method: str, preset: Preset) -> dict[str, Any]:

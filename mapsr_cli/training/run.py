@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -9,13 +10,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from mapsr_cli.criteria.base import Learner, Scalars
-from mapsr_cli.errors import UsageError
-from mapsr_cli.training.checkpoint import load_module, load_state, save_state
+from mapsr_cli.errors import CheckpointError, UsageError
+from mapsr_cli.files import keep_copy, make_folder
+from mapsr_cli.training.checkpoint import load_state, save_state
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.data import Data
-from mapsr_cli.training.engine import Engine
+from mapsr_cli.training.engine import REMEDY, DivergenceError, Engine
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 
 
 def _averaging(decay: float) -> Any:
@@ -38,6 +40,8 @@ class Run:
         self.step, self.seconds = 0, 0.0
         self.figures: Mapping[str, float] = {}
         """The last validation's, by name."""
+        self.damage = ""
+        """What is wrong with the last checkpoint, where the run went on from the one before it."""
         self.data: Data | None = None
         self._resumed_at = 0.0
         _, result = next(learner.players())
@@ -45,7 +49,7 @@ class Run:
             result.bare, device=engine.accelerator.device, multi_avg_fn=_averaging(config.average)
         ).requires_grad_(False)
         engine.attach(learner)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
 
     @property
     def progress(self) -> float:
@@ -84,42 +88,80 @@ class Run:
         return report
 
     def save(self) -> None:
-        """Write the checkpoint (main process only)."""
+        """Write the checkpoint, and keep the one before it (main process only).
+
+        Raises DivergenceError, and writes nothing, where weights are not finite; FileError where writing fails.
+        """
         if not self.engine.accelerator.is_main_process:
             return
+        self.check_finite()
         players = {
             name: {"network": player.bare.state_dict(), "optimiser": player.optimiser.state_dict()}
             for name, player in self.learner.players()
         }
         scaler = self.engine.accelerator.scaler
-        save_state(
-            self.folder / CHECKPOINT,
-            {
-                "step": self.step,
-                "seconds": self.seconds,
-                "drawn": self.engine.drawn,
-                "skipped": self.engine.skipped,
-                "players": players,
-                "average": self.average.state_dict(),
-                "learner": self.learner.state(),
-                "scaler": scaler.state_dict() if scaler is not None else {},
-            },
-        )
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "drawn": self.engine.drawn,
+            "skipped": self.engine.skipped,
+            "players": players,
+            "average": self.average.state_dict(),
+            "learner": self.learner.state(),
+            "scaler": scaler.state_dict() if scaler is not None else {},
+        }
+        path = self.folder / CHECKPOINT
+        if path.exists() and not self.damage:
+            keep_copy(path, self.folder / PREVIOUS)
+        save_state(path, state)
+        self.damage = ""
+
+    def check_finite(self) -> None:
+        """Raise DivergenceError where a weight or an average is not finite."""
+        modules = [self.average, *(player.bare for _, player in self.learner.players())]
+        tensors = (tensor for module in modules for tensor in module.state_dict().values())
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors):
+            raise DivergenceError(f"weights are not finite at step {self.step}", REMEDY)
 
     def resume(self) -> bool:
-        """Go on from the folder's checkpoint; return False if there is none."""
-        path = self.folder / CHECKPOINT
-        if not path.exists():
-            return False
-        state = load_state(path)
-        for name, player in self.learner.players():
-            load_module(player.bare, state["players"][name]["network"], path)
-            player.optimiser.load_state_dict(state["players"][name]["optimiser"])
-        load_module(self.average, state["average"], path)
-        self.learner.load_state(state["learner"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        """Go on from the folder's checkpoint, or from the one before it where that is damaged (`damage` says how).
+
+        Returns False if there is none. Raises CheckpointError where none is whole, or it is of other networks.
+        """
+        errors: list[CheckpointError] = []
+        paths = checkpoints(self.folder)
+        for path in paths:
+            try:
+                self._restore(load_state(path), path)
+            except CheckpointError as error:
+                errors.append(error)
+            else:
+                self.damage = str(errors[0]) if errors else ""
+                return True
+        if errors:
+            raise errors[0]
+        return False
+
+    def _restore(self, state: dict[str, Any], path: Path) -> None:
+        try:
+            for name, player in self.learner.players():
+                player.bare.load_state_dict(state["players"][name]["network"])
+                player.optimiser.load_state_dict(state["players"][name]["optimiser"])
+            self.average.load_state_dict(state["average"])
+            self.learner.load_state(state["learner"])
+            self.step, self.seconds = state["step"], state["seconds"]
+            self.engine.drawn, self.engine.skipped = state["drawn"], state["skipped"]
+            if self.engine.accelerator.scaler is not None and state["scaler"]:  # none, if it began in another precision
+                self.engine.accelerator.scaler.load_state_dict(state["scaler"])
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = shorten(str(error).splitlines()[-1].strip(), 200)
+            raise CheckpointError(
+                f"{path}: does not fit this run's networks ({reason})",
+                "resume with the settings that the run was started with",
+            ) from error
         self._resumed_at = self.seconds
-        self.engine.drawn, self.engine.skipped = state["drawn"], state["skipped"]
-        if self.engine.accelerator.scaler is not None and state["scaler"]:  # none, if it began in another precision
-            self.engine.accelerator.scaler.load_state_dict(state["scaler"])
-        return True
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """List the checkpoints in a run's folder, the last one first."""
+    return [path for path in (folder / CHECKPOINT, folder / PREVIOUS) if path.exists()]

@@ -1,6 +1,7 @@
 """Trains a recipe to the end, for `mapsr train` and the experiments."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -9,10 +10,11 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from mapsr_cli.criteria.methods import METHODS, PRIORS
-from mapsr_cli.training.assembly import open_run
+from mapsr_cli.training.assembly import Tell, open_run, warn
 from mapsr_cli.training.distillation import lessons
 from mapsr_cli.training.export import WEIGHTS, export, export_snapshot
 from mapsr_cli.training.journal import Journal, JournalKind
+from mapsr_cli.training.lock import locked
 from mapsr_cli.training.loop import Tasks, Watch, train
 from mapsr_cli.training.priors import prior_snapshots
 from mapsr_cli.training.recipe import Recipe
@@ -41,28 +43,29 @@ def train_recipe(
     logs: Sequence[JournalKind] = (),
     validator: Validator | None = None,
     compiled: bool = False,
+    tell: Tell = warn,
 ) -> Run:
     """Train to the end in `folder`, from where the run stopped if it was there before.
 
     What the method needs beforehand, a prior or a teacher's lessons, is made first, beside `folder`, and kept for the
     next run. `watch` is told how it goes; `compiled` uses torch.compile. Raises Interrupted after a signal, with what
-    was trained saved: in `folder`, or in that of the first stage.
+    was trained saved: in `folder`, or in that of the first stage. `tell` is called with remarks of one line. Raises
+    FileError where another process trains in the folder, or writing fails.
     """
     snapshots = None
     if recipe.method in METHODS and METHODS[recipe.method].needs in PRIORS:
-        snapshots = prior_snapshots(recipe, folder.parent, accelerator, watch)
+        snapshots = prior_snapshots(recipe, folder.parent, accelerator, watch, tell)
     estimates = lessons(recipe, folder.parent, accelerator, watch)
-    run = open_run(recipe, folder, accelerator, snapshots, estimates, compiled)
-    journals: list[Journal] = []
-    try:
+    with locked(folder, accelerator.is_main_process), ExitStack() as closing:
+        run = open_run(recipe, folder, accelerator, snapshots, estimates, compiled, tell)
+        closing.callback(run.close)
+        journals: list[Journal] = []
         if accelerator.is_main_process:
             recipe.write(folder)
-            journals += [kind(folder, run.step) for kind in logs]
+            for kind in logs:
+                journals.append(kind(folder, run.step))
+                closing.callback(journals[-1].close)
         train(run, _tasks(recipe, watch, journals, validator))
-    finally:
-        run.close()
-        for journal in journals:
-            journal.close()
     return run
 
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a request to stop after the present step, with a checkpoint."""
+"""SIGINT, SIGTERM and SIGHUP as a request to stop after the present step, with a checkpoint."""
 
 import signal
 import threading
@@ -20,7 +20,10 @@ def stop_requests() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():  # signals cannot be caught elsewhere
         yield request
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
 
     def note(number: int, frame: FrameType | None) -> None:
         request.signal = number

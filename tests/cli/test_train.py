@@ -97,6 +97,31 @@ def test_a_run_goes_on_where_it_stopped(mapsr: Mapsr, photos: Path, tmp_path: Pa
     assert "holds a run of affmse" in other.stderr
 
 
+def test_another_preset_cannot_resume(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    run = ["train", "affmse", "--out", tmp_path / "run"]
+    assert mapsr(*run, "--data", photos, "--log", "csv", "--steps", 1, *SMALL).code == 0
+    refused = mapsr(*run, "--resume", "--preset", "grass")
+    assert refused.code == 2
+    assert "holds a run with --preset compact, not grass" in refused.stderr
+    assert mapsr(*run, "--resume", "--preset", "compact", "--steps", 2, "--log", "csv").code == 0
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    run = ["train", "affmse", "--out", tmp_path / "run", "--log", "csv"]
+    brief = ["--data", photos, "--steps", 4, "--set", "loop.checkpoint_minutes=0", *SMALL]
+    assert mapsr(*run, *brief).code == 0
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    resumed = mapsr(*run, "--resume", "--steps", 6)
+    assert resumed.code == 0, resumed.stderr
+    assert "the run goes on from the checkpoint before it, at step" in resumed.stderr
+    for name in ("checkpoint.safetensors", "checkpoint.previous.safetensors"):
+        (tmp_path / "run" / name).write_bytes(b"nothing")
+    refused = mapsr(*run, "--resume", "--steps", 8)
+    assert refused.code == 1
+    assert len(refused.stderr.strip().splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -118,6 +143,21 @@ def test_wrong_usage_is_told_in_one_line(
     assert done.code in (1, 2)
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_one_picture_is_no_training_data(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    done = mapsr("train", "affmse", "--data", photos / "0.png", "--out", tmp_path / "run", "--steps", 1)
+    assert done.code == 2
+    assert "0.png is one picture" in done.stderr
+    assert "a folder of images" in done.stderr
+
+
+def test_patches_are_rounded_up_to_the_scale_and_said(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    out = ["--out", tmp_path / "run", "--log", "csv"]
+    done = mapsr("train", "affmse", "--data", photos, *out, "--steps", 1, "--scale", 3, *SMALL)
+    assert done.code == 0, done.stderr
+    assert "patches have 18×18 pixels instead of 16×16: a multiple of the scale" in done.stderr
+    assert load_model(tmp_path / "run" / "weights.safetensors").card.config["scale"] == 3
 
 
 def test_data_are_needed(mapsr: Mapsr, tmp_path: Path) -> None:

@@ -39,6 +39,29 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "state.safetensors"]
 
 
+@pytest.mark.parametrize("place", [0.02, 0.3, 0.5, 0.7, 0.999])
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path, place: float) -> None:
+    path = tmp_path / "state.safetensors"
+    save_state(
+        path, {"step": 3, "weights": torch.rand(40), "flags": torch.tensor([True, False]), "one": torch.tensor(2)}
+    )
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError) as refused:
+        load_state(path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("length", [0, 1, 8, 200, -1])
+def test_a_torn_file_is_refused(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "state.safetensors"
+    save_state(path, {"weights": torch.rand(40)})
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(CheckpointError):
+        load_state(path)
+
+
 def test_objects_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="cannot hold a PosixPath"):
         save_state(tmp_path / "state.safetensors", {"path": tmp_path})

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from mapsr_cli.errors import UsageError
+from mapsr_cli.errors import CheckpointError, UsageError
 from mapsr_cli.networks import Affine, Estimator
 from mapsr_cli.operators import Kernel, make_kernel
 from mapsr_cli.training.data import DataConfig, open_lessons, orientations
@@ -118,6 +118,15 @@ def test_they_are_made_once_and_a_stopped_stage_goes_on(tiny_model: Path, photos
     assert made(recipe(tiny_model, data={"workers": 2, "cache_mb": 1}), photos) == folder
     assert times(folder) == whole
     assert made(recipe(tiny_model, data={"shrink": 2.0}), photos) != folder
+
+
+def test_a_damaged_lesson_is_told(tiny_model: Path, photos: Path) -> None:
+    wanted = recipe(tiny_model)
+    folder = made(wanted, photos)
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(CheckpointError, match="damaged"):
+        open_lessons(folder, 1.0, wanted["data"], orientations(wanted["data"], KERNEL))
 
 
 def test_teachers_that_do_not_fit(tiny_model: Path, stochastic_model: Path, tiny_card: Card, photos: Path) -> None:

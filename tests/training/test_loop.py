@@ -1,5 +1,7 @@
 """The loop: exact resume, averages, accumulation, lost steps, signals."""
 
+import csv
+import errno
 import signal
 import subprocess
 import sys
@@ -10,13 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from mapsr_cli.criteria.base import Patches
-from mapsr_cli.errors import CheckpointError, UsageError
+from mapsr_cli import files
+from mapsr_cli.criteria.base import Patches, Player
+from mapsr_cli.errors import CheckpointError, DiskFullError, UsageError
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.engine import LOST_IN_A_ROW, DivergenceError
 from mapsr_cli.training.journal import CsvJournal, read_metrics
 from mapsr_cli.training.loop import Status, Tasks, train
-from mapsr_cli.training.run import CHECKPOINT, Run
+from mapsr_cli.training.run import CHECKPOINT, PREVIOUS, Run
 from tests.training.learners import Fit, engine, run, stream
 
 TEN = LoopConfig(steps=10, warmup=2, log_steps=5)
@@ -192,6 +195,104 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         run(tmp_path, TEN)
 
 
+def spoil(path: Path) -> None:
+    """Flip a bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", TEN)
+    train(whole, Tasks())
+    first = run(tmp_path / "parts", TEN)
+    for _ in range(3):
+        first.advance()
+        first.save()
+    spoil(tmp_path / "parts" / CHECKPOINT)
+    second = run(tmp_path / "parts", TEN)
+    assert second.step == 2
+    assert CHECKPOINT in second.damage
+    second.save()  # the whole one is not replaced by the damaged one
+    assert run(tmp_path / "parts", TEN).step == 2
+    spoil(tmp_path / "parts" / CHECKPOINT)
+    third = run(tmp_path / "parts", TEN)
+    assert third.step == 2
+    train(third, Tasks())
+    for a, b in zip(weights(whole), weights(third), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_two_damaged_checkpoints_end_it(tmp_path: Path) -> None:
+    first = run(tmp_path, TEN)
+    for _ in range(2):
+        first.advance()
+        first.save()
+    for name in (CHECKPOINT, PREVIOUS):
+        spoil(tmp_path / name)
+    with pytest.raises(CheckpointError, match=CHECKPOINT):
+        run(tmp_path, TEN)
+
+
+def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
+    train(run(tmp_path, TEN), Tasks())
+
+    class Other(Fit):
+        def players(self) -> Iterator[tuple[str, Player]]:
+            yield "other", self.player
+
+    with pytest.raises(CheckpointError, match="does not fit this run's networks"):
+        run(tmp_path, TEN, Other())
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    """As batch normalisation's statistics are after one image that was not."""
+    saved = run(tmp_path, TEN)
+    saved.advance()
+    saved.save()
+    content = (tmp_path / CHECKPOINT).read_bytes()
+    saved.advance()
+    next(saved.result.parameters()).fill_(float("nan"))
+    exports: list[int] = []
+    with pytest.raises(DivergenceError, match="weights are not finite at step"):
+        train(saved, Tasks(export=lambda made: exports.append(made.step)))
+    assert not exports
+    assert (tmp_path / CHECKPOINT).read_bytes() == content
+
+
+def full(path: Path, data: bytes, overwrite: bool = True) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = run(tmp_path, TEN)
+    saved.advance()
+    saved.save()
+    monkeypatch.setattr(files, "_write_nameless", full)
+    with pytest.raises(DiskFullError, match=r"checkpoint\.safetensors: No space left on device"):
+        train(saved, Tasks())
+    assert run(tmp_path, TEN).step == 1
+
+
+def test_a_full_disk_ends_the_journal_in_one_line(tmp_path: Path) -> None:
+    journal = CsvJournal(tmp_path, 0)
+    journal._file.close()
+    journal._file = Path("/dev/full").open("a", encoding="utf-8")  # noqa: SIM115
+    journal._writer = csv.writer(journal._file)
+    with pytest.raises(DiskFullError, match=r"metrics\.csv: No space left on device"):
+        journal.write(1, {"loss": 0.5})
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\x00", b"step,name,value\n\xc2\xb2,loss,1\n1,loss,0.5\n", b'"' * 200_000]
+)
+def test_damaged_metrics_do_not_end_a_run(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "metrics.csv").write_bytes(content)
+    CsvJournal(tmp_path, 5).close()
+    assert read_metrics(tmp_path) in ([], [(1, "loss", "0.5")])
+
+
 def test_tasks_are_called_when_due(tmp_path: Path) -> None:
     kept: list[tuple[int, int]] = []
     pictures: list[Path] = []
@@ -241,7 +342,7 @@ except Interrupted as stop:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_stops(tmp_path: Path, number: signal.Signals) -> None:
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -1,9 +1,12 @@
 """What a recipe makes of what it is given."""
 
+from pathlib import Path
+
 import pytest
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.training.recipe import make_recipe
+from mapsr_cli.networks import PRESETS
+from mapsr_cli.training.recipe import make_recipe, read_recipe
 from mapsr_cli.training.sections import PriorConfig
 
 
@@ -25,3 +28,62 @@ def test_a_gaussian_keeps_its_sigma() -> None:
 def test_a_prior_has_a_length(wrong: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="a prior of"):
         PriorConfig(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "swissroll"])
+@pytest.mark.parametrize("scale", [2, 3, 5, 8])
+def test_patches_are_rounded_up_to_whole_lr_pixels(preset: str, scale: int) -> None:
+    asked = PRESETS[preset].patch[0]
+    height, width = make_recipe("mse", preset, {"kernel": {"scale": scale}})["data"].patch
+    assert height == width
+    assert height % scale == 0
+    assert asked <= height < asked + scale
+
+
+def test_a_generator_of_one_size_takes_no_other_patches() -> None:
+    with pytest.raises(UsageError, match="makes images of 1×2 pixels, not 3×3"):
+        make_recipe("affmse", "swissroll", {"data": {"patch": (3, 3)}})
+
+
+def test_a_recipe_is_read_as_it_was_written(tmp_path: Path) -> None:
+    recipe = make_recipe("affgan", "grass", {"loop": {"steps": 3}}, "photos", Path("start.safetensors"))
+    recipe.write(tmp_path)
+    assert read_recipe(tmp_path) == recipe
+
+
+WHOLE = '{"method": "mse", "preset": "grass", "sections": {}, "data": "photos"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "null",
+        "[]",
+        "{}",
+        WHOLE.replace('"mse"', "[1]"),
+        WHOLE.replace('"mse"', '"affmsee"'),
+        WHOLE.replace('"grass"', "7"),
+        WHOLE.replace("{}", "[]"),
+        WHOLE.replace("{}", '{"loop": 5}'),
+        WHOLE.replace("{}", '{"loop": {"steps": "many"}}'),
+        WHOLE.replace("{}", '{"loop": {"stepps": 5}}'),
+        WHOLE.replace("{}", '{"lop": {}}'),
+        WHOLE.replace('"photos"', "null"),
+        WHOLE.replace('"data"', '"method"'),
+        WHOLE.replace("}", ', "init": 4}').replace("{, ", "{}, "),
+        WHOLE + "\udcff",
+    ],
+)
+def test_a_damaged_recipe_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "recipe.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UsageError, match=r"recipe\.json: ") as refused:
+        read_recipe(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no run"):
+        read_recipe(tmp_path)

@@ -1,15 +1,18 @@
 """Patches with a teacher's estimates of them, as files: what a distilled run learns from."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from mapsr_cli.criteria.base import Patches
+from mapsr_cli.errors import CheckpointError
 from mapsr_cli.files import write_bytes
 from mapsr_cli.training.data.config import DataConfig, Draw, RankShare
 from mapsr_cli.training.data.counts import Ledger
@@ -36,7 +39,7 @@ class Lessons:
         square = config.patch[0] == config.patch[1]
         self._views = [view for view in views if square or view[0] % 2 == 0]
         self._paths = sorted(folder.glob("*.safetensors"))
-        with safe_open(self._paths[0], "numpy") as first:
+        with _opened(self._paths[0]) as first:
             self._rows: int = first.get_slice("y").get_shape()[0]
         self.ledger = Ledger()
         self.ledger.saw(str(folder), len(self._paths) * self._rows)
@@ -54,11 +57,21 @@ class Lessons:
         """Return (y, estimate), each float32 [C, H, W]."""
         rng = self._config.rng(Draw.LESSON, number)
         path, row = self._paths[int(rng.integers(len(self._paths)))], int(rng.integers(self._rows))
-        with safe_open(path, "numpy") as lesson:
+        with _opened(path) as lesson:
             pixels = [lesson.get_slice(name)[row] for name in ("y", "estimate")]
         view = self._views[int(rng.integers(len(self._views)))]
         y, estimate = (torch.from_numpy(seen(p, view).astype(np.float32)) for p in pixels)
         return y / 255, estimate
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a lesson's file. Raises CheckpointError where it is damaged."""
+    try:
+        with safe_open(path, "numpy") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged ({error})", "delete it: the next run makes it again") from error
 
 
 def open_lessons(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.training.data.config import DataConfig, RankShare
+from mapsr_cli.training.data.decoding import looks_like_image
 from mapsr_cli.training.data.images import folder_images, listed_images
 from mapsr_cli.training.data.shards import shards
 from mapsr_cli.training.data.stream import Data, PatchSource
@@ -31,6 +32,8 @@ def kind_of(location: str) -> str:
         return "folder"
     if kind == "shards" or (kind == "list" and Path(location).is_file()):
         return kind
+    if looks_like_image(location) and Path(location).is_file():
+        raise UsageError(f"{location} is one picture", f"--data takes {KINDS}")
     if not Path(location).exists():
         raise ImageError(f"{location}: no such file or folder", f"--data takes {KINDS}")
     raise UsageError(f"{location}: no kind of data", f"--data takes {KINDS}")

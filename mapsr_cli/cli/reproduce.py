@@ -112,7 +112,7 @@ def reproduce(
             try:
                 written = chosen.run(Order(folder, data, budget.value, trials, seed, watch))
             except KeyboardInterrupt:
-                resumption = "goes on from what was saved" if chosen.keeps_trainings else "starts anew"
+                resumption = "goes on with what was saved" if chosen.keeps_trainings else "begins again"
                 say(f"stopped; the same command {resumption}")
                 raise
         if json:

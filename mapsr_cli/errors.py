@@ -60,6 +60,14 @@ class MissingExtraError(MapsrError):
         super().__init__(f"the optional packages for {what} are not installed", install_command(extra))
 
 
+class UnexpectedError(MapsrError):
+    """An exception that no code foresaw, in one line; the exception itself is its `__cause__`."""
+
+    def __init__(self, error: Exception) -> None:
+        text = " ".join(str(error).split()) or "no message"
+        super().__init__(f"unexpected {type(error).__name__}: {text}", "--debug shows the traceback: please report it")
+
+
 def install_command(extra: str) -> str:
     """Return the command that installs an extra from where this mapsr came from: a folder, a repository or an index."""
     import json

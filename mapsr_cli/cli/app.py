@@ -1,5 +1,6 @@
 """`mapsr`: the commands, and nothing that takes time to import."""
 
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -8,6 +9,8 @@ import typer
 from mapsr_cli import __version__
 from mapsr_cli.cli import downscale, evaluate, export, fit_pinv, models, reproduce, train, upscale, verify
 from mapsr_cli.cli.command import Command, Group
+from mapsr_cli.cli.report import lose_output
+from mapsr_cli.cli.streams import open_streams
 
 app = typer.Typer(
     name="mapsr",
@@ -55,4 +58,9 @@ _add("reproduce", reproduce.reproduce, "table1 --trials 10", RESEARCH)
 
 def main() -> None:
     """Run the console script."""
-    app(prog_name="mapsr")
+    open_streams()
+    try:
+        app(prog_name="mapsr")
+    except OSError as error:  # help and wrong usage, which typer prints
+        lose_output(error)
+        sys.exit(1)

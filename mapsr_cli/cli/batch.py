@@ -9,7 +9,8 @@ from typing import Any
 
 from mapsr_cli.cli.paths import PIPE, Job, page_path, source_name
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
-from mapsr_cli.cli.report import complain, drop_output, printable, result, say
+from mapsr_cli.cli.report import complain, drop, printable, result, say
+from mapsr_cli.cli.streams import read_input
 from mapsr_cli.errors import DiskFullError, FileError, MapsrError, UsageError
 from mapsr_cli.files import check_target, make_folder, write_bytes, write_error
 from mapsr_cli.imaging import Frames, find_kernel, output_format, read_frames
@@ -64,7 +65,7 @@ def _pipe(data: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        drop_output()
+        drop(sys.stdout)
         raise write_error("standard output", error) from error
 
 
@@ -158,7 +159,7 @@ class Batch:
         return self._load(job)
 
     def _load(self, job: Job) -> DecodedFile:
-        return load_file(sys.stdin.buffer.read() if job.source == PIPE else job.source, self._output_of(job))
+        return load_file(read_input() if job.source == PIPE else job.source, self._output_of(job))
 
     def _check(self, *targets: Path) -> None:
         """Raise FileError where one of them may not be written; make the folder that they go into."""

@@ -4,13 +4,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from mapsr_cli.errors import MapsrError
+from mapsr_cli.errors import MapsrError, UnexpectedError
+from mapsr_cli.files import write_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+_lost: list[OSError] = []
+"""Why standard output could not be written, in this command."""
 _bars: list["Progress"] = []
 """What is drawn on the terminal's last line, by `above`."""
 WIDE = 240
@@ -34,14 +37,35 @@ def stderr() -> "Console":
 
 
 def say(line: str) -> None:
-    """Print a remark on standard error."""
-    stderr().print(printable(line))
+    """Print a remark on standard error. Where that cannot be written, the remark is lost and nothing else."""
+    try:
+        stderr().print(printable(line))
+    except OSError:
+        drop(sys.stderr)
 
 
 def result(line: str) -> None:
     """Print a result for people, on stdout; on a terminal, above what is drawn there."""
-    with _paused():
+    with _output():
         typer.echo(printable(line))
+
+
+@contextmanager
+def _output() -> Iterator[None]:
+    """Print on standard output here. Where that cannot be written, work goes on, and the exit code tells."""
+    try:
+        with _paused():
+            yield
+    except OSError as error:
+        lose_output(error)
+
+
+def lose_output(error: OSError) -> None:
+    """Say why standard output cannot be written, and write nothing there from now on."""
+    if not isinstance(error, BrokenPipeError):  # that is the reader's own will
+        complain(write_error("standard output", error))
+    drop(sys.stdout)
+    _lost.append(error)
 
 
 def has_terminal() -> bool:
@@ -101,21 +125,26 @@ def table(title: str | None, titles: Sequence[str], rows: Sequence[Sequence[tupl
         drawn.add_column(name, justify="left" if index < texts else "right", overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(one_line(text), "bold" if bold else "") for text, bold in row))
-    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(drawn)
+    with _output():
+        Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(drawn)
 
 
 def document(content: dict[str, Any]) -> None:
     """Print a result for programs on standard output."""
-    typer.echo(json.dumps(content, indent=2, allow_nan=False))
+    with _output():
+        typer.echo(json.dumps(content, indent=2, allow_nan=False))
 
 
 def complain(error: MapsrError) -> None:
     """Print one line that says what is wrong, and one that says what to do."""
     from rich.text import Text
 
-    stderr().print(Text.assemble(("error:", "bold red"), " ", one_line(str(error))))
-    if error.hint:
-        stderr().print(f"  {one_line(error.hint)}")
+    try:
+        stderr().print(Text.assemble(("error:", "bold red"), " ", one_line(str(error))))
+        if error.hint:
+            stderr().print(f"  {one_line(error.hint)}")
+    except OSError:
+        drop(sys.stderr)
 
 
 def one_line(text: str) -> str:
@@ -125,21 +154,28 @@ def one_line(text: str) -> str:
 
 @contextmanager
 def failures(debug: bool) -> Iterator[None]:
-    """Turn a MapsrError into two lines and its exit code."""
+    """Turn whatever goes wrong in a command into two lines and an exit code."""
+    _lost.clear()
     try:
         yield
-    except MapsrError as error:
-        if debug:
-            raise
-        complain(error)
-        raise typer.Exit(error.exit_code) from error
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
     except BrokenPipeError as error:  # the reader of standard output has closed it
-        drop_output()
+        drop(sys.stdout)
         raise typer.Exit(1) from error
+    except Exception as error:
+        if debug:
+            raise
+        failure = error if isinstance(error, MapsrError) else UnexpectedError(error)
+        complain(failure)
+        raise typer.Exit(failure.exit_code) from error
+    if _lost:
+        raise typer.Exit(1)
 
 
-def drop_output() -> None:
-    """Discard what standard output still holds: Python would try once more as it ends, and print an error."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def drop(stream: TextIO) -> None:
+    """Send a stream nowhere from now on, with what it still holds: Python would try that once more as it ends."""
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (no path of ours)
+        os.dup2(nowhere.fileno(), stream.fileno())  # OSError: the stream is no file, and nothing is tried

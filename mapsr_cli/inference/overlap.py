@@ -4,16 +4,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
+from threading import Thread
 from traceback import clear_frames
 from typing import TypeVar
 
-from mapsr_cli.errors import MapsrError
+from mapsr_cli.errors import MapsrError, UnexpectedError
 from mapsr_cli.inference.memory import within_memory
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
 Worked = TypeVar("Worked")
 Stored = TypeVar("Stored")
+Done = TypeVar("Done")
 
 BEHIND = 1
 """Results that may wait to be stored while the next is worked on: they take memory."""
@@ -27,22 +29,23 @@ def overlapped(
 ) -> Iterator[tuple[Item, Stored | MapsrError]]:
     """Read, work and store every job; yields each, in order, with what came of it.
 
-    `read` and `store` run in a thread each, `work` in the caller's. A MapsrError ends only its own job, and so does
-    a lack of memory, which becomes one; anything else ends them all. Jobs are taken from `jobs` one ahead.
+    `read` and `store` run in a thread each, `work` in the caller's. Whatever exception one job raises ends only that
+    job and is yielded as a MapsrError; KeyboardInterrupt and BrokenPipeError end them all, without waiting for `read`.
+    Jobs are taken from `jobs` one ahead.
     """
     upcoming = iter(jobs)
     behind: deque[tuple[Item, Future[Stored]]] = deque()
-    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "store") as storer:
+    with ThreadPoolExecutor(1, "store") as storer:
 
         def next_reading() -> tuple[Item, Future[Read]] | None:
-            return next(((job, reader.submit(within_memory, partial(read, job), "reading")) for job in upcoming), None)
+            return next(((job, _in_thread(partial(_attempt, partial(read, job), "reading"))) for job in upcoming), None)
 
         def hand_on(job: Item, reading: "Future[Read]") -> "Future[Stored]":
             try:
-                worked = within_memory(partial(work, job, reading.result()), "upscaling")
-                return storer.submit(within_memory, partial(store, job, worked), "storing")
+                worked = _attempt(lambda: work(job, reading.result()), "upscaling")
+                return storer.submit(_attempt, partial(store, job, worked), "storing")
             except MapsrError as error:
-                clear_frames(error.__traceback__)  # the next job needs the room
+                _release(error)  # the next job needs the room
                 failed: Future[Stored] = Future()
                 failed.set_exception(error)
                 return failed
@@ -59,8 +62,38 @@ def overlapped(
                     outcome = _outcome(storing)
                     yield job, outcome
         finally:
-            reader.shutdown(wait=False, cancel_futures=True)
             storer.shutdown(wait=False, cancel_futures=True)
+
+
+def _in_thread(work: Callable[[], Done]) -> "Future[Done]":
+    """Start work in a thread that Python does not wait for as it ends: reading a pipe may take for ever."""
+    future: Future[Done] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, name="read", daemon=True).start()
+    return future
+
+
+def _attempt(work: Callable[[], Done], doing: str) -> Done:
+    """Return work(). Raises MapsrError for whatever went wrong, but a reader of standard output that is gone."""
+    try:
+        return within_memory(work, doing)
+    except (MapsrError, BrokenPipeError):
+        raise
+    except Exception as error:
+        raise UnexpectedError(error) from error
+
+
+def _release(error: BaseException | None) -> None:
+    """Clear the local variables that tracebacks hold."""
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__
 
 
 def _outcome(storing: "Future[Stored]") -> Stored | MapsrError:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from mapsr_cli.errors import ImageError, MapsrError
+from mapsr_cli.errors import ImageError, MapsrError, UnexpectedError
 from mapsr_cli.inference.overlap import overlapped
 
 
@@ -68,18 +68,36 @@ def test_what_a_failed_job_had_made_is_gone_before_the_next(error: Exception) ->
 
 
 @pytest.mark.parametrize("step", ["read", "work", "store"])
-def test_a_bug_ends_them_all(step: str) -> None:
+@pytest.mark.parametrize("kind", [ZeroDivisionError, RuntimeError, OverflowError, KeyError, OSError, RecursionError])
+def test_any_exception_is_its_job_s_failure(step: str, kind: type[Exception]) -> None:
     def fail(name: str, job: int) -> int:
         if name == step and job == 2:
-            raise ZeroDivisionError
+            raise kind("a\nword")
         return job
 
-    outcomes = overlapped(
-        range(50), lambda j: fail("read", j), lambda j, x: fail("work", j), lambda j, y: fail("store", j)
+    outcomes = list(
+        overlapped(range(9), lambda j: fail("read", j), lambda j, x: fail("work", j), lambda j, y: fail("store", j))
     )
-    assert next(outcomes) == (0, 0)
-    with pytest.raises(ZeroDivisionError):
-        list(outcomes)
+    assert [job for job, _ in outcomes] == list(range(9))
+    assert [done for job, done in outcomes if job != 2] == [0, 1, 3, 4, 5, 6, 7, 8]
+    failure = outcomes[2][1]
+    assert isinstance(failure, UnexpectedError)
+    assert (kind.__name__ in str(failure), "\n" in str(failure)) == (True, False)
+    assert isinstance(failure.__cause__, kind)
+
+
+def test_an_interruption_does_not_wait_for_a_reader() -> None:
+    stuck = threading.Event()
+
+    def interrupt(job: int, x: bool) -> int:
+        raise KeyboardInterrupt
+
+    outcomes = overlapped(range(2), lambda job: job == 0 or stuck.wait(60), interrupt, lambda job, y: y)
+    began = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        next(outcomes)
+    assert time.perf_counter() - began < 10
+    stuck.set()
 
 
 def test_steps_overlap() -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
+from threading import RLock
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _lost: list[OSError] = []
 """Why standard output could not be written, in this command."""
+_turn = RLock()
+"""Held by whoever prints: results and remarks come from several threads, and a bar steps aside for them."""
 _bars: list["Progress"] = []
 """What is drawn on the terminal's last line, by `above`."""
 WIDE = 240
@@ -39,7 +42,8 @@ def stderr() -> "Console":
 def say(line: str) -> None:
     """Print a remark on standard error. Where that cannot be written, the remark is lost and nothing else."""
     try:
-        stderr().print(printable(line))
+        with _turn:
+            stderr().print(printable(line))
     except OSError:
         drop(sys.stderr)
 
@@ -54,7 +58,7 @@ def result(line: str) -> None:
 def _output() -> Iterator[None]:
     """Print on standard output here. Where that cannot be written, work goes on, and the exit code tells."""
     try:
-        with _paused():
+        with _turn, _paused():
             yield
     except OSError as error:
         lose_output(error)
@@ -140,9 +144,10 @@ def complain(error: MapsrError) -> None:
     from rich.text import Text
 
     try:
-        stderr().print(Text.assemble(("error:", "bold red"), " ", one_line(str(error))))
-        if error.hint:
-            stderr().print(f"  {one_line(error.hint)}")
+        with _turn:
+            stderr().print(Text.assemble(("error:", "bold red"), " ", one_line(str(error))))
+            if error.hint:
+                stderr().print(f"  {one_line(error.hint)}")
     except OSError:
         drop(sys.stderr)
 

@@ -6,14 +6,13 @@ pydantic checks; it is imported when a config is read, as commands that read non
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from difflib import get_close_matches
 from functools import cache
 from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from annotated_types import Ge, MinLen
 
-from mapsr_cli.errors import UsageError
+from mapsr_cli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -38,9 +37,7 @@ def make_config(kind: type[C], values: Mapping[str, Any], name: str) -> C:
 
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     if unknown := sorted(values.keys() - set(known)):
-        near = get_close_matches(unknown[0], known, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-        raise UsageError(f"{name} has no setting '{shorten(unknown[0], 80)}'", hint)
+        raise UsageError(f"{name} has no setting '{shorten(unknown[0], 80)}'", did_you_mean(unknown[0], known))
     try:
         config: C = _adapter(kind).validate_json(json.dumps(values), strict=True)  # type: ignore[arg-type]
     except ValidationError as error:

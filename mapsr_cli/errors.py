@@ -1,5 +1,8 @@
 """What went wrong, where, and what to do: every error a user can cause is one of these."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class MapsrError(Exception):
     """An expected failure: one line that says what, and one (`hint`) that says what to do next.
@@ -89,3 +92,10 @@ def install_command(extra: str) -> str:
         return f"pip install 'mapsr[{extra}]'"
     editable = "--editable " if origin.get("dir_info", {}).get("editable") else ""
     return f"pip install {editable}'{url2pathname(urlsplit(url).path)}[{extra}]'"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest the known name that a misspelt one is nearest to, and list all; for hints."""
+    names = list(known)
+    near = get_close_matches(name.lower(), names, 1)
+    return (f"did you mean '{near[0]}'? " if near else "") + f"known: {', '.join(names)}"

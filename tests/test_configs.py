@@ -90,4 +90,4 @@ def test_anything_else_is_refused_in_one_line(values: dict[str, Any], complaint:
 def test_a_misspelt_setting_gets_a_suggestion() -> None:
     with pytest.raises(UsageError) as raised:
         make_config(Config, {"widhts": [1]}, "c")
-    assert raised.value.hint == "did you mean 'widths'?"
+    assert raised.value.hint.startswith("did you mean 'widths'? known: count, ")

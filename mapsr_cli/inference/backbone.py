@@ -16,19 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError
+from mapsr_cli.inference.level_upscaler import PRECISION_HINT
 from mapsr_cli.inference.memory import is_out_of_memory
 from mapsr_cli.inference.receptive_field import MOST, Probe
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.operators.kernels import SCALES
 from mapsr_cli.zoo import Card, Model, describe_kernel
-from mapsr_cli.zoo.container import opened
+from mapsr_cli.zoo.container import check_kind, opened
 from mapsr_cli.zoo.manifest import sha256_of
 
 PAIR = "torch==2.14.1 torchvision==0.29.1"
 """Versions that spandrel was tested with."""
 KERNEL = "bicubic"
 """A, unless the call says otherwise: what nearly everybody trains for."""
-_PRECISION = "--precision fp32 may do better; or the file is damaged, or not for pictures"
 _SAFE = "ask for a .safetensors file, or convert it where you trust it"
 _UPSCALES = f"a backbone takes RGB and upscales it ×{', '.join(map(str, SCALES))}"
 
@@ -47,17 +47,15 @@ class Trunk(nn.Module):
         self.descriptor, self.name = descriptor, name
 
     def forward(self, x: Tensor) -> Tensor:
-        """Estimate; raise MapsrError where the network fails, or gives values that are not finite."""
+        """Estimate; raise MapsrError where the network fails."""
         try:
             y: Tensor = self.descriptor(x)
+            return y
         except Exception as error:  # other people's code may raise anything
             if is_out_of_memory(error):
                 raise
             size = f"{x.shape[-1]}×{x.shape[-2]}"
-            raise MapsrError(f"{self.name} fails at {size} pixels ({_reason(error)})", _PRECISION) from error
-        if not bool(y.isfinite().all()):
-            raise MapsrError(f"{self.name} gives something other than finite numbers", _PRECISION)
-        return y
+            raise MapsrError(f"{self.name} fails at {size} pixels ({_reason(error)})", PRECISION_HINT) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +118,10 @@ def load_backbone(path: Path) -> Backbone:
     Raises CheckpointError for a file that holds more than weights, none that spandrel knows, or a network of another
     purpose; MissingExtraError without spandrel; MapsrError where torchvision does not load.
     """
+    reader = _reader_of(path)
     spandrel = _import_spandrel()
     with warnings.catch_warnings(action="ignore"):  # other people's code is not ours to mend
-        descriptor = _recognise(spandrel, _read(path), path)
+        descriptor = _recognise(spandrel, _read(path, reader), path)
         _check(spandrel, descriptor, path)
         measured = _measure(descriptor)
     kernel, name = make_kernel(KERNEL, descriptor.scale), repr(path.name)[1:-1]  # names of files may hold anything
@@ -171,7 +170,8 @@ def _read_pickle(file: BufferedReader) -> dict[str, Any]:
     return weights
 
 
-READERS: dict[str, Callable[[BufferedReader], dict[str, Any]]] = {
+Reader = Callable[[BufferedReader], dict[str, Any]]
+READERS: dict[str, Reader] = {
     ".safetensors": _read_safetensors,
     ".pth": _read_pickle,
     ".pt": _read_pickle,
@@ -179,10 +179,17 @@ READERS: dict[str, Callable[[BufferedReader], dict[str, Any]]] = {
 """By the file's suffix."""
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _reader_of(path: Path) -> Reader:
+    """Choose by the file's name; raise CheckpointError for another, and for what is no file of weights."""
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise CheckpointError(f"{path}: a backbone is a file of weights", f"one of {', '.join(READERS)}")
+    with opened(path) as file:
+        check_kind(file, path)
+    return reader
+
+
+def _read(path: Path, reader: Reader) -> dict[str, Any]:
     with opened(path) as file:
         try:
             return reader(file)

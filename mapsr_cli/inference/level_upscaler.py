@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mapsr_cli.errors import UsageError
+from mapsr_cli.errors import MapsrError, UsageError
 from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory, within_memory
 from mapsr_cli.inference.noise import Noise
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
@@ -50,6 +50,9 @@ class Settings:
     """Random seed for a stochastic model's noise, 0 or more."""
 
 
+LARGEST_VALUE = 1e6
+"""Of an estimate, whose values lie about 0 … 1: the projection of larger ones is not accurate in float32."""
+PRECISION_HINT = "--precision fp32 may do better; or the file is damaged, or not for pictures"
 _SEAMS = "in tiles, and this network sees beyond their surroundings: near their edges it may differ from --tile off"
 
 
@@ -126,6 +129,9 @@ class LevelUpscaler:
 
         def take(rows: slice, cols: slice, f: Tensor) -> None:
             f = f[0].float()
+            if not bool(f.abs().amax() < LARGEST_VALUE):  # also where it is NaN
+                name = self.model.card.name
+                raise MapsrError(f"{name} gives values that are not finite, or far from any picture's", PRECISION_HINT)
             put(rows, cols, f if len(x) == 3 else f.mean(0, keepdim=True))  # grey in, grey out
 
         wanted = self.tile_for(x)

@@ -6,7 +6,7 @@ from typing import Any, overload
 from torch import nn
 
 from mapsr_cli.configs import make_config
-from mapsr_cli.errors import UsageError
+from mapsr_cli.errors import UsageError, did_you_mean
 from mapsr_cli.networks.compact import Compact, CompactConfig
 from mapsr_cli.networks.denoiser import Denoiser, DenoiserConfig
 from mapsr_cli.networks.density import Density, DensityConfig
@@ -73,7 +73,7 @@ def read_config(architecture: str, fields: dict[str, Any]) -> AnyConfig:
     Raises UsageError for an unknown architecture, and as `make_config`.
     """
     if architecture not in ARCHITECTURES:
-        raise UsageError(f"unknown architecture '{architecture}'", f"known: {', '.join(ARCHITECTURES)}")
+        raise UsageError(f"unknown architecture '{architecture}'", did_you_mean(architecture, ARCHITECTURES))
     _, kind = ARCHITECTURES[architecture]
     config: AnyConfig = make_config(kind, fields, f"architecture '{architecture}'")
     return config

@@ -9,7 +9,7 @@ from typing import Any
 from mapsr_cli.configs import make_config
 from mapsr_cli.criteria.base import CriterionConfig
 from mapsr_cli.criteria.methods import METHODS, PRIORS
-from mapsr_cli.errors import UsageError
+from mapsr_cli.errors import UsageError, did_you_mean
 from mapsr_cli.files import write_bytes
 from mapsr_cli.networks import PRESETS, Preset
 from mapsr_cli.training.config import LoopConfig
@@ -118,7 +118,7 @@ def make_recipe(
     value that does not fit.
     """
     if preset not in PRESETS:
-        raise UsageError(f"unknown preset '{preset}'", f"known: {', '.join(PRESETS)}")
+        raise UsageError(f"unknown preset '{preset}'", did_you_mean(preset, PRESETS))
     base = _sections(method, PRESETS[preset])
     given = _without_the_presets_sigma(merge(DEFAULTS.get(preset, {}).get(method, {}), settings))
     if odd := sorted(given.keys() - base.keys()):
@@ -157,7 +157,7 @@ def _sections(method: str, preset: Preset) -> dict[str, Any]:
     if method in PRIORS:
         return {method: getattr(preset, method), "criterion": PRIORS[method].Config(), **common}
     if method not in METHODS:
-        raise UsageError(f"unknown method '{method}'", f"known: {', '.join((*METHODS, *PRIORS))}")
+        raise UsageError(f"unknown method '{method}'", did_you_mean(method, [*METHODS, *PRIORS]))
     row = METHODS[method]
     sections: dict[str, Any] = {
         "kernel": KernelConfig(preset.kernel, preset.scale, preset.sigma),

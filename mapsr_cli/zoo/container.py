@@ -68,8 +68,20 @@ def opened(path: Path) -> Iterator[BufferedReader]:
         yield file
 
 
+def check_kind(file: BinaryIO, path: Path) -> None:
+    """Raise CheckpointError for what is often found in place of weights; the file is left at its beginning."""
+    file.seek(0)
+    head = file.read(256).lstrip().lower()
+    file.seek(0)
+    if head.startswith(b"version https://git-lfs."):
+        raise CheckpointError(f"{path}: a Git-LFS pointer, not the weights themselves", "git lfs pull fetches them")
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise CheckpointError(f"{path}: a web page, not weights", "download the file itself, not the page about it")
+
+
 def read_container(file: BinaryIO, path: Path) -> Container:
     """Read the header; the file is left where the tensors' bytes begin. Raises CheckpointError if it is not sound."""
+    check_kind(file, path)
     try:
         size = file.seek(0, 2)
         file.seek(0)

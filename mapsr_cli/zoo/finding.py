@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from mapsr_cli.errors import CheckpointError
+from mapsr_cli.errors import CheckpointError, did_you_mean
 from mapsr_cli.zoo.cache import MODEL_FILE, cached_models, discard, find_cached, is_sound, says_mapsr
+from mapsr_cli.zoo.container import check_kind, opened
 from mapsr_cli.zoo.hub import fetch
 from mapsr_cli.zoo.manifest import SUFFIX, model_files, read_manifest, sha256_of, weights_folder
 from mapsr_cli.zoo.names import RepoName, parse_repo_name
@@ -58,6 +59,9 @@ def local_file(name: str) -> Path | None:
         raise CheckpointError("no model has a NUL in its name")
     path = Path(name)
     if path.suffix.lower() in PICKLED:
+        if path.is_file():
+            with opened(path) as file:
+                check_kind(file, path)
         raise CheckpointError(
             f"{name}: pickled weights can run code when loaded, so mapsr does not open them",
             "ask for a .safetensors file; mapsr upscale --backbone reads weights alone from another tool's .pth",
@@ -88,13 +92,10 @@ def _repository(name: str) -> tuple[RepoName, str | None]:
         return listed.pin, listed.sha256
     wanted = parse_repo_name(name)
     if wanted is None or name.endswith(SUFFIX):
-        raise CheckpointError(f"no model '{name[:200]}'", f"{_known()}; or name a {SUFFIX} file or org/repo[@revision]")
+        known = [*bundled_models(), *(str(cached.name) for cached in cached_models())]
+        hint = did_you_mean(name, known)
+        raise CheckpointError(f"no model '{name[:200]}'", f"{hint}; or name a {SUFFIX} file or org/repo[@revision]")
     return wanted, None
-
-
-def _known() -> str:
-    cached = [str(cached.name) for cached in cached_models()]
-    return f"bundled: {', '.join(bundled_models())}" + (f"; cached: {', '.join(cached)}" if cached else "")
 
 
 def _cached_file(wanted: RepoName, sha256: str | None) -> Path | None:

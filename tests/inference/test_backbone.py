@@ -144,7 +144,7 @@ def test_a_checkpoint_of_our_own(tiny_model: Path, trunk: Path) -> None:
 def test_without_spandrel_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spandrel", None)
     with pytest.raises(MissingExtraError) as caught:
-        load_backbone(tmp_path / "4x.pth")
+        load_backbone(strangers.save_weights(tmp_path / "4x.safetensors"))
     assert caught.value.hint == install_command("spandrel")
 
 
@@ -153,7 +153,7 @@ def test_a_torchvision_for_another_torch(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.delitem(sys.modules, "spandrel", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(MapsrError, match="nms does not exist") as caught:
-        load_backbone(tmp_path / "4x.pth")
+        load_backbone(strangers.save_weights(tmp_path / "4x.safetensors"))
     assert "torchvision==" in caught.value.hint
 
 

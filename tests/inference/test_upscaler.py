@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from mapsr_cli.errors import UsageError
+from mapsr_cli.errors import MapsrError, UsageError
 from mapsr_cli.imaging import read_picture
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.devices import choose_device, choose_dtype, multiplies_bf16
@@ -60,6 +61,31 @@ def test_tiles_do_not_show(tiny_model: Path, tile: int) -> None:
 def test_tiny_pictures(tiny_model: Path, size: tuple[int, int]) -> None:
     x = scene(16, 16)[:, : size[0], : size[1]].byte()
     assert Upscaler(load_model(tiny_model))(x).shape == (3, 4 * size[0], 4 * size[1])
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e9])
+@pytest.mark.parametrize("consistency", ["bits", "float", "none"])
+def test_what_is_no_picture_is_refused(tiny_model: Path, value: float, consistency: ConsistencyLevel) -> None:
+    """As a network's estimate may be in float16, or with damaged weights."""
+    model = load_model(tiny_model)
+    vars(model)["network"] = Fails(model.network, value)
+    with pytest.raises(MapsrError, match="tiny gives values that are not finite") as caught:
+        Upscaler(model, Settings(consistency=consistency))(lr_of(scene(64, 48), model.kernel).byte())
+    assert "fp32" in caught.value.hint
+
+
+class Fails(nn.Module):
+    """A network of which one value is wrong."""
+
+    def __init__(self, network: nn.Module, value: float) -> None:
+        super().__init__()
+        self.network, self.value = network, value
+        self.config, self.receptive_field, self.detail = network.config, network.receptive_field, network.detail
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.network(x)
+        y[..., -1, -1] = self.value
+        return y
 
 
 def test_progress_is_told(tiny_model: Path) -> None:

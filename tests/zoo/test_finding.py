@@ -3,9 +3,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from mapsr_cli.errors import CheckpointError
+from mapsr_cli.errors import CheckpointError, UsageError
+from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.networks import noise_dim_of
+from mapsr_cli.training.recipe import make_recipe
 from mapsr_cli.zoo import DEFAULT_MODEL, bundled_models, find_here, find_model, load_model
+from mapsr_cli.zoo.manifest import read_card
 from tests.hub_server import Hub
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
@@ -40,6 +43,32 @@ def test_pickle_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="pickled") as caught:
         find_model(str(tmp_path / "model.pth"))
     assert "safetensors" in caught.value.hint
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [(POINTER, "Git-LFS pointer"), (b"\n<!DOCTYPE html>\n<title>", "web page"), (b"<HTML><head>", "web page")],
+)
+def test_what_is_found_in_place_of_weights_is_named(tmp_path: Path, suffix: str, data: bytes, says: str) -> None:
+    path = tmp_path / f"m{suffix}"
+    path.write_bytes(data)
+    for load in (lambda: load_model(find_model(str(path))), lambda: load_backbone(path), lambda: read_card(path)):
+        with pytest.raises(CheckpointError, match=says) as caught:
+            load()
+        assert caught.value.hint
+
+
+def test_a_misspelt_name_gets_a_suggestion() -> None:
+    with pytest.raises(CheckpointError, match="no model 'natural-x4-afmse'") as caught:
+        find_model("natural-x4-afmse")
+    assert caught.value.hint.startswith("did you mean 'natural-x4-affmse'? known: faces-x4-affgan, ")
+    with pytest.raises(UsageError) as unknown:
+        make_recipe("afmse", "compact", {}, "photos")
+    assert unknown.value.hint.startswith("did you mean 'affmse'?")
 
 
 @pytest.mark.parametrize("name", ["nothing", "/nowhere/x.safetensors", "../natural-x4-affmse", ""])

@@ -21,7 +21,7 @@ MANY_STEPS = 1000
 """Gradient steps from which on a note says how long they take."""
 
 
-class Method(StrEnum):
+class FitMethod(StrEnum):
     """How to find A⁺."""
 
     sgd = "sgd"
@@ -39,14 +39,14 @@ def fit_pinv(
         ),
     ] = 5,
     method: Annotated[
-        Method,
+        FitMethod,
         typer.Option(
             metavar="sgd|exact",
             help="exact: least squares, at once. sgd: gradient descent on random images as in the paper, which takes "
             "minutes.",
             rich_help_panel=options.EVERYDAY,
         ),
-    ] = Method.sgd,
+    ] = FitMethod.sgd,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -127,12 +127,12 @@ def _check_targets(output: Path | None, picture: Path | None, overwrite: bool) -
         output_format(picture.name)
 
 
-def _find(a: "Kernel", taps: int, method: Method, given: dict[str, int]) -> tuple["ConvPinv", int]:
+def _find(a: "Kernel", taps: int, method: FitMethod, given: dict[str, int]) -> tuple["ConvPinv", int]:
     """Return A⁺ and the number of steps that it took."""
     from mapsr_cli.operators import FitConfig, solve_pinv
     from mapsr_cli.operators import fit_pinv as descend
 
-    if method is Method.exact:
+    if method is FitMethod.exact:
         return solve_pinv(a, taps), 0
     config = FitConfig(**given)
     if config.steps >= MANY_STEPS:

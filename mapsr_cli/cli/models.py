@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mapsr_cli.zoo.catalogue import Offer
 
 app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, fetch, publish, check and remove models.")
-Name = Annotated[
+ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL", help="Name of `mapsr models list`, file, folder with one, or ORG/REPO@REVISION on the Hub."
@@ -47,7 +47,7 @@ def _megabytes(size: int) -> str:
 
 
 @app.command(cls=Command, epilog="Example: mapsr models show natural-x4-affmse")
-def show(name: Name, json: options.Json = False, debug: options.Debug = False) -> None:
+def show(name: ModelArgument, json: options.Json = False, debug: options.Debug = False) -> None:
     """Show what a model on this machine is for, and everything that its file says."""
     with failures(debug):
         from mapsr_cli.zoo.finding import find_here
@@ -73,7 +73,7 @@ def _printed(value: Any) -> str:
 
 
 @app.command(cls=Command, epilog="Example: mapsr models pull org/repo@v1")
-def pull(name: Name, json: options.Json = False, debug: options.Debug = False) -> None:
+def pull(name: ModelArgument, json: options.Json = False, debug: options.Debug = False) -> None:
     """Fetch a model from the Hugging Face Hub into its cache.
 
     The variables HF_HOME, HF_ENDPOINT and HF_TOKEN have their usual meaning.

@@ -9,9 +9,10 @@ would make the result depend on where a tile starts.
 
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Ge, Lt
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -33,7 +34,7 @@ class SlimConfig:
     """Residual blocks."""
     depth: Count = 3
     """Convolutions of a block."""
-    slope: float = 0.05
+    slope: Annotated[float, Ge(0), Lt(1)] = 0.05
     """Slope of the activations for negative values; 0: ReLU."""
     gated: bool = False
     """Weigh what a block adds by attention without parameters."""

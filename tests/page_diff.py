@@ -1,7 +1,6 @@
-"""Pages that show how to add something, as one diff: what they change, and how it does."""
+"""Diffs in docs that show how to add something: what they change, and how it does."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -10,13 +9,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def apply_page(page: str, folder: Path) -> Path:
-    """Copy the package and its tests to `folder`, with the diff of docs/`page` applied."""
-    [diff] = re.findall(r"```diff\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+def applied(diff: str, folder: Path) -> Path:
+    """Copy package, tests and docs to `folder`, with docs/`diff` applied."""
     for name in ("mapsr_cli", "tests", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
-    subprocess.run(["git", "apply", "-"], input=diff, text=True, cwd=folder, check=True)
+    subprocess.run(["git", "apply", ROOT / "docs" / diff], cwd=folder, check=True)
     return folder
 
 

@@ -1,16 +1,16 @@
-"""docs/add-a-network.md does what it says."""
+"""docs/add-a-network.diff does what its page says."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.page_diff import apply_page, changed, passed
+from tests.page_diff import applied, changed, passed
 
 
 @pytest.mark.slow
 def test_one_file_one_row_one_preset_one_test(tmp_path: Path) -> None:
-    copy = apply_page("add-a-network.md", tmp_path)
+    copy = applied("add-a-network.diff", tmp_path)
     assert changed(copy) == [
         "mapsr_cli/networks/__init__.py",
         "mapsr_cli/networks/architectures.py",

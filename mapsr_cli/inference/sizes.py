@@ -16,7 +16,7 @@ class SizeRequest:
     """A size asked for, of the picture as it is seen, by one field. The aspect ratio stays, to the nearest pixel."""
 
     scale: float | None = None
-    """Divide HR pixels by LR pixels along an axis."""
+    """HR pixels per LR pixel along an axis."""
     width: int | None = None
     """HR pixels from left to right."""
     height: int | None = None

@@ -46,6 +46,8 @@ def downscale(
         for note in picture.notes:
             say(f"note: {hr}: {note}")
         small = downscale_picture(picture, a)
+        if lost := small.tags.losses(output_format(output.name), len(small.levels)):
+            say(f"note: {hr}: {holds.where} cannot keep {', '.join(lost)}")
         write_picture(output, small, quality=quality)
         width, height = small.size
         if json:

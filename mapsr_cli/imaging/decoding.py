@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageFile
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging.formats import Holds
-from mapsr_cli.imaging.tags import orientation
+from mapsr_cli.imaging.tag_reading import orientation
 
 Samples = NDArray[Any]
 """uint8, or uint16."""
@@ -34,6 +34,11 @@ class DecodedFrame:
     peak: int
     notes: tuple[str, ...] = ()
     inks_became_rgb: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.colour.shape[1], self.colour.shape[0]
 
 
 def decode(image: ImageFile.ImageFile, data: bytes, holds: Holds) -> DecodedFrame:

@@ -2,26 +2,25 @@
 
 import io
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import PIL
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.files import write_bytes
 from mapsr_cli.imaging.formats import FORMATS, is_lossless, output_format
+from mapsr_cli.imaging.jpeg import COMMENT, EXIF, Segment, iptc_segment, with_segments, xmp_segment
 from mapsr_cli.imaging.picture import Frames, Picture, interleaved
-from mapsr_cli.imaging.png import png_bytes
+from mapsr_cli.imaging.png import Chunk, density_chunk, icc_chunk, png_bytes, text_chunk, with_chunks
 from mapsr_cli.imaging.provenance import Provenance
 from mapsr_cli.imaging.tiff import tiff_bytes
 
 LOSSY_QUALITY = 95
 _STRIP = 1 << 22
 """Bytes of a 16-bit PNG filtered at once."""
-_JPEG_EXIF_LIMIT = 65_533
-"""Bytes of EXIF that fit into a JPEG: more (from a PNG or TIFF, say) is left out."""
 
 
 def write_picture(
@@ -57,13 +56,15 @@ def encode_frames(frames: Frames, file_format: str, quality: int | None, provena
         raise ImageError(f"{file_format} holds one frame, not {count}", "save as PNG, WebP, AVIF or TIFF")
     try:
         if file_format == "TIFF":
-            history = provenance.to_json() if provenance else None
-            return tiff_bytes([_page(picture) for picture in frames.pictures], first.tags.exif_for(first.size, history))
+            return tiff_bytes([_page(picture) for picture in frames.pictures], provenance)
         if file_format == "PNG" and first.peak > 255:
             if count > 1:
                 raise ImageError("animations of 16 bits are not supported", "save as TIFF")
-            return _deep_png(first, provenance)
-        return _by_pillow(frames, file_format, quality, provenance)
+            return with_chunks(_deep_png(first), _chunks(first, provenance))
+        data = _by_pillow(frames, file_format, quality, provenance)
+        if file_format == "PNG":
+            return with_chunks(data, _chunks(first, provenance))
+        return with_segments(data, _segments(first, provenance)) if file_format == "JPEG" else data
     except (OSError, ValueError, KeyError, MemoryError) as error:
         size = f"{first.size[0]}×{first.size[1]}"
         raise ImageError(f"cannot encode {size} pixels as {file_format} ({error})", "save it as PNG") from error
@@ -75,16 +76,42 @@ def _page(picture: Picture) -> Picture:
     return picture
 
 
-def _deep_png(picture: Picture, provenance: Provenance | None) -> bytes:
-    (width, height), exif = picture.size, picture.tags.exif_for(picture.size)
+def _deep_png(picture: Picture) -> bytes:
+    width, height = picture.size
     step = max(_STRIP // (2 * width * picture.samples), 1)
-    return png_bytes(
-        (height, width, picture.samples),
-        (interleaved(picture, slice(top, top + step)) for top in range(0, height, step)),
-        provenance.to_text() if provenance else {},
-        picture.tags.icc_for(len(picture.levels)),
-        exif.tobytes() if len(exif) else None,
-    )
+    strips = (interleaved(picture, slice(top, top + step)) for top in range(0, height, step))
+    return png_bytes((height, width, picture.samples), strips)
+
+
+def _chunks(picture: Picture, provenance: Provenance | None) -> Iterator[Chunk]:
+    """Yield what a PNG holds beside pixels."""
+    tags, size, icc = picture.tags, picture.size, picture.tags.icc_for(len(picture.levels))
+    yield from ((kind, data) for kind, data in tags.colour if not (icc and kind == b"sRGB"))
+    if icc:
+        yield icc_chunk(icc)
+    if resolution := tags.resolution_for(size):
+        yield density_chunk(resolution)
+    yield from (text_chunk(key, value) for key, value in (provenance.to_text() if provenance else {}).items())
+    yield from tags.text
+    if tags.comment:
+        yield text_chunk("Comment", tags.comment.decode("utf-8", "replace"))
+    if xmp := tags.xmp_for(size):
+        yield b"iTXt", b"XML:com.adobe.xmp\x00\x00\x00\x00\x00" + xmp
+    if exif := tags.exif_for(size, None, "PNG"):
+        yield b"eXIf", exif.removeprefix(b"Exif\x00\x00")
+
+
+def _segments(picture: Picture, provenance: Provenance | None) -> Iterator[Segment]:
+    """Yield what a JPEG holds beside pixels, profile and resolution."""
+    tags, size = picture.tags, picture.size
+    if exif := tags.exif_for(size, provenance.to_json() if provenance else None, "JPEG"):
+        yield EXIF, exif
+    if xmp := tags.xmp_for(size):
+        yield xmp_segment(xmp)
+    if tags.iptc:
+        yield iptc_segment(tags.iptc)
+    if tags.comment:
+        yield COMMENT, tags.comment
 
 
 def _by_pillow(frames: Frames, file_format: str, quality: int | None, provenance: Provenance | None) -> bytes:
@@ -93,14 +120,14 @@ def _by_pillow(frames: Frames, file_format: str, quality: int | None, provenance
     if file_format not in Image.SAVE:  # AVIF came to Pillow in 11.3
         raise ImageError(f"this Pillow ({PIL.__version__}) cannot write {file_format}", "update it, or save as PNG")
     image, *others = (_image(picture) for picture in frames.pictures)
-    exif = first.tags.exif_for(first.size, provenance.to_json() if provenance and file_format != "PNG" else None)
-    options = _options(file_format, quality)
-    if file_format == "PNG":
-        options["pnginfo"] = _png_text(provenance)
-    packed = exif.tobytes() if len(exif) and file_format != "BMP" else b""
-    if packed and (file_format != "JPEG" or len(packed) <= _JPEG_EXIF_LIMIT):
-        options["exif"] = packed
-    if icc := first.tags.icc_for(len(first.levels)):
+    options, tags = _options(file_format, quality), first.tags
+    if file_format in ("WEBP", "AVIF"):
+        history = provenance.to_json() if provenance else None
+        given = {"exif": tags.exif_for(first.size, history, file_format), "xmp": tags.xmp_for(first.size)}
+        options |= {name: data for name, data in given.items() if data}
+    elif file_format in ("JPEG", "BMP") and (resolution := tags.resolution_for(first.size)):
+        options["dpi"] = resolution
+    if file_format != "PNG" and (icc := tags.icc_for(len(first.levels))):
         options["icc_profile"] = icc
     if others:
         options |= {"save_all": True, "append_images": others, "loop": frames.loop}
@@ -124,10 +151,3 @@ def _options(file_format: str, quality: int | None) -> dict[str, object]:
         return {}
     chosen: dict[str, object] = {"quality": LOSSY_QUALITY if quality is None else quality}
     return chosen if file_format == "WEBP" else {**chosen, "subsampling": "4:4:4"}
-
-
-def _png_text(provenance: Provenance | None) -> PngInfo:
-    info = PngInfo()
-    for key, value in (provenance.to_text() if provenance else {}).items():
-        info.add_text(key, value)
-    return info

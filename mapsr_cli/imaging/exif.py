@@ -48,7 +48,9 @@ class Entry:
         formats = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I"}
         if self.kind not in formats:
             return ()
-        words = struct.unpack(f"<{len(self.data) // struct.calcsize(formats[self.kind])}{formats[self.kind]}", self.data)
+        words = struct.unpack(
+            f"<{len(self.data) // struct.calcsize(formats[self.kind])}{formats[self.kind]}", self.data
+        )
         if self.kind != RATIONAL:
             return tuple(map(Fraction, words))
         pairs = zip(words[::2], words[1::2], strict=True)
@@ -105,9 +107,13 @@ class _Reader:
         (count,) = struct.unpack(self.order + counts, self._read(at, struct.calcsize(f"={counts}")))
         size = struct.calcsize(f"={entry}")
         table = self._read(at + struct.calcsize(f"={counts}"), size * min(count, 4096))
-        directory = {}
+        directory: Directory = {}
         for tag, kind, number, inline in struct.iter_unpack(self.order + entry, table):
-            if kind in _SIZES and tag not in without and (data := self._data(_SIZES[kind] * number, inline)) is not None:
+            if (
+                kind in _SIZES
+                and tag not in without
+                and (data := self._data(_SIZES[kind] * number, inline)) is not None
+            ):
                 directory[tag] = Entry(kind, self._turned(data, kind))
         return directory
 
@@ -138,12 +144,11 @@ def directory_bytes(directories: Mapping[int, Directory], at: int) -> bytes:
     root = dict(directories[ROOT])
     below = [pointer for pointer in (EXIF, GPS) if directories.get(pointer)]
     root |= {pointer: numbers(LONG, 0) for pointer in below}
-    size, blocks = len(_laid_out(root, at)), []
+    start, blocks = at + len(_laid_out(root, at)), b""
     for pointer in below:
-        start = at + size + sum(map(len, blocks))
-        root[pointer] = numbers(LONG, start)
-        blocks.append(_laid_out(directories[pointer], start))
-    return b"".join([_laid_out(root, at), *blocks])
+        root[pointer] = numbers(LONG, start + len(blocks))
+        blocks += _laid_out(directories[pointer], start + len(blocks))
+    return _laid_out(root, at) + blocks
 
 
 def exif_bytes(directories: Mapping[int, Directory]) -> bytes:

@@ -1,4 +1,4 @@
-"""16-bit PNG, which Pillow writes for grey alone.
+"""PNG: 16 bits, which Pillow writes for grey alone, and chunks beside the pixels.
 
 Written here rather than by a library: the well-kept ones that can (OpenCV, imagecodecs, pyvips) weigh tens of megabytes
 and drop profile, EXIF or text; PNG itself is a zlib stream of filtered rows between checksummed chunks.
@@ -6,12 +6,21 @@ and drop profile, EXIF or text; PNG itself is a zlib stream of filtered rows bet
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+Chunk = tuple[bytes, bytes]
+"""(kind, content)."""
+
+COLOUR_CHUNKS = frozenset({b"cICP", b"sRGB", b"gAMA", b"cHRM", b"mDCV", b"cLLI"})
+TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+_SIGNATURE, _HEADER = b"\x89PNG\r\n\x1a\n", 33
+_MOST = 1 << 24
+"""Bytes of such chunks that are read."""
 
 _COLOUR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}
 """Samples a pixel → colour type: grey, RGB, grey with alpha, RGB with alpha."""
@@ -19,26 +28,14 @@ _LEVEL = 1
 """Of zlib: two thirds of level 4's time for 3 % more bytes."""
 
 
-def png_bytes(
-    size: tuple[int, int, int],
-    strips: Iterable[NDArray[np.uint16]],
-    text: dict[str, str],
-    icc: bytes | None,
-    exif: bytes | None,
-) -> bytes:
+def png_bytes(size: tuple[int, int, int], strips: Iterable[NDArray[np.uint16]]) -> bytes:
     """Write a PNG of `size` (height, width, samples a pixel: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha).
 
     `strips` [rows, width, samples] of 16 bits are taken from top to bottom, as they are needed.
     """
     height, width, count = size
-    header = struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPES[count], 0, 0, 0)
-    png = bytearray(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header))
-    if icc:
-        png += _chunk(b"iCCP", b"ICC profile\x00\x00" + zlib.compress(icc))
-    for key, value in text.items():
-        png += _text(key, value)
-    if exif:
-        png += _chunk(b"eXIf", exif.removeprefix(b"Exif\x00\x00"))
+    png = bytearray(_SIGNATURE)
+    png += _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPES[count], 0, 0, 0))
     compressor = zlib.compressobj(_LEVEL)
     for rows in _filtered(strips):
         if packed := compressor.compress(rows):
@@ -48,15 +45,46 @@ def png_bytes(
     return bytes(png)
 
 
+def with_chunks(png: bytes, chunks: Iterable[Chunk]) -> bytes:
+    """Return a PNG with chunks behind its header, where those about colour and all others may stand."""
+    return png[:_HEADER] + b"".join(_chunk(kind, data) for kind, data in chunks) + png[_HEADER:]
+
+
+def read_chunks(file: BinaryIO, kinds: Collection[bytes]) -> Iterator[Chunk]:
+    """Read the chunks of some kinds, wherever they stand in a PNG. Raises ValueError for a file that is none."""
+    if file.read(8) != _SIGNATURE:
+        raise ValueError("not a PNG")
+    left = _MOST
+    while len(head := file.read(8)) == 8 and (kind := head[4:]) != b"IEND":
+        length = int.from_bytes(head[:4])
+        if kind in kinds and length <= left:
+            left -= length
+            yield kind, file.read(length)
+            file.seek(4, 1)
+        else:
+            file.seek(length + 4, 1)
+
+
+def icc_chunk(icc: bytes) -> Chunk:
+    """Make the chunk of a colour profile."""
+    return b"iCCP", b"ICC profile\x00\x00" + zlib.compress(icc)
+
+
+def density_chunk(per_inch: tuple[float, float]) -> Chunk:
+    """Make the chunk of a resolution, given in pixels per inch along x and y."""
+    return b"pHYs", struct.pack(">IIB", *(round(dpi / 0.0254) for dpi in per_inch), 1)
+
+
+def text_chunk(key: str, value: str) -> Chunk:
+    """Make a chunk of text, which takes UTF-8 where Latin-1 does not suffice."""
+    try:
+        return b"tEXt", key.encode("latin-1") + b"\x00" + value.encode("latin-1")
+    except UnicodeEncodeError:
+        return b"iTXt", key.encode("latin-1") + b"\x00\x00\x00\x00\x00" + value.encode()
+
+
 def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
-
-
-def _text(key: str, value: str) -> bytes:
-    try:
-        return _chunk(b"tEXt", key.encode("latin-1") + b"\x00" + value.encode("latin-1"))
-    except UnicodeEncodeError:
-        return _chunk(b"iTXt", key.encode("latin-1") + b"\x00\x00\x00\x00\x00" + value.encode())
 
 
 def _filtered(strips: Iterable[NDArray[np.uint16]]) -> Iterator[bytes]:

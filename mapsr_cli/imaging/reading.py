@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from mapsr_cli.imaging.decoding import DecodedFrame, Samples, decode
 from mapsr_cli.imaging.formats import READABLE, Holds
 from mapsr_cli.imaging.picture import Frames, Picture
 from mapsr_cli.imaging.provenance import Provenance
-from mapsr_cli.imaging.tags import HISTORY, Tags, read_tags
+from mapsr_cli.imaging.tag_reading import is_ours, read_tags
+from mapsr_cli.imaging.tags import HISTORY, Tags
 
 MAX_PIXELS = 89_478_485
 """Larger pictures are refused unless asked for: a few bytes of file can claim any size (Pillow's own limit)."""
@@ -68,7 +70,8 @@ def read_frames(
                 if count > 1:
                     image.seek(frame)
                 decoded = decode(image, data, holds or Holds())
-                tags = tags or read_tags(image)  # only now: a PNG may have its EXIF after its pixels
+                if tags is None:  # only now: a PNG may have its EXIF after its pixels
+                    tags = read_tags(image, io.BytesIO(data), decoded.size)
                 pictures.append(_picture(decoded, digest, tags))
                 durations.append(int(image.info.get("duration", 0)))
             loop = _plays(image)
@@ -99,8 +102,8 @@ def read_provenance(path: Path) -> Provenance | None:
             provenance = Provenance.from_text(text)
             if provenance is not None:
                 return provenance
-            stored = json.loads(str(image.getexif().get(HISTORY, "{}")))
-            return Provenance.from_text(stored) if isinstance(stored, dict) else None
+            ours = [line for line in str(image.getexif().get(HISTORY, "")).splitlines() if is_ours(line)]
+            return Provenance.from_text(json.loads(ours[-1])) if ours else None
     except Exception:  # a damaged file is reported by whoever decodes its pixels
         return None
 
@@ -108,7 +111,7 @@ def read_provenance(path: Path) -> Provenance | None:
 def _picture(frame: DecodedFrame, digest: str, tags: Tags) -> Picture:
     alpha = None if frame.alpha is None else _planes(frame.alpha[..., None])
     if frame.inks_became_rgb:
-        tags = Tags(None, tags.exif)
+        tags = replace(tags, icc=None)
     return Picture(_planes(frame.colour), frame.peak, digest, alpha, tags, frame.notes)
 
 

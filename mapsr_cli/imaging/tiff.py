@@ -1,7 +1,6 @@
 """TIFF, which Pillow cannot write with 16-bit colour, nor compressed with an EXIF directory in it.
 
-Pillow's own directory class lays out the tags; the pixels are deflated strips of horizontally differenced samples, as
-libtiff writes them.
+The pixels are deflated strips of horizontally differenced samples, as libtiff writes them.
 """
 
 import struct
@@ -10,10 +9,10 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from mapsr_cli.imaging.exif import BYTE, LONG, ROOT, SHORT, UNDEFINED, Directory, Entry, directory_bytes, numbers
 from mapsr_cli.imaging.picture import Picture, interleaved
+from mapsr_cli.imaging.provenance import Provenance
 
 _PHOTOMETRIC = {1: 1, 3: 2, 4: 5}
 """Colour samples → BlackIsZero, RGB, separated inks."""
@@ -25,19 +24,21 @@ LIMIT = 0xFFFF_FFFF
 """Bytes that a TIFF's offsets can address."""
 
 
-def tiff_bytes(pages: Sequence[Picture], exif: Image.Exif) -> bytes:
+def tiff_bytes(pages: Sequence[Picture], provenance: Provenance | None) -> bytes:
     """Write pages as the bytes of a TIFF. Raises ValueError where the file would be larger than a TIFF can be."""
     tiff = bytearray(struct.pack("<2sHL", b"II", 42, 8))
+    history = provenance.to_json() if provenance else None
     for number, picture in enumerate(pages, 1):
         strips, rows = _strips(picture)
         sizes = [len(strip) for strip in strips]
         if len(tiff) + sum(sizes) > LIMIT - (1 << 20):
             raise ValueError("more than the 4 GiB that a TIFF can hold")
-        directory = _directory(picture, exif, rows)
-        directory[0x117] = tuple(sizes)  # StripByteCounts
-        directory[0x111] = tuple(int(n) for n in np.cumsum([0, *sizes[:-1]]))  # StripOffsets, from the directory's end
+        directories = pages[0].tags.directories_for(picture.size, history)
+        directories[ROOT] |= _directory(picture, rows, sizes)
         at = len(tiff)
-        tiff += directory.tobytes(at)
+        first = at + len(directory_bytes(directories, at))
+        directories[ROOT][0x111] = numbers(LONG, *(first + int(n) for n in np.cumsum([0, *sizes[:-1]])))  # StripOffsets
+        tiff += directory_bytes(directories, at)
         while strips:  # one by one, so that there is no second copy of all
             tiff += strips.popleft()
         tiff += bytes(len(tiff) % 2)
@@ -47,21 +48,25 @@ def tiff_bytes(pages: Sequence[Picture], exif: Image.Exif) -> bytes:
     return bytes(tiff)
 
 
-def _directory(picture: Picture, exif: Image.Exif, rows: int) -> ImageFileDirectory_v2:
-    (width, height), colours, count = picture.size, len(picture.levels), picture.samples
-    directory = ImageFileDirectory_v2()
-    for tag, value in exif.items():
-        directory[tag] = exif.get_ifd(tag) if tag in (0x8769, 0x8825) else value
-    directory[0x100], directory[0x101] = width, height
-    directory[0x102] = (8 if picture.peak == 255 else 16,) * count  # BitsPerSample
-    directory[0x103], directory[0x13D] = _DEFLATE, _HORIZONTAL_DIFFERENCING
-    directory[0x106] = _PHOTOMETRIC[colours]
-    directory[0x115], directory[0x116] = count, rows  # SamplesPerPixel, RowsPerStrip
+def _directory(picture: Picture, rows: int, sizes: Sequence[int]) -> Directory:
+    """Describe a page whose strips have so many rows, and so many bytes each; where they start is not known yet."""
+    (width, height), colours, count, tags = picture.size, len(picture.levels), picture.samples, picture.tags
+    directory = {
+        0x100: numbers(LONG, width),
+        0x101: numbers(LONG, height),
+        0x102: numbers(SHORT, *(8 if picture.peak == 255 else 16,) * count),  # BitsPerSample
+        0x103: numbers(SHORT, _DEFLATE),
+        0x106: numbers(SHORT, _PHOTOMETRIC[colours]),
+        0x111: numbers(LONG, *sizes),  # StripOffsets, to come
+        0x115: numbers(SHORT, count),  # SamplesPerPixel
+        0x116: numbers(LONG, rows),  # RowsPerStrip
+        0x117: numbers(LONG, *sizes),  # StripByteCounts
+        0x13D: numbers(SHORT, _HORIZONTAL_DIFFERENCING),
+    }
     if count > colours:
-        directory[0x152] = (_UNASSOCIATED_ALPHA,)  # ExtraSamples
-    if icc := picture.tags.icc_for(colours):
-        directory[0x8773] = icc
-    return directory
+        directory[0x152] = numbers(SHORT, _UNASSOCIATED_ALPHA)  # ExtraSamples
+    given = {0x8773: tags.icc_for(colours), 0x2BC: tags.xmp_for(picture.size), 0x83BB: tags.iptc}
+    return directory | {tag: Entry(UNDEFINED if tag == 0x8773 else BYTE, data) for tag, data in given.items() if data}
 
 
 def _strips(picture: Picture) -> tuple[deque[bytes], int]:

@@ -74,7 +74,10 @@ def encode_file(
     began = time.perf_counter()
     provenance = _provenance(originals, upscaler, sample)
     data = encode_frames(upscaled, output.file_format, output.quality, provenance)
-    report += UpscaleReport(seconds={"encode": time.perf_counter() - began})
+    first = upscaled.pictures[0]
+    lost = first.tags.losses(output.file_format, len(first.levels))
+    notes = (f"{FORMATS[output.file_format].holds.where} cannot keep {', '.join(lost)}",) if lost else ()
+    report += UpscaleReport(seconds={"encode": time.perf_counter() - began}, notes=notes)
     # A WebP animation, though lossless to the eye, drops the colour under transparent pixels.
     if not (output.lossless and len(upscaled.pictures) == 1):
         report = replace(report, consistency=_consistency_of(data, originals, upscaler))

@@ -24,7 +24,7 @@ from mapsr_cli.imaging import (
     read_picture,
     write_picture,
 )
-from mapsr_cli.imaging.png import png_bytes
+from mapsr_cli.imaging.png import png_bytes, text_chunk, with_chunks
 from tests.pictures import scene
 
 
@@ -82,7 +82,8 @@ def test_filters_pay() -> None:
 
 def test_text_beyond_latin() -> None:
     text = {"mapsr-model": "名", "mapsr-kernel": "é"}
-    data = png_bytes((1, 1, 1), [np.zeros((1, 1, 1), np.uint16)], text, None, None)
+    png = png_bytes((1, 1, 1), [np.zeros((1, 1, 1), np.uint16)])
+    data = with_chunks(png, [text_chunk(key, value) for key, value in text.items()])
     image = Image.open(io.BytesIO(data))
     assert (image.info["mapsr-model"], image.info["mapsr-kernel"]) == ("名", "é")
 

@@ -9,6 +9,7 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
 
 from mapsr_cli.imaging import FORMATS, Picture, Provenance, Tags, encode, read_picture
+from mapsr_cli.imaging.tags import HISTORY
 from tests.pictures import HAS_AVIF, scene
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -91,4 +92,6 @@ def test_exif_too_long_for_a_jpeg_is_left_out() -> None:
     exif = Image.Exif()
     exif[EXIF] = {0x927C: bytes(70_000)}
     data = encode(Picture(LEVELS, tags=Tags(exif=exif.tobytes())), "JPEG", None, PROVENANCE)
-    assert len(Image.open(io.BytesIO(data)).getexif()) == 0
+    exif = Image.open(io.BytesIO(data)).getexif()
+    assert list(exif) == [HISTORY]  # but what was made by whom is there
+    assert exif[HISTORY] == PROVENANCE.to_json()

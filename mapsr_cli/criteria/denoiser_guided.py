@@ -37,7 +37,7 @@ class DenoiserGuided(Criterion):
     in s is noise: with ŷ the part that the denoiser keeps, with ỹ the part that it removes. In images nearly all of it
     is removed, so ŷ. With `noisy` off, s is ∇log p_σ(ŷ) itself.
 
-    The loss is −mean(s · ŷ) over images, colours and pixels, with s held: its gradient with respect to ŷ is
+    The loss is −mean(s · ŷ) over images, colours and pixels, with s constant: its gradient with respect to ŷ is
     −s/(N·C·H·W), that of the negative log-density in nats per dimension. Its value means nothing; what falls
     towards zero in training is the root mean square of s.
     """

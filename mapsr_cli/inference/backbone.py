@@ -60,7 +60,7 @@ class Trunk(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Backbone(Model):
-    """A network of somebody else's, ready for inference, with what can be said of it."""
+    """Somebody else's network, ready for inference, with its properties."""
 
     sha256: str
     """Of its file."""

@@ -129,7 +129,8 @@ class LevelUpscaler:
 
         def take(rows: slice, cols: slice, f: Tensor) -> None:
             f = f[0].float()
-            if not bool(f.abs().amax() < LARGEST_VALUE):  # also where it is NaN
+            low, high = f.aminmax()
+            if not (low > -LARGEST_VALUE and high < LARGEST_VALUE):  # also where one is NaN
                 name = self.model.card.name
                 raise MapsrError(f"{name} gives values that are not finite, or far from any picture's", PRECISION_HINT)
             put(rows, cols, f if len(x) == 3 else f.mean(0, keepdim=True))  # grey in, grey out

@@ -163,8 +163,8 @@ def export_onnx(model: Model, path: Path) -> GraphCheck:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{model.card.name} holds a network that has no ONNX form ({reason})") from error
     kernel = model.kernel
-    told = {"name": model.card.name, "scale": str(kernel.scale), "kernel": kernel.name, "range": "0 … 1"}
-    program.model.metadata_props.update({f"mapsr-{key}": text for key, text in told.items()})
+    properties = {"name": model.card.name, "scale": str(kernel.scale), "kernel": kernel.name, "range": "0 … 1"}
+    program.model.metadata_props.update({f"mapsr-{key}": text for key, text in properties.items()})
     graph = program.model_proto.SerializeToString()
     checked = check_onnx(graph, reference)
     write_bytes(path, graph)

@@ -14,7 +14,7 @@ from mapsr_cli.networks.layers import with_noise
 
 @dataclass(frozen=True)
 class CompactConfig:
-    """What a Compact network is made of."""
+    """Sizes and options of a Compact."""
 
     scale: Count = 4
     """HR pixels per LR pixel."""

@@ -12,7 +12,7 @@ from mapsr_cli.networks.layers import convolution
 
 @dataclass(frozen=True)
 class DenoiserConfig:
-    """What a Denoiser is made of."""
+    """Sizes and options of a Denoiser."""
 
     colours: Count = 3
     """Image channels."""
@@ -62,5 +62,5 @@ class Denoiser(nn.Module):
 def noise_level(y: Tensor, sigma: Tensor | float | None) -> Tensor:
     """Reshape sigma, [N] or a number, to [N, 1, 1, 1] beside y [N, …]. Raises UsageError if there is none."""
     if sigma is None:
-        raise UsageError("this denoiser is noise-conditional: it must be told sigma")
+        raise UsageError("this denoiser is noise-conditional: it needs sigma")
     return as_tensor(sigma, dtype=y.dtype, device=y.device).reshape(-1, 1, 1, 1).expand(y.shape[0], 1, 1, 1)

@@ -16,7 +16,7 @@ LEVELS = 255
 
 @dataclass(frozen=True)
 class DensityConfig(PixelCnnConfig, McgsmConfig):
-    """What a Density is made of: its PixelCNN, its likelihoods (whose floor is in units of `spread`), and its units."""
+    """Sizes and options of a Density: of its PixelCNN, its likelihoods (floor in units of `spread`), and its units."""
 
     centre: float = 0.5
     """About the data's mean: the networks see (y − centre)/spread."""

@@ -12,7 +12,7 @@ from mapsr_cli.networks.layers import convolution
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """What a Discriminator is made of."""
+    """Sizes and options of a Discriminator."""
 
     colours: Count = 3
     """Image channels."""

@@ -13,7 +13,7 @@ from mapsr_cli.networks.layers import convolution, with_noise
 
 @dataclass(frozen=True)
 class PaperGeneratorConfig:
-    """What a PaperGenerator is made of."""
+    """Sizes and options of a PaperGenerator."""
 
     scale: Count = 4
     """HR pixels per LR pixel."""

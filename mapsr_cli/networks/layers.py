@@ -1,4 +1,4 @@
-"""What several networks are made of: 3×3 convolutions with their normalisation, and noise beside an input."""
+"""Layers that several networks share: 3×3 convolutions with their normalisation, and noise beside an input."""
 
 from torch import Tensor, cat, nn
 

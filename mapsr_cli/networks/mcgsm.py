@@ -12,7 +12,7 @@ from mapsr_cli.configs import Count
 
 @dataclass(frozen=True)
 class McgsmConfig:
-    """What a Mcgsm is made of."""
+    """Sizes and options of an Mcgsm."""
 
     components: Count = 32
     """Experts c, each with its own linear prediction."""

@@ -22,7 +22,7 @@ from mapsr_cli.networks.layers import with_noise
 
 @dataclass(frozen=True)
 class MlpGeneratorConfig:
-    """What an MlpGenerator is made of."""
+    """Sizes and options of an MlpGenerator."""
 
     scale: Count = 2
     """HR pixels per LR pixel, along each axis that has more than one."""
@@ -71,7 +71,7 @@ class MlpGenerator(nn.Module):
 
 @dataclass(frozen=True)
 class MlpDiscriminatorConfig:
-    """What an MlpDiscriminator is made of."""
+    """Sizes and options of an MlpDiscriminator."""
 
     colours: Count = 1
     """Image channels."""
@@ -99,7 +99,7 @@ class MlpDiscriminator(nn.Module):
 
 @dataclass(frozen=True)
 class MlpDenoiserConfig:
-    """What an MlpDenoiser is made of."""
+    """Sizes and options of an MlpDenoiser."""
 
     colours: Count = 1
     """Image channels."""

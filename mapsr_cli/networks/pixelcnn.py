@@ -13,7 +13,7 @@ from mapsr_cli.configs import Count
 
 @dataclass(frozen=True)
 class PixelCnnConfig:
-    """What a PixelCnn is made of."""
+    """Sizes and options of a PixelCnn."""
 
     colours: Count = 3
     """Image channels."""

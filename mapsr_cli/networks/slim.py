@@ -1,7 +1,7 @@
 """A generator for fewer multiply-adds than `compact`: narrower residual blocks, and a few branches that look far.
 
 After published ideas: residual blocks of three convolutions and nothing else between them (RLFN: Kong et al., 2022,
-arXiv:2205.07514); attention without parameters, by what the block itself has found (SPAN: Wan et al., 2024,
+arXiv:2205.07514); attention without parameters, computed from the block's own features (SPAN: Wan et al., 2024,
 arXiv:2311.12770); a context of few maps beside the blocks (RLFN's spatial attention and SAFMN's pyramid: Sun et al.,
 2023, arXiv:2302.13800), here by dilated convolutions (Yu and Koltun, 2016, arXiv:1511.07122), as strides and pools
 would make the result depend on where a tile starts.
@@ -24,7 +24,7 @@ from mapsr_cli.networks.layers import with_noise
 
 @dataclass(frozen=True)
 class SlimConfig:
-    """What a Slim network is made of."""
+    """Sizes and options of a Slim."""
 
     scale: Count = 4
     """HR pixels per LR pixel."""

@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.border import make_border
 from mapsr_cli.operators.precision import exact_products
 
@@ -49,11 +48,6 @@ class ConvPinv:
             phases = functional.conv2d(extended, self.kernels[:, None].to(x.dtype))
         y = functional.pixel_shuffle(phases, self.scale)
         return y.reshape(*x.shape[:-2], *y.shape[-2:])
-
-    def project(self, f: Tensor, x: Tensor, op: Downsampling) -> Tensor:
-        """Compute f + B(x − A f), eqn (7) with B in place of A⁺, for f [..., H, W] and x [..., h, w]."""
-        height, width = op.hr_size
-        return f + self.pinv(x - op.down(f))[..., :height, :width]
 
 
 def random_kernels(

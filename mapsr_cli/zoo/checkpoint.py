@@ -157,8 +157,8 @@ def load_model(path: Path) -> Model:
             raise CheckpointError(f"{path}: {error}", "update mapsr") from error
         return card, kernel, _config(card, path)
 
-    def unfilled(said: tuple[Card, Kernel, AnyGeneratorConfig]) -> nn.Module:
-        card, kernel, config = said
+    def unfilled(description: tuple[Card, Kernel, AnyGeneratorConfig]) -> nn.Module:
+        card, kernel, config = description
         taps = card.pinv_taps
         return _stored(build(config), card, torch.zeros(kernel.scale**2, taps, taps) if taps else None)
 

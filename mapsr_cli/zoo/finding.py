@@ -26,28 +26,28 @@ def find_model(name: str, progress: ByteProgress = silent) -> Path:
     `progress` is called with (bytes done, bytes in all). Raises CheckpointError or HubError if there is none, and for
     pickled weights.
     """
-    if found := local_file(name):
-        return found
-    wanted, sha256 = _repository(name)
-    return _cached_file(wanted, sha256) or fetch(wanted, progress, sha256)
+    if path := local_file(name):
+        return path
+    repository, sha256 = _repository(name)
+    return _cached_file(repository, sha256) or fetch(repository, progress, sha256)
 
 
 def find_here(name: str) -> Path:
     """Find a model without asking the Hub, otherwise as `find_model`. Raises CheckpointError if it is not here."""
-    if found := local_file(name):
-        return found
-    if found := _cached_file(*_repository(name)):
-        return found
+    if path := local_file(name):
+        return path
+    if path := _cached_file(*_repository(name)):
+        return path
     raise CheckpointError(f"{name} is not on this machine", f"mapsr models pull {name}")
 
 
 def pull(name: str, progress: ByteProgress = silent) -> Path:
     """Find a model as `find_model` does, but ask the Hub even if it is cached: a branch may have moved."""
-    if found := local_file(name):
-        return found
-    wanted, sha256 = _repository(name)
-    _cached_file(wanted, sha256)  # a damaged one goes
-    return fetch(wanted, progress, sha256)
+    if path := local_file(name):
+        return path
+    repository, sha256 = _repository(name)
+    _cached_file(repository, sha256)  # a damaged one goes
+    return fetch(repository, progress, sha256)
 
 
 def local_file(name: str) -> Path | None:
@@ -78,11 +78,11 @@ def _checkpoint_in(folder: Path) -> Path:
     """Find `model.safetensors`, as on the Hub, else the one mapsr checkpoint that a folder (of a run) holds."""
     if (folder / MODEL_FILE).is_file():
         return folder / MODEL_FILE
-    found = [path for path in model_files(folder) if says_mapsr(path)]
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
+    models = [path for path in model_files(folder) if says_mapsr(path)]
+    if len(models) != 1:
+        names = ", ".join(path.name for path in models) or "none"
         raise CheckpointError(f"{folder} does not hold one mapsr checkpoint ({names})", "name the file")
-    return found[0]
+    return models[0]
 
 
 def _repository(name: str) -> tuple[RepoName, str | None]:
@@ -90,17 +90,17 @@ def _repository(name: str) -> tuple[RepoName, str | None]:
     listed = read_manifest(weights_folder()).get(name)
     if listed is not None and listed.pin is not None:
         return listed.pin, listed.sha256
-    wanted = parse_repo_name(name)
-    if wanted is None or name.endswith(SUFFIX):
+    repository = parse_repo_name(name)
+    if repository is None or name.endswith(SUFFIX):
         known = [*bundled_models(), *(str(cached.name) for cached in cached_models())]
         hint = did_you_mean(name, known)
         raise CheckpointError(f"no model '{name[:200]}'", f"{hint}; or name a {SUFFIX} file or org/repo[@revision]")
-    return wanted, None
+    return repository, None
 
 
-def _cached_file(wanted: RepoName, sha256: str | None) -> Path | None:
+def _cached_file(repository: RepoName, sha256: str | None) -> Path | None:
     """Return the cached checkpoint if it is whole; remove a damaged one."""
-    cached = find_cached(wanted)
+    cached = find_cached(repository)
     if cached is None:
         return None
     if is_sound(cached.path) and sha256 in (None, sha256_of(cached.path)):

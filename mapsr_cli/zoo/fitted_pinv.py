@@ -57,8 +57,8 @@ def load_pinv(path: Path) -> tuple[ConvPinv, Kernel]:
             raise CheckpointError(f"{path}: the header describes no A⁺ (taps are not 1 to {MOST_TAPS})")
         return read_kernel(header["kernel"], path), header["taps"]
 
-    def build(said: tuple[Kernel, int]) -> _Kernels:
-        kernel, taps = said
+    def build(description: tuple[Kernel, int]) -> _Kernels:
+        kernel, taps = description
         return _Kernels(torch.zeros(kernel.scale**2, taps, taps))
 
     (kernel, _), module = restore(path, understand, build)

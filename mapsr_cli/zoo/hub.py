@@ -35,7 +35,7 @@ _SECONDS = 10.0
 """How long the Hub may take to answer a question that is only asked to explain an error."""
 
 
-def fetch(wanted: RepoName, progress: ByteProgress = silent, sha256: str | None = None) -> Path:
+def fetch(repository: RepoName, progress: ByteProgress = silent, sha256: str | None = None) -> Path:
     """Fetch a repository's checkpoint into the Hub's cache, in the library's layout.
 
     Only the Hub's first answer counts: it names the commit and the hash, and nothing is written unless the bytes have
@@ -44,22 +44,22 @@ def fetch(wanted: RepoName, progress: ByteProgress = silent, sha256: str | None 
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    with _explaining(wanted):
-        url = hf_hub_url(wanted.repo, MODEL_FILE, revision=wanted.revision)
+    with _explaining(repository):
+        url = hf_hub_url(repository.repo, MODEL_FILE, revision=repository.revision)
         about = within(PATIENCE, lambda: get_hf_file_metadata(url))
         etag, commit = about.etag or "", about.commit_hash or ""
         if not (_HASH.fullmatch(etag) and is_commit(commit)):
-            raise HubError(f"{wanted}: {_where()} does not name a commit and a hash as a Hub does", "check HF_ENDPOINT")
+            raise HubError(f"{repository}: {_where()} states no valid commit and hash", "check HF_ENDPOINT")
         if about.size is not None and not 0 < about.size <= LARGEST:
-            raise HubError(f"{wanted}: {about.size} bytes", f"a model has at most {LARGEST >> 20} MiB")
-        blob = cache_root() / wanted.folder / "blobs" / etag
+            raise HubError(f"{repository}: {about.size} bytes", f"a model has at most {LARGEST >> 20} MiB")
+        blob = cache_root() / repository.folder / "blobs" / etag
         if not (blob.is_file() and _is(blob, etag, sha256)):
             data = download(about.location, Allowance(about.size or LARGEST), progress)
             if not _is(data, etag, sha256):
-                raise HubError(f"{wanted}: another file came than was asked for (another hash)", "try again")
+                raise HubError(f"{repository}: the file received has another hash than was stated", "try again")
             make_folder(blob.parent)
             write_bytes(blob, data)
-        return _enter(wanted, commit, blob)
+        return _enter(repository, commit, blob)
 
 
 def _is(data: Path | bytearray, etag: str, sha256: str | None) -> bool:
@@ -67,21 +67,21 @@ def _is(data: Path | bytearray, etag: str, sha256: str | None) -> bool:
     return blob_hash(data, len(etag)) == etag and sha256 in (None, blob_hash(data, 64))
 
 
-def _enter(wanted: RepoName, commit: str, blob: Path) -> Path:
+def _enter(repository: RepoName, commit: str, blob: Path) -> Path:
     """Place a blob in the snapshot of its commit, and the commit at the revision; return its path there."""
     folder = blob.parents[1]
     path = folder / "snapshots" / commit / MODEL_FILE
     make_folder(path.parent)
     make_link(path, Path("..", "..", "blobs", blob.name))
-    if not is_commit(wanted.revision):
-        ref = folder / "refs" / wanted.revision
+    if not is_commit(repository.revision):
+        ref = folder / "refs" / repository.revision
         make_folder(ref.parent)
         write_bytes(ref, commit.encode())
     return path
 
 
 def publish(repo: str, files: Mapping[str, bytes | Path], message: str, private: bool) -> tuple[str, str]:
-    """Put files into a repository, made if need be, in one commit. Returns its URL and hash. Raises HubError."""
+    """Put files into a repository, created if needed, in one commit; return its URL and hash. Raises HubError."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi()
@@ -111,7 +111,7 @@ def remove_cached(name: RepoName) -> int:
 
 
 @contextmanager
-def _explaining(wanted: RepoName) -> Iterator[None]:
+def _explaining(repository: RepoName) -> Iterator[None]:
     """Turn whatever huggingface_hub raises into a HubError of one line; silence what it logs and warns of."""
     from huggingface_hub.utils import logging as hub_logging
 
@@ -124,7 +124,7 @@ def _explaining(wanted: RepoName) -> Iterator[None]:
     except HubError:
         raise
     except Exception as error:  # its own errors, those of its HTTP client, the system's
-        raise _explained(error, wanted) from error
+        raise _explained(error, repository) from error
     finally:
         hub_logging.set_verbosity(verbosity)
 
@@ -145,7 +145,7 @@ def _without_bars() -> Iterator[None]:
         enable_progress_bars()
 
 
-def _explained(error: Exception, wanted: RepoName) -> HubError:
+def _explained(error: Exception, repository: RepoName) -> HubError:
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
@@ -157,39 +157,41 @@ def _explained(error: Exception, wanted: RepoName) -> HubError:
         error = error.__cause__  # "error while uploading …", "cannot find …": what lies behind them says why
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, OfflineModeIsEnabled):
-        return HubError(f"{wanted}: HF_HUB_OFFLINE forbids to ask the Hub for it", _offline_hint())
+        return HubError(f"{repository}: HF_HUB_OFFLINE is set, so the Hub is not asked", _offline_hint())
     if isinstance(error, RevisionNotFoundError):
         return HubError(
-            f"{wanted}: there is no revision '{wanted.revision}'", f"see {_where()}/{wanted.repo}/tree/main"
+            f"{repository}: there is no revision '{repository.revision}'", f"see {_where()}/{repository.repo}/tree/main"
         )
     if isinstance(error, EntryNotFoundError):
-        return _without_checkpoint(wanted)
+        return _without_checkpoint(repository)
     if isinstance(error, GatedRepoError) or status == 403:
         return HubError(
-            f"{wanted}: the Hub does not let you (403)",
-            f"ask for access at {_where()}/{wanted.repo}, or set HF_TOKEN to a token that may",
+            f"{repository}: access denied (403)",
+            f"ask for access at {_where()}/{repository.repo}, or set HF_TOKEN to a token that may",
         )
     if status == 401:
         return HubError(
-            f"{wanted}: no such model, or a private one, or a token that is not valid (401)",
+            f"{repository}: no such model, or a private one, or a token that is not valid (401)",
             "check the name; for a private model set HF_TOKEN, or `hf auth login`",
         )
     if status == 404:
-        return HubError(f"{wanted}: no such model at {_where()} (404)", "check the name: org/repo[@revision]")
+        return HubError(f"{repository}: no such model at {_where()} (404)", "check the name: org/repo[@revision]")
     if status == 429:
-        return HubError(f"{wanted}: the Hub asks to slow down (429)", "try again in a few minutes; a token helps")
+        return HubError(f"{repository}: too many requests (429)", "try again in a few minutes; a token helps")
     if status is not None:
-        return HubError(f"{wanted}: the Hub answers with an error ({status})", f"try again later; {_offline_hint()}")
-    return HubError(f"{wanted}: cannot fetch from or send to {_where()} ({_reason(error)})", _offline_hint())
+        return HubError(
+            f"{repository}: the Hub answers with an error ({status})", f"try again later; {_offline_hint()}"
+        )
+    return HubError(f"{repository}: cannot fetch from or send to {_where()} ({_reason(error)})", _offline_hint())
 
 
 def _reason(error: Exception) -> str:
     return (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
 
 
-def _without_checkpoint(wanted: RepoName) -> HubError:
+def _without_checkpoint(repository: RepoName) -> HubError:
     """Say what is there instead of a checkpoint, if that can be known."""
-    url = f"{_where()}/api/models/{wanted.repo}/revision/{quote(wanted.revision, safe='')}"
+    url = f"{_where()}/api/models/{repository.repo}/revision/{quote(repository.revision, safe='')}"
     try:
         about = strict_json.parse(bytes(download(url, Allowance(LARGEST_ANSWER, _SECONDS))))
         names = [str(sibling["rfilename"]) for sibling in about["siblings"]]
@@ -197,10 +199,10 @@ def _without_checkpoint(wanted: RepoName) -> HubError:
         names = []
     if any(name.endswith(_PICKLED) for name in names):
         return HubError(
-            f"{wanted} has only pickled weights, which can run code when loaded: mapsr does not open them",
+            f"{repository} has only pickled weights, which can run code when loaded: mapsr does not open them",
             f"ask its authors for {MODEL_FILE}",
         )
-    return HubError(f"{wanted} has no {MODEL_FILE}: not a mapsr model", "mapsr models list shows what is known")
+    return HubError(f"{repository} has no {MODEL_FILE}: not a mapsr model", "mapsr models list shows what is known")
 
 
 def _where() -> str:

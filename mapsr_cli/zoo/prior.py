@@ -67,7 +67,7 @@ def load_prior(path: Path) -> Prior:
             raise CheckpointError(f"{path}: the header describes no prior ({shorten(str(error), 200)})") from error
         return card, config
 
-    (card, _), network = restore(path, understand, lambda said: build(said[1]))
+    (card, _), network = restore(path, understand, lambda description: build(description[1]))
     assert isinstance(network, AnyDenoiser | Density)
     return Prior(card, network)
 

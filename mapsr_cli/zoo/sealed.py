@@ -24,7 +24,7 @@ from mapsr_cli.files import write_bytes
 from mapsr_cli.zoo.card import read_header, seal, to_metadata
 from mapsr_cli.zoo.container import Container, TensorEntry, opened, read_container
 
-Said = TypeVar("Said")
+Description = TypeVar("Description")
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
 _CHUNK = 1 << 18
 """Bytes read at a time: loading takes the network's memory and this."""
@@ -58,8 +58,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]
 
 
 def restore(
-    path: Path, understand: Callable[[dict[str, Any]], Said], build: Callable[[Said], nn.Module]
-) -> tuple[Said, nn.Module]:
+    path: Path, understand: Callable[[dict[str, Any]], Description], build: Callable[[Description], nn.Module]
+) -> tuple[Description, nn.Module]:
     """Read a file's header and the network that it holds, in eval mode and without gradients.
 
     `understand` makes of the header's JSON values whatever `build` needs to make the network, untrained. Raises
@@ -69,13 +69,13 @@ def restore(
     with opened(path) as file:
         container = read_container(file, path)
         header, digest = read_header(container, path)
-        said = understand(header)
-        network = _unfilled(lambda: build(said), container, path)
+        description = understand(header)
+        network = _unfilled(lambda: build(description), container, path)
         sealed = seal(header, container.table())
         _fill(network, container, file, sealed, path)
     if sealed.hexdigest() != digest:
         raise CheckpointError(f"{path}: its bytes are not those that were saved (SHA-256)", "fetch or copy it again")
-    return said, network.eval().requires_grad_(False)
+    return description, network.eval().requires_grad_(False)
 
 
 def _unfilled(build: Callable[[], nn.Module], container: Container, path: Path) -> nn.Module:
@@ -115,13 +115,13 @@ def _no_more_than(entries: Collection[TensorEntry]) -> Iterator[None]:
         handle.remove()
 
 
-def _compare(wanted: dict[str, Tensor], found: dict[str, TensorEntry], path: Path) -> None:
-    if odd := sorted(wanted.keys() ^ found.keys()):
+def _compare(network: dict[str, Tensor], file: dict[str, TensorEntry], path: Path) -> None:
+    if odd := sorted(network.keys() ^ file.keys()):
         raise CheckpointError(f"{path}: missing or unexpected tensor '{odd[0]}' ({len(odd)} in all)")
-    for name, entry in found.items():
-        if list(entry.shape) != list(wanted[name].shape):
-            raise CheckpointError(f"{path}: '{name}' is {list(entry.shape)}, not {list(wanted[name].shape)}")
-        if DTYPES[entry.dtype].is_floating_point != wanted[name].is_floating_point():
+    for name, entry in file.items():
+        if list(entry.shape) != list(network[name].shape):
+            raise CheckpointError(f"{path}: '{name}' is {list(entry.shape)}, not {list(network[name].shape)}")
+        if DTYPES[entry.dtype].is_floating_point != network[name].is_floating_point():
             raise CheckpointError(f"{path}: '{name}' is {entry.dtype}, which is not a number of its kind")
 
 
@@ -144,9 +144,9 @@ def _fill(network: nn.Module, container: Container, file: BufferedReader, sealed
 def _pieces(file: BufferedReader, length: int) -> Iterator[bytearray]:
     """Read `length` bytes in pieces; fewer only if the file has become shorter since."""
     while length > 0:
-        wanted = min(length, _CHUNK)
-        piece = bytearray(wanted)
-        if file.readinto(piece) < wanted:
+        size = min(length, _CHUNK)
+        piece = bytearray(size)
+        if file.readinto(piece) < size:
             return
-        length -= wanted
+        length -= size
         yield piece

@@ -101,9 +101,10 @@ def evaluate(
         from mapsr_cli.evaluation.report import Gallery, report, spread
         from mapsr_cli.files import write_bytes
 
-        check_outputs(overwrite, html, csv)
-        a, candidates = make_candidates(model, kernel, sigma, scale, device=device, precision=precision.value)
         sets = find_sets(data)
+        read = [*(path for paths in sets.values() for path in paths), *map(Path, model)]
+        check_outputs(overwrite, html, csv, inputs=read)
+        a, candidates = make_candidates(model, kernel, sigma, scale, device=device, precision=precision.value)
         scorer = Scorer(PROTOCOLS[protocol.value])
         if perceptual:
             scorer = scorer.with_perceptual(load_perceptual())

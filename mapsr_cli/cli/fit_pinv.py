@@ -94,7 +94,7 @@ def fit_pinv(
         from mapsr_cli.views.kernel_figure import draw_kernels
         from mapsr_cli.zoo import save_pinv
 
-        _check_targets(output, picture, overwrite)
+        _check_targets(kernel, output, picture, overwrite)
         a = find_kernel(kernel or "gaussian9", 4 if scale is None else scale, sigma)
         condition_number(a)  # refuses what has no inverse
         given = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
@@ -115,12 +115,14 @@ def fit_pinv(
         wrote(output, picture)
 
 
-def _check_targets(output: Path | None, picture: Path | None, overwrite: bool) -> None:
+def _check_targets(kernel: str | None, output: Path | None, picture: Path | None, overwrite: bool) -> None:
     """Raise MapsrError for files that cannot be written."""
     from mapsr_cli.cli.paths import check_outputs
     from mapsr_cli.imaging import output_format
+    from mapsr_cli.imaging.psf import PREFIX
 
-    check_outputs(overwrite, output, picture)
+    measured = [] if kernel is None else [Path(kernel.removeprefix(PREFIX))]
+    check_outputs(overwrite, output, picture, inputs=measured)
     if output is not None and output.suffix != ".safetensors":
         raise UsageError(f"{output}: A⁺ is saved as a .safetensors file")
     if picture is not None:

@@ -4,12 +4,12 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mapsr_cli.cli.report import printable
-from mapsr_cli.errors import ImageError, UsageError
+from mapsr_cli.errors import FileError, ImageError, UsageError
 from mapsr_cli.files import check_target, identity
 from mapsr_cli.imaging import output_format
 from mapsr_cli.imaging.formats import SUFFIXES
@@ -73,16 +73,22 @@ class Source:
     root: Path | None = None
 
 
-def check_outputs(overwrite: bool, *paths: Path | None) -> None:
+def check_outputs(overwrite: bool, *paths: Path | None, inputs: Iterable[Path] = ()) -> None:
     """Raise MapsrError for a file that may not be written: better before the work than after it.
 
-    UsageError where its folder does not exist; FileError where it exists and is not to be replaced.
+    UsageError where its folder does not exist or two outputs have one name; FileError where it exists and is not to be
+    replaced, or is one of `inputs`.
     """
-    for path in paths:
-        if path is not None:
-            if not _is_folder(path.parent):
-                raise UsageError(f"{path}: there is no folder {path.parent}")
-            check_target(path, overwrite)
+    outputs = [path for path in paths if path is not None]
+    if len({path.absolute() for path in outputs}) < len(outputs):
+        raise UsageError(f"{outputs[0]} is named twice", "give each output a name of its own")
+    taken = {identity(path) for path in inputs} - {None}
+    for path in outputs:
+        if not _is_folder(path.parent):
+            raise UsageError(f"{path}: there is no folder {path.parent}")
+        check_target(path, overwrite)
+        if identity(path) in taken:
+            raise FileError(f"{path} is read by this command and not replaced", "give the output another name")
 
 
 def check_naming(suffix: str | None, file_format: str | None) -> None:

@@ -3,6 +3,7 @@
 import os
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mapsr_cli.cli.report import printable, result
 from mapsr_cli.errors import MapsrError, UsageError
 from mapsr_cli.files import write_bytes
 from mapsr_cli.inference import Upscaler
+from mapsr_cli.inference.memory import within_memory
 from mapsr_cli.operators import Consistency
 from mapsr_cli.views.before_after import Compared, before_after, describe_consistency, facts_of
 from mapsr_cli.views.sample_sheets import SampleFiles
@@ -73,7 +75,9 @@ class SampledBatch(Batch):
         files = tuple(part.target for part in parts)
         original, _ = self._load(parts[0])
         samples = SampleFiles(original, files, self.upscaler.kernel.hr_size(original.pictures[0].size))
-        self._show(job, samples, _least(held) if len(held) == len(parts) else None)
+        worst = _least(held) if len(held) == len(parts) else None
+        doing = f"drawing the {self.count} samples side by side (they are written)"
+        within_memory(partial(self._show, job, samples, worst), doing)
 
     def _load(self, job: Job) -> DecodedFile:
         """Decode an input once for all its samples: a pipe cannot be read again."""

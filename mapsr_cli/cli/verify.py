@@ -1,5 +1,6 @@
 """`mapsr verify`: check that an upscaled picture gives its original back."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,7 @@ def verify(
     """
     with failures(debug):
         from mapsr_cli.imaging import MAX_PIXELS
+        from mapsr_cli.inference.memory import within_memory
         from mapsr_cli.inference.verification import KernelChoice, verify_files
         from mapsr_cli.views.difference_map import check_map, difference_picture
         from mapsr_cli.zoo import find_model
@@ -50,7 +52,8 @@ def verify(
         with busy(f"verifying {hr.name}") as fetched:
             if model is not None:
                 choice = KernelChoice(str(find_model(model, fetched)))
-            checked = verify_files(lr, hr, choice, max_pixels or MAX_PIXELS)
+            work = partial(verify_files, lr, hr, choice, max_pixels or MAX_PIXELS)
+            checked = within_memory(work, f"verifying {hr}")
         for note in checked.notes:
             say(f"note: {note}")
         if picture_of_it is not None:

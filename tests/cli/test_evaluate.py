@@ -3,8 +3,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from mapsr_cli.errors import install_command
+from mapsr_cli.evaluation.protocol import Protocol
 from tests.cli.conftest import Mapsr
 from tests.pictures import save, scene
 
@@ -136,3 +138,33 @@ def test_folders_that_may_not_be_entered_are_one_line(mapsr: Mapsr, data: Path, 
         assert done.code == 1
         assert "locked cannot be read: Permission denied" in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_is_read_is_never_replaced(mapsr: Mapsr, data: Path, tiny_model: Path) -> None:
+    before = tiny_model.read_bytes(), (data / "a.png").read_bytes()
+    for option, path in (("--html", tiny_model), ("--csv", data / "a.png")):
+        done = mapsr("evaluate", "-m", tiny_model, "--data", data, option, path, "--overwrite")
+        assert done.code == 1
+        assert "read by this command" in done.stderr
+    assert (tiny_model.read_bytes(), (data / "a.png").read_bytes()) == before
+    twice = mapsr("evaluate", "-m", "bicubic", "--data", data, "--html", data / "x", "--csv", data / "x")
+    assert twice.code == 2
+    assert "named twice" in twice.stderr
+
+
+def test_too_little_memory_for_one_image_ends_that_image_alone(
+    mapsr: Mapsr, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare = Protocol.compare
+
+    def greedy(self: Protocol, a: Tensor, b: Tensor, scale: int) -> tuple[float, float]:
+        if a.shape[-1] == 40:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes")
+        return compare(self, a, b, scale)
+
+    monkeypatch.setattr(Protocol, "compare", greedy)
+    done = mapsr("evaluate", "-m", "bicubic", "--data", data, "--json")
+    assert done.code == 1
+    assert list(done.json["models"]["bicubic"]["images"]) == ["photos/b"]
+    (failure,) = done.json["failed"]
+    assert (failure["image"], failure["error"]) == ("photos/a", "out of memory evaluating it")

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mapsr_cli.imaging import read_picture
 from mapsr_cli.operators import make_kernel
@@ -55,8 +56,6 @@ def test_measured_kernels(mapsr: Mapsr, tmp_path: Path, suffix: str) -> None:
     if suffix == "npy":
         np.save(path, comet())
     else:
-        from PIL import Image
-
         Image.fromarray((255 * comet() / comet().max()).astype(np.uint8)).save(path)
     done = mapsr("fit-pinv", "--kernel", f"file:{path}", "--method", "exact", "-o", tmp_path / "b.safetensors")
     assert done.code == 0
@@ -92,3 +91,15 @@ def test_nonsense_is_refused_before_the_work(mapsr: Mapsr, words: list[str], cod
     assert done.code == code
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_input_kernel_is_never_replaced(mapsr: Mapsr, tmp_path: Path) -> None:
+    path = tmp_path / "psf.png"
+    Image.fromarray((255 * comet() / comet().max()).astype(np.uint8)).save(path)
+    before = path.read_bytes()
+    (tmp_path / "link.png").symlink_to(path)
+    for target in (path, tmp_path / "link.png"):
+        done = mapsr("fit-pinv", "--kernel", f"file:{path}", "--method", "exact", "--picture", target, "--overwrite")
+        assert done.code == 1
+        assert "read by this command" in done.stderr
+    assert path.read_bytes() == before

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mapsr_cli.imaging import Picture, read_picture, read_provenance, write_picture
 from mapsr_cli.operators import make_kernel
+from mapsr_cli.views.contact_sheet import draw_sheet
 from mapsr_cli.views.deviation import Spread
 from tests.cli.conftest import Mapsr
 from tests.pictures import lr_of, save, scene
@@ -167,3 +168,24 @@ def test_the_sheet_shows_the_samples(mapsr: Mapsr, photo: Path, stochastic_model
             (y, x) for y in range(sheet.shape[0] - height + 1) for x in (24, 24 + width + 16, 24 + 2 * (width + 16))
         ]
         assert any(np.array_equal(sheet[y : y + height, x : x + width], sample) for y, x in places)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")])
+def test_too_little_memory_for_a_sheet_keeps_the_samples_and_goes_on(
+    mapsr: Mapsr, photo: Path, stochastic_model: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    other, sheets = save(LR.flip(2), photo.with_name("other.png")), []
+
+    def greedy(*args: object) -> Image.Image:
+        sheets.append(args)
+        if len(sheets) == 1:
+            raise error
+        return draw_sheet(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("mapsr_cli.views.sample_sheets.draw_sheet", greedy)
+    done = mapsr("upscale", photo, other, "-m", stochastic_model, "--samples", 2)
+    assert done.code == 1
+    assert "out of memory drawing the 2 samples side by side (they are written)" in done.stderr
+    names = [name for name in written(photo.parent) if name.startswith(("photo_", "other_"))]
+    extras = ["other_x4_samples.png", "other_x4_spread.png"]
+    assert names == ["other_x4_1.png", "other_x4_2.png", *extras, "photo_x4_1.png", "photo_x4_2.png"]

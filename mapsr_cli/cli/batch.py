@@ -13,7 +13,7 @@ from mapsr_cli.cli.report import complain, drop, printable, result, say
 from mapsr_cli.cli.streams import read_input
 from mapsr_cli.errors import DiskFullError, FileError, MapsrError, UsageError
 from mapsr_cli.files import check_target, make_folder, write_bytes, write_error
-from mapsr_cli.imaging import Frames, find_kernel, output_format, read_frames
+from mapsr_cli.imaging import Frames, Picture, find_kernel, output_format, read_frames
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.devices import choose_device
@@ -21,6 +21,8 @@ from mapsr_cli.inference.files import Output, encode_file, load_file, upscale_fr
 from mapsr_cli.inference.level_upscaler import ConsistencyLevel
 from mapsr_cli.inference.overlap import overlapped
 from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.inference.sizes import SizeRequest
+from mapsr_cli.operators import AnyKernel
 from mapsr_cli.views.before_after import Compared, before_after, describe_consistency, facts_of
 from mapsr_cli.views.screen import as_image
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
@@ -37,6 +39,7 @@ def make_upscaler(
     precision: str,
     strength: float,
     seed: int = 0,
+    size: SizeRequest | None = None,
     fetched: Callable[[int, int], None] = lambda done, total: None,
 ) -> Upscaler:
     """Make the upscaler that the options of `mapsr upscale` describe; `fetched` hears of bytes from the Hub."""
@@ -45,7 +48,7 @@ def make_upscaler(
     a = None
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
-    settings = Settings(consistency, _tile(tile), strength, seed)
+    settings = Settings(consistency, _tile(tile), strength, seed, size)
     return Upscaler(loaded, settings, a, device=device, precision=precision)
 
 
@@ -179,7 +182,7 @@ class Batch:
         data, report = encode_file(originals, upscaled, report, self.upscaler, output, job.sample)
         if job.target == PIPE:
             _pipe(data)
-            self._tell(job, upscaled, report)
+            self._tell(job, originals.pictures[0], upscaled, report)
             return report
         try:
             if path := self._page_path(job):  # first: a file that is there has its page
@@ -192,7 +195,7 @@ class Batch:
             raise FileError(
                 f"{job.target} was created by another process in the meantime", "--overwrite replaces it"
             ) from error
-        self._tell(job, upscaled, report)
+        self._tell(job, originals.pictures[0], upscaled, report)
         return report
 
     def _page_path(self, job: Job) -> Path | None:
@@ -208,7 +211,7 @@ class Batch:
         compared = Compared(original, after.size, [label], lambda: [as_image(after)])
         names = source_name(job), printable(job.target.name)
         facts = facts_of(self.upscaler, original, names, report.consistency)
-        lead = describe_consistency(names[1], report.consistency, self.upscaler)
+        lead = describe_consistency(names[1], report.consistency, self.upscaler.kernel_for(original))
         return before_after(names[1], lead, compared, facts).encode()
 
     def _fail(self, job: Job, error: MapsrError) -> None:
@@ -218,8 +221,8 @@ class Batch:
         self.full = self.full or isinstance(error, DiskFullError)
         self.failed.append({"input": str(job.source), "error": str(error)})
 
-    def _tell(self, job: Job, upscaled: Frames, report: UpscaleReport) -> None:
-        kernel, consistency = self.upscaler.kernel, report.consistency
+    def _tell(self, job: Job, original: Picture, upscaled: Frames, report: UpscaleReport) -> None:
+        kernel, consistency = self.upscaler.kernel_for(original), report.consistency
         name, lossless = self.upscaler.model.card.name, self._output_of(job).lossless
         entry = {"input": str(job.source), "output": str(job.target), "model": name, "scale": kernel.scale}
         drawn = {"seed": self.upscaler.settings.seed, "sample": job.sample} if self.upscaler.model.noise_dim else {}
@@ -236,16 +239,16 @@ class Batch:
             worst = f"{consistency.worst_levels} level{'s' if consistency.worst_levels > 1 else ''}"
             say(f"note: {job.target}: {share:.4f} % of the input's samples are off, by {worst} at worst")
         if not self.quiet and job.target != PIPE:
-            result(f"{job.target}  {self._sentence(upscaled, report, lossless)}")
+            result(f"{job.target}  {self._sentence(kernel, upscaled, report, lossless)}")
 
     @property
     def _promised(self) -> bool:
         settings = self.upscaler.settings
         return settings.consistency == "bits" and settings.strength == 1
 
-    def _sentence(self, upscaled: Frames, report: UpscaleReport, lossless: bool) -> str:
-        kernel, (width, height), count = self.upscaler.kernel, upscaled.size, len(upscaled.pictures)
+    def _sentence(self, kernel: AnyKernel, upscaled: Frames, report: UpscaleReport, lossless: bool) -> str:
+        (width, height), count = upscaled.size, len(upscaled.pictures)
         size, share = f"{width}×{height}" + (f" × {count} frames" if count > 1 else ""), report.consistency.bit_exact
         exact = "gives its original back bit for bit" if report.consistency.holds else f"{100 * share:.4f} % bit-exact"
         name = self.upscaler.model.card.name
-        return f"{size}, {name} ×{kernel.scale} {kernel.name}, {exact if lossless else 'lossy'}, {report.total:.1f} s"
+        return f"{size}, {name} {kernel.factor} {kernel.name}, {exact if lossless else 'lossy'}, {report.total:.1f} s"

@@ -44,6 +44,50 @@ def scale(default: str, panel: str = GUARANTEE) -> Any:
     )
 
 
+Scale = Annotated[
+    float | None,
+    typer.Option(
+        "--scale",
+        metavar="X",
+        help="How many times as wide and high the result is, such as 2, 1.5 or 8.",
+        show_default="the model's own, 4",
+        rich_help_panel=EVERYDAY,
+    ),
+]
+Width = Annotated[
+    int | None,
+    typer.Option(
+        "--width", metavar="PIXELS", help="Width of the result.", show_default="none", rich_help_panel=EVERYDAY
+    ),
+]
+Height = Annotated[
+    int | None,
+    typer.Option(
+        "--height", metavar="PIXELS", help="Height of the result.", show_default="none", rich_help_panel=EVERYDAY
+    ),
+]
+Fit = Annotated[
+    str | None,
+    typer.Option(
+        "--fit",
+        metavar="WIDTHxHEIGHT",
+        help="Largest size that fits into this box; the picture is never stretched.",
+        show_default="none",
+        rich_help_panel=EVERYDAY,
+    ),
+]
+Megapixels = Annotated[
+    float | None,
+    typer.Option(
+        "--megapixels",
+        metavar="X",
+        help="Size of the result in millions of pixels.",
+        show_default="none",
+        rich_help_panel=EVERYDAY,
+    ),
+]
+
+
 def model(default: str, purpose: str = "Model to use") -> Any:
     """Return `--model` for a command that takes `default`, in words, where it is not given."""
     return typer.Option(

@@ -74,7 +74,7 @@ class SampledBatch(Batch):
         progress.update(f"{job.source.name}: contact sheet and map", progress.begun, progress.total)
         files = tuple(part.target for part in parts)
         original, _ = self._load(parts[0])
-        samples = SampleFiles(original, files, self.upscaler.kernel.hr_size(original.pictures[0].size))
+        samples = SampleFiles(original, files, self.upscaler.size_of(original.pictures[0]))
         worst = _least(held) if len(held) == len(parts) else None
         doing = f"drawing the {self.count} samples side by side (they are written)"
         within_memory(partial(self._show, job, samples, worst), doing)
@@ -115,7 +115,7 @@ class SampledBatch(Batch):
         overall, _ = samples.spread.summary()
         lead = f"{self.count} answers to one input, {overall:.2f} levels apart (standard deviation)."
         if held is not None:
-            lead += f" {describe_consistency('Each', held, self.upscaler)}"
+            lead += f" {describe_consistency('Each', held, self.upscaler.kernel_for(samples.first))}"
         facts = facts_of(self.upscaler, samples.first, names, held)
         return before_after(f"{self.count} samples of {names[0]}", lead, compared, facts).encode()
 

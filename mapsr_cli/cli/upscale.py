@@ -42,6 +42,11 @@ def upscale(
             rich_help_panel=options.EVERYDAY,
         ),
     ] = None,
+    scale: options.Scale = None,
+    width: options.Width = None,
+    height: options.Height = None,
+    fit: options.Fit = None,
+    megapixels: options.Megapixels = None,
     recursive: Annotated[
         bool,
         typer.Option(
@@ -140,7 +145,7 @@ def upscale(
         typer.Option(
             metavar="TEXT",
             help="End of the names of outputs, before the dot.",
-            show_default="_x4 for a factor of 4",
+            show_default="_x4, or the size asked for: _x2, _3000w",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
@@ -175,6 +180,7 @@ def upscale(
                 from mapsr_cli.errors import UsageError
                 from mapsr_cli.imaging import MAX_PIXELS, output_format
                 from mapsr_cli.inference.files import Output
+                from mapsr_cli.inference.sizes import request_size
 
             if overwrite and skip_existing:
                 raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
@@ -186,6 +192,7 @@ def upscale(
                 what = "--samples writes several files" if samples else "--compare writes a page beside the output"
                 raise UsageError(f"{what}: not through a pipe", "-o FILE or -o FOLDER")
             paths.check_naming(suffix, file_format)
+            size = request_size(scale, width, height, fit, megapixels)
             upscaler = make_upscaler(
                 model,
                 backbone,
@@ -197,11 +204,12 @@ def upscale(
                 precision.value,
                 strength,
                 seed or 0,
+                size,
                 fetched,
             )
         if samples is not None or seed is not None:
             check_stochastic(upscaler)
-        suffix = suffix or f"_x{upscaler.kernel.scale}"
+        suffix = suffix or (f"_x{upscaler.kernel.scale}" if size is None else size.suffix)
         sources = paths.find_sources(inputs, recursive, suffix)
         folder = output is not None and paths.is_folder(output, inputs, sources)
         jobs = paths.plan(sources, output, folder, suffix, file_format)

@@ -7,10 +7,18 @@ from torch import Tensor
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging import Picture
-from mapsr_cli.operators import Consistency, Kernel, SeparableKernel, downsampling, make_strips, to_levels
+from mapsr_cli.operators import (
+    AnyKernel,
+    Consistency,
+    ResizingKernel,
+    SeparableKernel,
+    downsampling,
+    make_strips,
+    to_levels,
+)
 
 
-def downscaled(hr: Tensor, kernel: Kernel, peak: int) -> Tensor:
+def downscaled(hr: Tensor, kernel: AnyKernel, peak: int) -> Tensor:
     """Compute A(HR), clipped and rounded as in double precision: levels [C, H, W] → [C, h, w] int32.
 
     Goes strip by strip. At 8 bits float32 settles nearly every sample; a strip where it does not is computed again.
@@ -27,11 +35,12 @@ def downscaled(hr: Tensor, kernel: Kernel, peak: int) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def _float32_error(kernel: Kernel, peak: int) -> float | None:
+def _float32_error(kernel: AnyKernel, peak: int) -> float | None:
     """Bound the error of A of whole levels in float32, in levels; None where float32 saves nothing."""
-    if peak > 255 or not isinstance(kernel, SeparableKernel):
+    if peak > 255 or not isinstance(kernel, SeparableKernel | ResizingKernel):
         return None
-    operations, gain = 2 * len(kernel.taps) + 2, sum(map(abs, kernel.taps))
+    taps, gain = kernel.most_taps, kernel.most_gain
+    operations = 2 * taps + 2
     return 2 * operations * torch.finfo(torch.float32).eps * peak * gain**2
 
 
@@ -41,7 +50,7 @@ def _near_a_boundary(y: Tensor, distance: float, peak: int) -> Tensor:
     return ((inside - inside.floor()) - 0.5).abs_() <= distance
 
 
-def downscale_picture(picture: Picture, kernel: Kernel) -> Picture:
+def downscale_picture(picture: Picture, kernel: AnyKernel) -> Picture:
     """Apply A to every stored sample, colour and alpha alike."""
 
     def small(levels: Tensor) -> Tensor:
@@ -51,12 +60,12 @@ def downscale_picture(picture: Picture, kernel: Kernel) -> Picture:
     return replace(picture, levels=small(picture.levels), alpha=alpha)
 
 
-def difference(hr: Tensor, lr: Tensor, kernel: Kernel, peak: int) -> Tensor:
+def difference(hr: Tensor, lr: Tensor, kernel: AnyKernel, peak: int) -> Tensor:
     """Compute A(HR), clipped and rounded, less LR: levels [C, H, W] and [C, h, w] → [C, h, w] int32."""
     return downscaled(hr, kernel, peak) - lr.int()
 
 
-def compare(hr: Picture, lr: Picture, kernel: Kernel) -> tuple[Consistency, Tensor]:
+def compare(hr: Picture, lr: Picture, kernel: AnyKernel) -> tuple[Consistency, Tensor]:
     """Compare A of HR's stored samples, rounded, with LR's; also returns the differences [S, h, w] in levels.
 
     S counts colour samples, then alpha. The colour of fully transparent LR pixels is not counted (and its difference

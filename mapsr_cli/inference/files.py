@@ -72,7 +72,7 @@ def encode_file(
 ) -> tuple[bytes, UpscaleReport]:
     """Encode, with profile, EXIF and provenance; complete the report by what the file stores. Raises ImageError."""
     began = time.perf_counter()
-    provenance = _provenance(originals, upscaler, sample)
+    provenance = _provenance(originals, upscaled, upscaler, sample)
     data = encode_frames(upscaled, output.file_format, output.quality, provenance)
     first = upscaled.pictures[0]
     lost = first.tags.losses(output.file_format, len(first.levels))
@@ -84,17 +84,29 @@ def encode_file(
     return data, report
 
 
-def _provenance(originals: Frames, upscaler: Upscaler, sample: int) -> Provenance:
-    kernel, model = upscaler.kernel, upscaler.model
-    draw = (upscaler.settings.seed, sample) if model.noise_dim else (None, None)
-    digest = originals.pictures[0].sha256
-    return Provenance(model.identity, kernel.name, kernel.scale, kernel.sigma, digest, __version__, *draw)
+def _provenance(originals: Frames, upscaled: Frames, upscaler: Upscaler, sample: int) -> Provenance:
+    original, model = originals.pictures[0], upscaler.model
+    kernel = upscaler.kernel_for(original)
+    seed, drawn = (upscaler.settings.seed, sample) if model.noise_dim else (None, None)
+    return Provenance(
+        model.identity,
+        kernel.name,
+        kernel.scale,
+        kernel.sigma,
+        original.sha256,
+        __version__,
+        seed,
+        drawn,
+        original.size,
+        upscaled.size,
+    )
 
 
 def _consistency_of(data: bytes, originals: Frames, upscaler: Upscaler) -> Consistency:
     """Decode a file again and compare it with its originals."""
     first = originals.pictures[0]
-    pixels = upscaler.kernel.hr_pixels(len(originals.pictures) * first.levels[0].numel())
+    kernel = upscaler.kernel_for(first)
+    pixels = kernel.hr_pixels(len(originals.pictures) * first.levels[0].numel())
     saved = read_frames(data, Holds(inks=True), pixels)
     pairs = zip(saved.distinct, originals.distinct, strict=False)  # a lossy animation may merge more than ours
-    return sum((compare(hr, lr, upscaler.kernel)[0] for hr, lr in pairs), Consistency())
+    return sum((compare(hr, lr, kernel)[0] for hr, lr in pairs), Consistency())

@@ -11,19 +11,24 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import MapsrError, UsageError
+from mapsr_cli.inference.chunks import Chunks
 from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory, within_memory
 from mapsr_cli.inference.noise import Noise
-from mapsr_cli.inference.projection import chunks_for, project, residual_of
+from mapsr_cli.inference.projection import chunks_for, project, project_in_place, residual_of, resize
 from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.inference.sizes import SizeRequest
 from mapsr_cli.inference.tiles import run_tiled
-from mapsr_cli.networks import Affine
+from mapsr_cli.networks import Affine, Constraint, Unconstrained
 from mapsr_cli.operators import (
+    AnyKernel,
     Downsampling,
     Kernel,
     LevelCube,
     Point,
+    Strips,
     check_strength,
     downsampling,
+    kernel_between,
     make_strips,
     mend,
     soften,
@@ -48,6 +53,8 @@ class Settings:
     """Below 1, what of a noisy input is kept: see `operators.soften`. The guarantee is then off."""
     seed: int = 0
     """Random seed for a stochastic model's noise, 0 or more."""
+    size: SizeRequest | None = None
+    """Size of the result; None is the model's own factor."""
 
 
 LARGEST_VALUE = 1e6
@@ -97,11 +104,20 @@ class LevelUpscaler:
                 "--consistency float",
             )
 
+    def kernel_for(self, lr_size: tuple[int, int]) -> AnyKernel:
+        """Choose A for an LR image of size (h, w): the kernel, from the size that the settings ask for.
+
+        Raises UsageError where there is no such A.
+        """
+        wanted = self.settings.size
+        return self.kernel if wanted is None else kernel_between(self.kernel, lr_size, wanted.of(*lr_size))
+
     def operator(self, height: int, width: int, peak: int = 255) -> Downsampling:
         """Make A for an LR image of height × width: in float32, which tells levels of 8 bits apart, else in float64."""
+        kernel = self.kernel_for((height, width))
         dtype = torch.float32 if peak <= 255 else torch.float64
         device = "cpu" if peak > 255 and self.device == "mps" else self.device  # MPS has no float64
-        return downsampling(self.kernel, self.kernel.hr_size((height, width)), dtype, device)
+        return downsampling(kernel, kernel.hr_size((height, width)), dtype, device)
 
     def tile_for(self, x: Tensor) -> int:
         """Choose the side of a tile for x [C, h, w]: as set, or by the memory that is free now."""
@@ -151,6 +167,59 @@ class LevelUpscaler:
         seams = max(x.shape[-2:]) > max(used, self.model.receptive_field) and not self.model.seamless
         return notes + (_SEAMS,) * seams
 
+    @property
+    def _constraint(self) -> Constraint:
+        """What makes an estimate of f at the model's own size."""
+        free = self.settings.consistency == "none"
+        return self.model.constraint.unprojected(self.kernel) if free else Affine(self.kernel)
+
+    def _estimate_levels(
+        self, x: Tensor, strips: Strips, peak: int, progress: StageProgress, sample: int
+    ) -> tuple[Chunks, tuple[str, ...]]:
+        """Estimate what is to be projected at the size of `strips`: in levels, for x [C, h, w] in [0, 1].
+
+        At the model's own size that is f(x). At a smaller one it is the model's estimate, reduced. For a larger one the
+        model upscales twice: first to a size that is, times its factor, the one wanted.
+        """
+        own, wanted = self.kernel.hr_size((x.shape[-2], x.shape[-1])), strips.op.hr_size
+        if own == wanted:
+            return self._estimate_chunks(x, strips, peak, progress, sample)
+        notes: tuple[str, ...] = ()
+        if wanted[0] > own[0] or wanted[1] > own[1]:
+            x, notes = self._enlarged(x, wanted, progress, sample)
+        size = self.kernel.hr_size((x.shape[-2], x.shape[-1]))
+        whole = make_strips(downsampling(self.kernel, size, torch.float32, strips.device))
+        f, more = self._estimate_chunks(x, whole, peak, progress, sample)
+        project_in_place(whole, f, self._constraint, Point(peak * x.to(whole.device)))
+        return (f if size == wanted else resize(f, size, strips, len(x))), notes + more
+
+    def _enlarged(
+        self, x: Tensor, wanted: tuple[int, int], progress: StageProgress, sample: int
+    ) -> tuple[Tensor, tuple[str, ...]]:
+        """Upscale x [C, h, w] in [0, 1] to the smallest size from which the model reaches the size wanted."""
+        lr_size = x.shape[-2], x.shape[-1]
+        low = self.kernel.lr_size(wanted)
+        middle = max(low[0], lr_size[0]), max(low[1], lr_size[1])
+        if middle == lr_size:
+            return x, ()
+        kernel = kernel_between(self.kernel, lr_size, middle)
+        strips = make_strips(downsampling(kernel, middle, torch.float32, self.device))
+        f, notes = self._estimate_levels(x, strips, 1, progress, sample)
+        if self.settings.consistency != "none":
+            project_in_place(strips, f, Affine(self.kernel), Point(x.to(strips.device)))
+        return f.read(slice(0, middle[0])).clamp(0, 1), notes
+
+    def _estimate_chunks(
+        self, x: Tensor, strips: Strips, peak: int, progress: StageProgress, sample: int
+    ) -> tuple[Chunks, tuple[str, ...]]:
+        """Compute f(x), for x [C, h, w] in [0, 1], in levels, into chunks that go with `strips`."""
+        f, width = chunks_for(strips, len(x)), strips.op.hr_size[1]
+
+        def put(rows: slice, cols: slice, part: Tensor) -> None:
+            f.write(rows, cols, width, part.to(strips.device), times=peak)
+
+        return f, self._estimate(x, put, progress, sample)
+
     def _noise(self, sample: int, rows: slice, cols: slice) -> tuple[Tensor, ...]:
         """Draw z [1, noise_dim, rows, cols] for a stochastic network; nothing for others."""
         if not self.model.noise_dim:
@@ -167,7 +236,8 @@ class LevelUpscaler:
         the original has no noise) are kept whatever the settings' strength. `sample`: number of the draw of a
         stochastic model. Raises MapsrError where memory does not suffice.
         """
-        height, width = self.kernel.hr_size((lr.shape[-2], lr.shape[-1]))
+        lr_size = lr.shape[-2], lr.shape[-1]
+        height, width = self.kernel_for(lr_size).hr_size(lr_size)
         work = partial(self._upscale, lr, peak, progress, exact, sample)
         return within_memory(work, f"upscaling to {width}×{height} pixels", self.device)
 
@@ -177,26 +247,23 @@ class LevelUpscaler:
     ) -> tuple[Tensor, UpscaleReport]:
         began = time.perf_counter()
         strength = 1.0 if exact else self.settings.strength
-        trusted = lr if strength == 1 else torch.stack([soften(plane, self.kernel, strength) for plane in lr])
         strips = make_strips(self.operator(lr.shape[-2], lr.shape[-1], peak))
-        f, width = chunks_for(strips, len(lr)), strips.op.hr_size[1]
-
-        def put(rows: slice, cols: slice, part: Tensor) -> None:
-            f.write(rows, cols, width, part.to(strips.device), times=peak)
-
-        notes = self._estimate(trusted.float() / peak, put, progress, sample)
+        kernel = strips.op.kernel
+        trusted = lr if strength == 1 else torch.stack([soften(plane, kernel, strength) for plane in lr])
+        f, notes = self._estimate_levels(trusted.float() / peak, strips, peak, progress, sample)
         estimated = time.perf_counter()
         progress("project", 0, 1)
         x = lr.to(strips.device, strips.dtype)
         target = x if strength == 1 else trusted.to(strips.device, strips.dtype)
-        free = self.settings.consistency == "none"
-        constraint = self.model.constraint.unprojected(self.kernel) if free else Affine(self.kernel)
+        constraint: Constraint = self._constraint
+        if self.settings.consistency == "none" and kernel != self.kernel:
+            constraint = Unconstrained(self.kernel)  # f is a picture already
         projected = project(strips, f, constraint, Point(target), x, peak)
         passes = 0
         if self.settings.consistency == "bits" and strength == 1:
             show, evidence = partial(progress, "round trip"), LevelCube(x, peak)
             residual = residual_of(strips, projected.levels, x)
-            passes = mend(projected.levels, evidence, residual, self.kernel, show).passes
+            passes = mend(projected.levels, evidence, residual, kernel, show).passes
         progress("project", 1, 1)
         return projected.levels.image.cpu(), UpscaleReport(
             samples=lr.numel(),

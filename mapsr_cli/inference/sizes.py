@@ -84,6 +84,16 @@ class SizeRequest:
         return Fraction(sqrt(self.megapixels * 1e6 / (height * width)))
 
 
+def request_size(
+    scale: float | None, width: int | None, height: int | None, fit: str | None, megapixels: float | None
+) -> SizeRequest | None:
+    """Make the request of a command line's options; None where none of them is given. Raises UsageError."""
+    given = scale, width, height, fit, megapixels
+    if all(value is None for value in given):
+        return None
+    return SizeRequest(scale, width, height, None if fit is None else parse_box(fit), megapixels)
+
+
 def parse_box(text: str) -> tuple[int, int]:
     """Read a box, `WIDTHxHEIGHT`. Raises UsageError for anything else."""
     match = re.fullmatch(r"([1-9]\d{0,6})[x×]([1-9]\d{0,6})", text.strip())

@@ -13,7 +13,7 @@ from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.devices import choose_device, choose_dtype
 from mapsr_cli.inference.level_upscaler import LevelUpscaler, Settings, StageProgress, silent
 from mapsr_cli.inference.report import UpscaleReport
-from mapsr_cli.operators import Kernel
+from mapsr_cli.operators import AnyKernel, Kernel
 from mapsr_cli.zoo import DEFAULT_MODEL, Model, find_model, load_model
 
 
@@ -67,6 +67,16 @@ class Upscaler:
         """A."""
         return self.levels.kernel
 
+    def kernel_for(self, picture: Picture) -> AnyKernel:
+        """Choose A for a picture: the kernel, from the size that the settings ask for. Raises UsageError."""
+        width, height = picture.size
+        return self.levels.kernel_for((height, width))
+
+    def size_of(self, picture: Picture) -> tuple[int, int]:
+        """Compute the (width, height) that a picture is upscaled to. Raises UsageError as `kernel_for` does."""
+        height, width = self.kernel_for(picture).hr_size(picture.size[::-1])
+        return width, height
+
     def __call__(self, picture: PictureLike, *, sample: int = 1) -> PictureLike:
         """Upscale a picture; see `upscale`. Returns the same kind."""
         return self.upscale(picture, sample=sample)[0]
@@ -115,7 +125,7 @@ class Upscaler:
         colour = torch.cat([_light(levels[0], picture.peak), levels[1]]) if inks else levels[0]
         upscaled = replace(picture, levels=colour, alpha=alpha)
         began = time.perf_counter()
-        consistency, _ = compare(upscaled, picture, self.kernel)
+        consistency, _ = compare(upscaled, picture, self.kernel_for(picture))
         check = UpscaleReport(consistency=consistency, seconds={"project": time.perf_counter() - began})
         return upscaled, sum((report for _, report in results), UpscaleReport()) + check
 

@@ -1,6 +1,7 @@
 """Does an upscaled file, downscaled by A, give its original?"""
 
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -19,7 +20,8 @@ from mapsr_cli.imaging import (
     read_provenance,
 )
 from mapsr_cli.inference.comparison import compare
-from mapsr_cli.operators import Consistency, Kernel
+from mapsr_cli.inference.sizes import LARGEST_FACTOR
+from mapsr_cli.operators import AnyKernel, Consistency, kernel_between
 from mapsr_cli.zoo import find_model, load_model
 
 FALLBACK_KERNEL, FALLBACK_SCALE = "bicubic", 4
@@ -29,7 +31,7 @@ FALLBACK_KERNEL, FALLBACK_SCALE = "bicubic", 4
 class Verification:
     """Whether HR gives LR back, and where not."""
 
-    kernel: Kernel
+    kernel: AnyKernel
     """A."""
     consistency: Consistency
     """Of all frames."""
@@ -54,24 +56,37 @@ class KernelChoice:
         if self.model is not None and (self.kernel, self.sigma, self.scale) != (None, None, None):
             raise UsageError("--model brings its own kernel", "give either --model, or --kernel, --sigma and --scale")
 
-    def kernel_for(self, hr: Path, stored: Provenance | None) -> tuple[Kernel, tuple[str, ...]]:
-        """Make A as the call names it; else as the model has it; else as the HR file says; else bicubic ×4.
+    def kernel_for(
+        self, hr: Path, stored: Provenance | None, lr_size: tuple[int, int], hr_size: tuple[int, int]
+    ) -> tuple[AnyKernel, tuple[str, ...]]:
+        """Choose A between (h, w) and (H, W), and say what is to be noted about that.
 
-        Also return remarks about the choice. Raises ImageError where the file names a kernel that cannot be made.
+        That is A as the call names it; else as the model has it; else as the HR file itself says; else bicubic. Where
+        no factor is named, it is ×4 if that leads from one size to the other, and else A between the two sizes. Raises
+        ImageError where the file names a kernel that cannot be made.
         """
-        if self.model is not None:
-            return load_model(find_model(self.model)).kernel, ()
-        if self.kernel is None and self.sigma is None and stored is not None and self.scale in (None, stored.scale):
+        unnamed = (self.model, self.kernel, self.sigma) == (None, None, None)
+        if unnamed and stored is not None and self.scale in (None, stored.scale):
             try:
                 return stored.make_kernel(hr.parent), ()
             except MapsrError as error:
                 hint = "--kernel and --scale say how it was downscaled"
                 raise ImageError(f"{hr}: its metadata name no usable kernel ({error})", error.hint or hint) from error
-        chosen = find_kernel(
-            self.kernel or FALLBACK_KERNEL, FALLBACK_SCALE if self.scale is None else self.scale, self.sigma
-        )
-        silent = self.kernel is None and stored is None
-        return chosen, (f"the file does not say how it was made: taking {chosen.name} ×{chosen.scale}",) * silent
+        if self.model is not None:
+            chosen = load_model(find_model(self.model)).kernel
+        else:
+            scale = FALLBACK_SCALE if self.scale is None else self.scale
+            chosen = find_kernel(self.kernel or FALLBACK_KERNEL, scale, self.sigma)
+        between: AnyKernel = chosen
+        if self.scale is None and chosen.lr_size(hr_size) != lr_size and _is_larger(hr_size, lr_size):
+            between = kernel_between(chosen, lr_size, hr_size)
+        silent = self.model is None and self.kernel is None and stored is None
+        return between, (f"the file does not say how it was made: taking {between.name} {between.factor}",) * silent
+
+    def most_pixels(self, stored: Provenance | None, max_pixels: int) -> int:
+        """Return how many HR pixels there may be, where there are `max_pixels` LR pixels at most."""
+        factors = FALLBACK_SCALE, self.scale or 0, stored.scale if stored is not None else 0
+        return ceil(min(max(factors), LARGEST_FACTOR) ** 2 * max_pixels)
 
 
 def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels: int = MAX_PIXELS) -> Verification:
@@ -80,9 +95,9 @@ def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels:
     LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is. `max_pixels` limits LR.
     """
     stored = read_provenance(hr_path)
-    kernel, notes = choice.kernel_for(hr_path, stored)
-    hr = read_frames(hr_path, Holds(inks=True), kernel.hr_pixels(max_pixels))
+    hr = read_frames(hr_path, Holds(inks=True), choice.most_pixels(stored, max_pixels))
     lr = read_frames(lr_path, _holds_of(hr, hr_path), max_pixels)
+    kernel, notes = choice.kernel_for(hr_path, stored, lr.size[::-1], hr.size[::-1])
     if len(lr.distinct) != len(hr.distinct):
         raise ImageError(f"{lr_path} has {len(lr.distinct)} different frames, {hr_path} has {len(hr.distinct)}")
     consistency, off = Consistency(), None
@@ -120,11 +135,21 @@ def _larger(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(b.abs() > a.abs(), b, a)
 
 
-def _check_sizes(lr_path: Path, lr_size: tuple[int, int], hr_path: Path, hr_size: tuple[int, int], a: Kernel) -> None:
-    wanted = a.lr_size(hr_size)
-    if wanted != lr_size:
+def _is_larger(hr_size: tuple[int, int], lr_size: tuple[int, int]) -> bool:
+    return hr_size != lr_size and hr_size[0] >= lr_size[0] and hr_size[1] >= lr_size[1]
+
+
+def _check_sizes(
+    lr_path: Path, lr_size: tuple[int, int], hr_path: Path, hr_size: tuple[int, int], a: AnyKernel
+) -> None:
+    """Raise ImageError where A does not lead from one size (width, height) to the other."""
+    try:
+        height, width = a.lr_size(hr_size[::-1])
+    except UsageError as error:
+        raise ImageError(f"{hr_path}: {error}", "is this the right pair?") from error
+    if (width, height) != lr_size:
         raise ImageError(
-            f"{hr_path} is {hr_size[0]}×{hr_size[1]}: downscaled ×{a.scale} it is {wanted[0]}×{wanted[1]}, "
+            f"{hr_path} is {hr_size[0]}×{hr_size[1]}: downscaled {a.factor} it is {width}×{height}, "
             f"but {lr_path} is {lr_size[0]}×{lr_size[1]}",
             "is this the right pair, and the right --scale?",
         )

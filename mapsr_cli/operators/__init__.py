@@ -6,17 +6,19 @@ from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
 from mapsr_cli.operators.downsampling import downsampling
 from mapsr_cli.operators.evidence import Evidence, LevelCube, Point
 from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
-from mapsr_cli.operators.kernels import KERNEL_NAMES, Kernel, SeparableKernel, make_kernel
+from mapsr_cli.operators.kernels import KERNEL_NAMES, SCALES, Kernel, SeparableKernel, make_kernel
 from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
 from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
-from mapsr_cli.operators.resizing import AnyKernel, ResizingKernel
+from mapsr_cli.operators.resized_axis import make_profile
+from mapsr_cli.operators.resizing import AnyKernel, ResizingKernel, kernel_between
 from mapsr_cli.operators.roundtrip import RoundTrip, mend, round_trip
 from mapsr_cli.operators.softening import check_strength, soften
 from mapsr_cli.operators.strips import Strips, make_strips
 
 __all__ = [
     "KERNEL_NAMES",
+    "SCALES",
     "AnyKernel",
     "Consistency",
     "ConvPinv",
@@ -39,7 +41,9 @@ __all__ = [
     "downsampling",
     "examine",
     "fit_pinv",
+    "kernel_between",
     "make_kernel",
+    "make_profile",
     "make_psf",
     "make_strips",
     "mend",

@@ -49,6 +49,11 @@ class Kernel(ABC):
     def describe(self) -> str:
         """Describe the kernel in a few words, for messages and reports."""
 
+    @property
+    def factor(self) -> str:
+        """How much larger the HR image is, for people: `×4`."""
+        return f"×{self.scale}"
+
     def hr_size(self, lr_size: tuple[int, int]) -> tuple[int, int]:
         """Return the size (H, W) of the HR image that is made of an LR image of size (h, w)."""
         return self.scale * lr_size[0], self.scale * lr_size[1]
@@ -97,6 +102,16 @@ class SeparableKernel(Kernel):
     def phase(self) -> float:
         """The same along both axes."""
         return self.first + (len(self.taps) - 1) / 2
+
+    @property
+    def most_taps(self) -> int:
+        """HR pixels along an axis that an LR pixel weighs."""
+        return len(self.taps)
+
+    @property
+    def most_gain(self) -> float:
+        """Sum of the weights' magnitudes along an axis."""
+        return sum(map(abs, self.taps))
 
     def plane(self) -> tuple[NDArray[np.float64], tuple[int, int]]:
         """Return the taps' outer product."""

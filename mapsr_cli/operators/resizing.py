@@ -1,10 +1,13 @@
 """A kernel between two given sizes, whatever their ratio: MATLAB's `imresize` with a target size."""
 
 from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators.kernels import Kernel
-from mapsr_cli.operators.resized_axis import Profile, make_profile
+from mapsr_cli.operators.kernels import SCALES, Kernel, SeparableKernel, make_kernel
+from mapsr_cli.operators.resized_axis import AxisRows, Profile, axis_rows, make_profile
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,14 @@ class ResizingKernel:
         return make_profile(self.name, self.sigma)
 
     @property
-    def ratio(self) -> float:
-        """HR pixels per LR pixel along an axis: the geometric mean of the two."""
-        return float((self.large[0] * self.large[1] / (self.small[0] * self.small[1])) ** 0.5)
+    def scale(self) -> float:
+        """HR pixels per LR pixel along an axis: the geometric mean of the two, to four digits."""
+        return round(sqrt(self.large[0] * self.large[1] / (self.small[0] * self.small[1])), 4)
+
+    @property
+    def factor(self) -> str:
+        """How much larger the HR image is, for people: `×2.35`."""
+        return f"×{round(self.scale, 2):g}"
 
     @property
     def border_width(self) -> int:
@@ -39,6 +47,20 @@ class ResizingKernel:
             return int(profile.radius) + 2
         least = min(large / small for large, small in zip(self.large, self.small, strict=True))
         return int(profile.radius / least) + 2
+
+    @property
+    def most_taps(self) -> int:
+        """HR pixels along an axis that an LR pixel weighs, at most."""
+        return max(int(rows.weights.shape[1]) for rows in self._axes)
+
+    @property
+    def most_gain(self) -> float:
+        """Sum of the weights' magnitudes along an axis, at most."""
+        return max(float(np.abs(rows.weights).sum(1).max()) for rows in self._axes)
+
+    @property
+    def _axes(self) -> list[AxisRows]:
+        return [axis_rows(self.profile, large, small) for large, small in zip(self.large, self.small, strict=True)]
 
     def describe(self) -> str:
         """Name, σ, sizes."""
@@ -78,6 +100,24 @@ class ResizingKernel:
         length = -(-(part.stop - part.start) * large // small)
         start = min(part.start * large // small, large - length)
         return slice(start, start + length)
+
+
+def kernel_between(kernel: Kernel, lr_size: tuple[int, int], hr_size: tuple[int, int]) -> "AnyKernel":
+    """Return the kernel of the same name between two sizes (h, w) and (H, W).
+
+    That is the kernel of a whole factor where one of 2, 3, 4 or 8 leads from one size to the other. Raises UsageError
+    for a measured kernel, which belongs to one factor.
+    """
+    if kernel.hr_size(lr_size) == hr_size:
+        return kernel
+    if not isinstance(kernel, SeparableKernel):
+        raise UsageError(
+            f"{kernel.name} was measured at {kernel.factor}: it takes no other size", f"--scale {kernel.scale}"
+        )
+    for scale in SCALES:
+        if (scale * lr_size[0], scale * lr_size[1]) == hr_size:
+            return make_kernel(kernel.name, scale, kernel.sigma)
+    return ResizingKernel(kernel.name, lr_size, hr_size, kernel.sigma)
 
 
 AnyKernel = Kernel | ResizingKernel

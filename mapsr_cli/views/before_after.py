@@ -18,7 +18,7 @@ from mapsr_cli import __version__
 from mapsr_cli.imaging import Picture
 from mapsr_cli.imaging.tags import Tags
 from mapsr_cli.inference import Upscaler
-from mapsr_cli.operators import Consistency
+from mapsr_cli.operators import AnyKernel, Consistency
 from mapsr_cli.views.crops import block_means, busiest
 from mapsr_cli.views.screen import Box, as_image, enlarged, levels_of, over_checks, part_of
 from mapsr_cli.views.slider import View, page, slider
@@ -142,9 +142,9 @@ def _views(compared: Compared, parts: Sequence[Part]) -> list[list[View]]:
     return views
 
 
-def describe_consistency(what: str, consistency: Consistency, upscaler: Upscaler) -> str:
+def describe_consistency(what: str, consistency: Consistency, kernel: AnyKernel) -> str:
     """Say in a sentence about `what` how much of the input the saved files give back."""
-    through = f"{what}, downscaled by {upscaler.kernel.name} ×{upscaler.kernel.scale} and rounded,"
+    through = f"{what}, downscaled by {kernel.name} {kernel.factor} and rounded,"
     if consistency.holds:
         return f"{through} is the input again, bit for bit."
     share, plural = 100 * consistency.bit_exact, "s" if consistency.worst_levels > 1 else ""
@@ -154,7 +154,7 @@ def describe_consistency(what: str, consistency: Consistency, upscaler: Upscaler
 
 def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], consistency: Consistency | None) -> Facts:
     """List what is known of one original and its versions, under the names of both."""
-    settings, kernel = upscaler.settings, upscaler.kernel
+    settings, kernel = upscaler.settings, upscaler.kernel_for(original)
     width, height = original.size
     enlarged_height, enlarged_width = kernel.hr_size((height, width))
     source, target = names

@@ -98,7 +98,7 @@ def difference_picture(checked: Verification, lr: Path, hr: Path, path: Path, ov
     worst = f"{consistency.worst_levels} level{plural} at worst"
     off = f"{wrong:,} of {checked.difference.numel():,} samples differ, by {worst}"
     caption = Caption(
-        title=f"{hr.name}, downscaled by {kernel.name} x{kernel.scale}, against {lr.name}",
+        title=f"{hr.name}, downscaled by {kernel.name} x{kernel.scale:g}, against {lr.name}",
         verdict="every sample agrees" if consistency.holds else off,
         axes=f"axes: pixels of {lr.name}",
     )

@@ -9,7 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 from mapsr_cli.errors import FileError, ImageError, UsageError
 from mapsr_cli.imaging import Provenance, find_kernel, read_picture, read_provenance, write_picture
 from mapsr_cli.inference.verification import KernelChoice, verify_files
-from mapsr_cli.operators import Kernel, make_kernel
+from mapsr_cli.operators import AnyKernel, Kernel, Psf, make_kernel
 from mapsr_cli.views.difference_map import difference_picture
 from tests.pictures import lr_of, save, scene
 from tests.psfs import comet
@@ -22,8 +22,9 @@ def pair(folder: Path, kernel: Kernel = BICUBIC, size: tuple[int, int] = (64, 48
     return save(lr_of(hr, kernel), folder / "lr.png"), save(hr, folder / "hr.png")
 
 
-def which(hr: Path, choice: KernelChoice) -> Kernel:
-    return choice.kernel_for(hr, read_provenance(hr))[0]
+def which(hr: Path, choice: KernelChoice) -> AnyKernel:
+    """A for an LR image of 16 × 12 and an HR image of 64 × 48 pixels."""
+    return choice.kernel_for(hr, read_provenance(hr), (16, 12), (64, 48))[0]
 
 
 @pytest.mark.parametrize("size", [(64, 48), (61, 47), (4, 1)])
@@ -139,5 +140,7 @@ def test_a_measured_kernel_is_found_beside_the_file_by_its_name(tmp_path: Path) 
     np.save(tmp_path / "psf.npy", comet())
     kernel = find_kernel(f"file:{tmp_path / 'psf.npy'}", 4)
     stored = Provenance("m", "file:/somewhere/else/psf.npy", 4, None, "0", "1")
-    assert stored.make_kernel(tmp_path).plane()[1] == kernel.plane()[1]
-    assert np.array_equal(stored.make_kernel(tmp_path).plane()[0], kernel.plane()[0])
+    made = stored.make_kernel(tmp_path)
+    assert isinstance(made, Psf)
+    assert made.plane()[1] == kernel.plane()[1]
+    assert np.array_equal(made.plane()[0], kernel.plane()[0])

@@ -100,7 +100,7 @@ def test_the_profile_comes_along() -> None:
 def test_what_is_said(tiny_model: Path) -> None:
     upscaler = Upscaler(load_model(tiny_model), Settings("float", strength=0.5))
     good, bad = Consistency(100, 100), Consistency(100, 99, 3, 0.01)
-    exact, other = (describe_consistency("It", held, upscaler) for held in (good, bad))
+    exact, other = (describe_consistency("It", held, upscaler.kernel) for held in (good, bad))
     assert exact == "It, downscaled by bicubic ×4 and rounded, is the input again, bit for bit."
     assert "99.0000 % of the input's values back; the worst is off by 3 levels" in other
     facts = dict(facts_of(upscaler, SMALL, ("a.png", "b.png"), bad))

@@ -50,7 +50,7 @@ def test_sigma_of_each_image(network: nn.Module, shape: tuple[int, ...]) -> None
     assert torch.allclose(each[1:], network(y[1:], torch.tensor(0.4)), atol=1e-6)
     assert torch.allclose(network(y, 0.0), y)  # no noise, no change
     assert not torch.allclose((each[1:] - y[1:]) / 0.4, (network(y[1:], 0.1) - y[1:]) / 0.1, atol=1e-6)
-    with pytest.raises(UsageError, match="must be told sigma"):
+    with pytest.raises(UsageError, match="needs sigma"):
         network(y)
 
 

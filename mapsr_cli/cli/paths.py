@@ -226,7 +226,7 @@ class Share:
     @classmethod
     def from_environment(cls) -> "Share":
         """Read RANK and WORLD_SIZE. Raises UsageError where they do not go together."""
-        rank, processes = (os.environ.get(name, default) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+        rank, processes = (os.environ.get(name) or default for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
         if not (rank.isdecimal() and processes.isdecimal() and int(rank) < int(processes)):
             raise UsageError(f"RANK={rank} and WORLD_SIZE={processes} do not go together")
         return cls(int(rank), int(processes))

@@ -1,14 +1,16 @@
 """Where to compute, and in what."""
 
 import os
+import sys
 from collections.abc import Container
 from pathlib import Path
 
 import torch
 
-from mapsr_cli.errors import UsageError
+from mapsr_cli.errors import MapsrError, UsageError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+CPUINFO = "/proc/cpuinfo"
 _DEVICES = "known: auto, cpu, cuda, cuda:N, mps"
 
 
@@ -16,8 +18,10 @@ def choose_device(name: str) -> str:
     """Return the device that a command's `--device` names; `auto` takes CUDA, then MPS, then the CPU.
 
     Of several CUDA devices, `auto` takes the one that LOCAL_RANK gives this process (`accelerate launch`, `torchrun`).
-    Raises UsageError for a device that is not there.
+    Raises UsageError for a device that is not there, MapsrError where torch cannot compute at all.
     """
+    if sys.platform == "linux" and not os.path.exists(CPUINFO):  # noqa: PTH110 (False, not an error, if unreadable)
+        raise MapsrError(f"there is no {CPUINFO}, which torch needs", "mount -t proc proc /proc")
     if name == "auto":
         if torch.cuda.is_available():
             rank = os.environ.get("LOCAL_RANK", "0")
@@ -60,7 +64,7 @@ def _cpu_features() -> set[str]:
     if hasattr(torch.cpu, "get_capabilities"):  # not in older versions
         return {name for name, there in torch.cpu.get_capabilities().items() if there is True}
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path(CPUINFO).read_text().splitlines()
     except OSError:
         return set()
     return set(next((line for line in lines if line.startswith("flags")), "").split())

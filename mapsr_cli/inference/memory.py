@@ -1,7 +1,7 @@
 """How much memory there is, what a network takes, and what to do when there was too little."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from traceback import clear_frames
 from typing import TypeVar
@@ -10,6 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.errors import MapsrError
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
 
 Done = TypeVar("Done")
 
@@ -35,8 +40,8 @@ def free_memory(device: str) -> int:
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if device == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    limits = [left for left in (_available(), _left_in_group()) if left is not None]
-    return min(limits, default=FALLBACK)
+    limits = [left for left in (_available(), _left_in_group(), _left_of_limit()) if left is not None]
+    return max(min(limits, default=FALLBACK), 0)
 
 
 def _available() -> int | None:
@@ -47,17 +52,59 @@ def _available() -> int | None:
         return None
 
 
-def _left_in_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Read what a container may still take; None outside of one."""
-    for limit, usage in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            return int((root / limit).read_text()) - int((root / usage).read_text())
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
-    return None
+def _left_in_group(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
+    """Read what this process's control group and those around it may still take; None without a limit.
+
+    What the page cache could give back is not counted as taken.
+    """
+    left = [
+        int(limit) - int(usage) + reclaimable
+        for folder, version in _memory_groups(root, own)
+        if (limit := _text(folder / version[0])).isdecimal() and (usage := _text(folder / version[1])).isdecimal()
+        for reclaimable in [_statistic(folder / "memory.stat", version[2])]
+    ]
+    return min(left, default=None)
+
+
+V1 = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+V2 = "memory.max", "memory.current", "inactive_file"
+"""Names of a control group's limit, usage and reclaimable memory."""
+
+
+def _memory_groups(root: Path, own: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """Yield the folders of this process's memory groups, from its own to the root, and how their files are named.
+
+    A container may see its own group as the root, under another path than the system has for it.
+    """
+    for line in ["0::/", "0:memory:/", *_text(own).splitlines()]:
+        _, controllers, path = line.split(":", 2)
+        top, version = (root, V2) if not controllers else (root / "memory", V1)
+        if not controllers or "memory" in controllers.split(","):
+            folder = top / path.lstrip("/")
+            for each in (folder, *folder.parents):
+                if each == top or top in each.parents:
+                    yield each, version
+
+
+def _statistic(path: Path, name: str) -> int:
+    fields = dict(line.split() for line in _text(path).splitlines() if len(line.split()) == 2)
+    return int(fields[name]) if fields.get(name, "").isdecimal() else 0
+
+
+def _left_of_limit() -> int | None:
+    """Read what `ulimit -v` leaves of the address space; None without a limit."""
+    if resource is None or (limit := resource.getrlimit(resource.RLIMIT_AS)[0]) == resource.RLIM_INFINITY:
+        return None
+    pages = _text(Path("/proc/self/statm")).split()
+    return limit - (int(pages[0]) * resource.getpagesize() if pages else 0)
+
+
+def _text(path: Path) -> str:
+    """Read a small file of the system; empty where it is missing."""
+    try:
+        return path.read_text().strip()
+    except (OSError, ValueError):
+        return ""
 
 
 @torch.inference_mode()

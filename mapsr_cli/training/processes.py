@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from accelerate import Accelerator
 
+from mapsr_cli.errors import UsageError
 from mapsr_cli.inference.devices import choose_device, choose_dtype
 from mapsr_cli.training.loop import Interrupted
 
@@ -20,14 +21,25 @@ MIXED_PRECISION = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "
 def make_accelerator(device: str, precision: str) -> Accelerator:
     """Set up device, processes and mixed precision; what `accelerate launch` was given takes the place of `auto`.
 
-    Raises UsageError as `choose_device` and `choose_dtype` do.
+    Raises UsageError as `choose_device` and `choose_dtype` do, and for RANK or WORLD_SIZE that are no numbers.
     """
+    _check_environment()
     place = choose_device(device)
     launched = os.environ.get("ACCELERATE_MIXED_PRECISION") if precision == "auto" else None
     if device != "auto":
         os.environ["ACCELERATE_TORCH_DEVICE"] = place
     mixed = launched or MIXED_PRECISION[choose_dtype(precision, place)]
     return Accelerator(cpu=device == "cpu", mixed_precision=mixed)
+
+
+def _check_environment() -> None:
+    """Unset variables that are empty, as accelerate reads them as numbers. Raises UsageError for what is none."""
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT"):
+        value = os.environ.get(name)
+        if value == "":
+            del os.environ[name]
+        elif value is not None and not value.isdecimal():
+            raise UsageError(f"{name}={value[:80]} is no number", "`unset` it, or start with `accelerate launch`")
 
 
 @contextmanager

@@ -168,6 +168,10 @@ def test_processes_share(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RANK", str(rank))
         shares.append(Share.from_environment().of(everything))
     assert sorted((job for share in shares for job in share), key=lambda job: job.source) == everything
+    monkeypatch.setenv("RANK", "")  # set, but empty
+    monkeypatch.setenv("WORLD_SIZE", "")
+    assert Share.from_environment().of(everything) == everything
+    monkeypatch.setenv("WORLD_SIZE", "3")
     for wrong in ("3", "-1", "x"):
         monkeypatch.setenv("RANK", wrong)
         with pytest.raises(UsageError, match="RANK"):

@@ -1,5 +1,7 @@
 """What is free, what is taken, and how large a tile may be."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,17 +20,55 @@ def test_free_memory_is_some_of_what_there_is() -> None:
 
 
 def test_a_container_s_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert memory._left_in_group(tmp_path) is None
+    none = tmp_path / "none"
+    assert memory._left_in_group(tmp_path, none) is None
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text("300\n")
-    assert memory._left_in_group(tmp_path) is None
+    assert memory._left_in_group(tmp_path, none) is None
     (tmp_path / "memory.max").write_text("1000\n")
-    assert memory._left_in_group(tmp_path) == 700
+    assert memory._left_in_group(tmp_path, none) == 700
+    (tmp_path / "memory.stat").write_text("anon 100\ninactive_file 150\n")
+    assert memory._left_in_group(tmp_path, none) == 850
     monkeypatch.setattr(memory, "_left_in_group", lambda: 700)
     assert free_memory("cpu") == 700
     monkeypatch.setattr(memory, "_left_in_group", lambda: None)
     monkeypatch.setattr(memory, "_available", lambda: None)
     assert free_memory("cpu") == memory.FALLBACK
+    monkeypatch.setattr(memory, "_left_of_limit", lambda: -5)
+    assert free_memory("cpu") == 0
+
+
+V1 = "9:name=systemd:/\n4:cpu,memory:{}\n0::/\n"
+V2 = "0::{}\n"
+
+
+@pytest.mark.parametrize(("lines", "root"), [(V2, "."), (V1, "memory")])
+@pytest.mark.parametrize(("own", "limits", "left"), [
+    ("/user/me", {"user/me": (500, 100)}, 400),
+    ("/user/me", {"user/me": (5000, 100), "user": (900, 600)}, 300),
+    ("/user/me", {"user/other": (50, 10)}, None),
+    ("/system/of/the/host", {".": (800, 100)}, 700),
+    ("/../outside", {".": (800, 100)}, 700),
+])  # fmt: skip
+def test_limits_of_the_groups_around_the_process(
+    lines: str, root: str, own: str, limits: dict[str, tuple[int, int]], left: int | None, tmp_path: Path
+) -> None:
+    names = memory.V2 if lines == V2 else memory.V1
+    (tmp_path / "own").write_text(lines.format(own))
+    for place, values in limits.items():
+        folder = tmp_path / "groups" / root / place
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, value in zip(names, values, strict=False):
+            (folder / name).write_text(f"{value}\n")
+    assert memory._left_in_group(tmp_path / "groups", tmp_path / "own") == left
+
+
+def test_a_limit_of_the_address_space_counts() -> None:
+    """As `ulimit -v` sets it."""
+    script = "from mapsr_cli.inference.memory import free_memory; print(free_memory('cpu'))"
+    limited = f'ulimit -v 3000000 && exec {sys.executable} -c "{script}"'
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) < 3_000_000 * 1024
 
 
 @pytest.mark.parametrize("channels", [8, 64])

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mapsr_cli.errors import MapsrError, UsageError
+from mapsr_cli.inference import devices
+from mapsr_cli.training.processes import make_accelerator
+
 SCRIPT = ["-m", "tests.training.two_processes"]
 LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
@@ -21,6 +25,23 @@ def losses(command: list[str]) -> tuple[int, list[float]]:
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("losses"))
     _, processes, *values = line.split()
     return int(processes), [float(value) for value in values]
+
+
+@pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT"])
+def test_variables_of_a_launcher_that_are_no_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty ones are as good as none."""
+    monkeypatch.setenv(name, "")
+    assert make_accelerator("cpu", "fp32").num_processes == 1
+    monkeypatch.setenv(name, "first")
+    with pytest.raises(UsageError, match=f"{name}=first is no number"):
+        make_accelerator("cpu", "fp32")
+
+
+def test_a_machine_where_torch_cannot_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(devices, "CPUINFO", "/nowhere/cpuinfo")
+    with pytest.raises(MapsrError, match="there is no /nowhere/cpuinfo"):
+        make_accelerator("cpu", "fp32")
 
 
 @pytest.mark.slow

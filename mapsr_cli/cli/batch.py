@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mapsr_cli.cli.paths import PIPE, Job, page_path, source_name
+from mapsr_cli.cli.paths import Job, page_path, source_name
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
 from mapsr_cli.cli.report import complain, drop, printable, result, say
+from mapsr_cli.cli.sources import PIPE
 from mapsr_cli.cli.streams import read_input
 from mapsr_cli.errors import DiskFullError, FileError, MapsrError, UsageError
 from mapsr_cli.files import check_target, make_folder, write_bytes, write_error
@@ -103,12 +104,13 @@ class Batch:
     def run(self, jobs: list[Job]) -> None:
         """Run every job; a MapsrError ends only its own, a full disk what is left of them."""
         self._warn()
+        before, tried = len(self.failed), 0
         with progress_bar() as update:
             for job, outcome in self._upscaled(jobs, BatchProgress(update, len(jobs))):
+                tried += outcome is not None
                 if isinstance(outcome, MapsrError):
-                    self._fail(job, outcome)
-        left = len(jobs) - self.skipped - len(self.results) - len(self.failed)
-        self._sum_up(len(jobs), len(jobs), left)
+                    self.fail(job.source, outcome)
+        self._sum_up(len(jobs), len(jobs) + before, len(jobs) - self.skipped - tried)
 
     def document(self) -> dict[str, Any]:
         """Return what `--json` prints."""
@@ -214,12 +216,13 @@ class Batch:
         lead = describe_consistency(names[1], report.consistency, self.upscaler.kernel_for(original))
         return before_after(names[1], lead, compared, facts).encode()
 
-    def _fail(self, job: Job, error: MapsrError) -> None:
+    def fail(self, source: Path, error: MapsrError) -> None:
+        """Say that an input failed. Raises its error with `--debug`."""
         if self.debug:
             raise error
         complain(error)
         self.full = self.full or isinstance(error, DiskFullError)
-        self.failed.append({"input": str(job.source), "error": str(error)})
+        self.failed.append({"input": str(source), "error": str(error)})
 
     def _tell(self, job: Job, original: Picture, upscaled: Frames, report: UpscaleReport) -> None:
         kernel, consistency = self.upscaler.kernel_for(original), report.consistency

@@ -1,23 +1,19 @@
-"""Which files a command reads, and where it writes."""
+"""Where a command writes: a job per picture, and what must not be replaced."""
 
-import glob
 import os
-import re
-import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mapsr_cli.cli.report import printable
-from mapsr_cli.errors import FileError, ImageError, UsageError
+from mapsr_cli.cli.report import printable, say
+from mapsr_cli.cli.sources import MAP, PIPE, SHEET, Source, is_folder, is_output
+from mapsr_cli.errors import FileError, UsageError
 from mapsr_cli.files import check_target, identity
 from mapsr_cli.imaging import output_format
-from mapsr_cli.imaging.formats import SUFFIXES
+from mapsr_cli.imaging.formats import FORMATS
 
-PIPE = Path("-")
-LISTS = (".txt", ".lst")
-SHEET, MAP = "_samples", "_spread"
-"""Endings of a contact sheet's and a map's name."""
+NAMED = 5
+"""Files that one note names, at most."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +24,12 @@ class Job:
     target: Path
     sample: int = 1
     """Number of the draw, where the model is stochastic."""
+    other: Path | None = None
+    """Another input that has the name which this one would have had."""
 
     def samples(self, count: int) -> list["Job"]:
         """Return this job `count` times: photo_x4.png becomes photo_x4_1.png, photo_x4_2.png, …"""
-        return [Job(self.source, beside(self.target, f"_{n}"), n) for n in range(1, count + 1)]
+        return [replace(self, target=beside(self.target, f"_{n}"), sample=n) for n in range(1, count + 1)]
 
     def targets(self, samples: int | None) -> list[Path]:
         """List all pictures that it writes: one, or the samples with their contact sheet and map."""
@@ -65,14 +63,6 @@ def source_name(job: Job) -> str:
     return "standard input" if job.source == PIPE else printable(job.source.name)
 
 
-@dataclass(frozen=True)
-class Source:
-    """An input file, and the folder whose structure its output keeps."""
-
-    path: Path
-    root: Path | None = None
-
-
 def check_outputs(overwrite: bool, *paths: Path | None, inputs: Iterable[Path] = ()) -> None:
     """Raise MapsrError for a file that may not be written: better before the work than after it.
 
@@ -84,7 +74,7 @@ def check_outputs(overwrite: bool, *paths: Path | None, inputs: Iterable[Path] =
         raise UsageError(f"{outputs[0]} is named twice", "give each output a name of its own")
     taken = {identity(path) for path in inputs} - {None}
     for path in outputs:
-        if not _is_folder(path.parent):
+        if not is_folder(path.parent):
             raise UsageError(f"{path}: there is no folder {path.parent}")
         check_target(path, overwrite)
         if identity(path) in taken:
@@ -101,119 +91,110 @@ def check_naming(suffix: str | None, file_format: str | None) -> None:
             raise UsageError(f"--format takes a suffix alone, such as png, not '{file_format}'")
 
 
-def find_sources(inputs: list[Path], recursive: bool, suffix: str) -> list[Source]:
-    """Find the files that inputs name: files, folders, glob patterns that the shell left alone, lists (.txt, .lst).
+@dataclass(frozen=True)
+class Destination:
+    """What `-o` names."""
 
-    A list names one input per line, relative to itself; `#` starts a remark. In folders, files whose stem ends with
-    `suffix` are an earlier run's. A file named twice counts once, as it was named first. Raises UsageError where a
-    folder or a pattern gives no image, ImageError for a list that cannot be read.
+    path: Path
+    folder: bool
+
+
+def choose_destination(
+    output: str | None, inputs: list[Path], sources: list[Source], file_format: str | None
+) -> Destination | None:
+    """Decide whether `-o` names a folder or a file, None where it is not given.
+
+    It is a folder if it is one already, ends with a slash, has no suffix, or if there are several inputs and its suffix
+    is that of no picture. Raises UsageError for one picture's name with several inputs, or with another `--format`.
     """
-    found: dict[Path, Source] = {}
-    for given in inputs:
-        for named in _expanded(given):
-            for source in _in_folder(named, recursive, suffix) if _is_folder(named) else [Source(named)]:
-                found.setdefault(source.path, source)
-    return list(found.values())
+    if output is None:
+        return None
+    path = Path(output)
+    ends = tuple(separator for separator in (os.sep, os.altsep) if separator)
+    is_picture = any(path.suffix.lower() in known.suffixes for known in FORMATS.values())
+    if path != PIPE and (output.endswith(ends) or is_folder(path)):
+        return Destination(path, folder=True)
+    if path != PIPE and (len(sources) > 1 or any(map(is_folder, inputs))):
+        if is_picture:
+            raise UsageError(f"-o {output} names one picture, but there are several", f"-o {output}/ or -o FOLDER")
+        return Destination(path, folder=True)
+    if file_format and is_picture and output_format(path.name) != output_format(file_format):
+        raise UsageError(f"-o {output} and --format {file_format} say different formats", "leave out one of them")
+    return Destination(path, folder=path != PIPE and not path.suffix)
 
 
-def _expanded(given: Path) -> Iterator[Path]:
-    text = str(given)
-    if given == PIPE or os.path.lexists(given):
-        yield from (_listed(given) if given.suffix.lower() in LISTS and _is_file(given) else [given])
-    elif glob.has_magic(text):
-        matches = map(Path, sorted(glob.glob(text, recursive=True)))  # noqa: PTH207 (Path.glob wants relative patterns)
-        files = [path for path in matches if not _is_folder(path)]
-        if not files:
-            raise UsageError(f"no file matches {text}")
-        yield from files
-    else:
-        yield given  # reading it will say what is wrong
+def plan(
+    sources: list[Source], destination: Destination | None, suffix: str, extension: str | None, samples: int | None
+) -> list[Job]:
+    """Choose where to write what is read; leave out what a job of the same call writes (`*.png`, run twice).
 
-
-def _listed(listing: Path) -> Iterator[Path]:
-    try:
-        lines = [line.strip() for line in listing.read_text("utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"{listing}: not a readable list ({error})", "one path per line, in UTF-8") from error
-    for line in lines:
-        if line and not line.startswith("#"):
-            yield listing.parent / line
-
-
-def _is_folder(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112 (False, not an error, for names that cannot be or may not be looked up)
-
-
-def _is_file(path: Path) -> bool:
-    return os.path.isfile(path)  # noqa: PTH113 (the same)
-
-
-def _in_folder(folder: Path, recursive: bool, suffix: str) -> Iterator[Source]:
-    """Find the images in a folder, without those that an earlier run put there (samples, sheets and maps included)."""
-    found = sorted(folder.rglob("*") if recursive else folder.glob("*"))
-    ours = re.compile(rf"{re.escape(suffix)}(_\d+|{SHEET}|{MAP})?$")
-    images = [p for p in found if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and _is_plain(p)]
-    if not images:
-        raise UsageError(f"{folder}: no images there", "--recursive looks in its folders too")
-    yield from (Source(path, folder) for path in images if not ours.search(path.stem))
-
-
-def _is_plain(path: Path) -> bool:
-    """Return whether it is a file: no folder, pipe or device. A link to nowhere counts, so that it is reported."""
-    try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except OSError:
-        return True
-
-
-def plan(sources: list[Source], output: Path | None, folder: bool, suffix: str, extension: str | None) -> list[Job]:
-    """Choose where to write what is read.
-
-    Beside its source as `<name><suffix>.<extension>` by default; into `output` if that is a `folder` (what comes from
-    folders keeps its structure there); to `output` itself if not. Raises UsageError where two inputs would write one
-    file, or an output's suffix is none that can be written.
+    Beside its source as `<name><suffix>.<extension>` by default; into the destination if that is a folder (what comes
+    from folders keeps its structure there); to the destination itself if not. Of several inputs with one name (a.jpg,
+    a.png), all but the first keep their old extension in it: a.png_x4.png. Raises UsageError where two inputs would
+    still write one file, or an output's suffix is none that can be written.
     """
-    jobs = [Job(source.path, _target(source, output, folder, suffix, extension)) for source in sources]
-    targets: dict[Path, Path] = {}
-    for job in jobs:
-        if job.target in targets and job.target != PIPE:
-            raise UsageError(f"{targets[job.target]} and {job.source} would both be written to {job.target}")
-        targets[job.target] = job.source
+    jobs: list[Job] = []
+    owners: dict[Path, Path] = {}
+    for source in sources:
+        job = Job(source.path, _target(source, source.path.stem, destination, suffix, extension))
+        owner = owners.get(job.target)
+        if owner is not None and owner.name != source.path.name and (destination is None or destination.folder):
+            job = Job(source.path, _target(source, source.path.name, destination, suffix, extension), other=owner)
+            owner = owners.get(job.target)
+        if owner is not None and job.target != PIPE:
+            raise UsageError(f"{owner} and {job.source} would both be written to {job.target}")
+        owners[job.target] = job.source
         if extension is None and job.target != PIPE:
             output_format(job.target.name)  # better refused now than after the work
-    return jobs
+        jobs.append(job)
+    written = {target for job in jobs for target in job.targets(samples)}
+    return [job for job in jobs if job.source not in written or not is_output(job.source, suffix)]
 
 
-def refuse_replacing(jobs: list[Job], samples: int | None = None) -> None:
-    """Raise UsageError where a picture, or one of the `samples` of it, would take the place of any job's input."""
+def tell_sources(outputs: list[Path], jobs: list[Job], samples: int | None) -> None:
+    """Say which inputs are left out as outputs of other runs, and which pictures get another name than expected."""
+    written = {target for job in jobs for target in job.targets(samples)}
+    outputs = [path for path in outputs if path not in written]
+    if outputs:
+        names = ", ".join(path.name for path in outputs[:NAMED]) + ", …" * (len(outputs) > NAMED)
+        are = "is an earlier output of mapsr and is" if len(outputs) == 1 else "are earlier outputs of mapsr and are"
+        say(f"note: {len(outputs)} of the pictures {are} left out: {names}")
+    for job in jobs:
+        if job.other is not None:
+            say(f"note: {job.source} is written to {job.target.name}, as {job.other.name} has the other name")
+
+
+def refuse_replacing(jobs: list[Job], samples: int | None = None, overwrite: bool = True) -> None:
+    """Raise UsageError where a picture, or one of its `samples`, would take the place of its input.
+
+    With `overwrite`, of any job's input.
+    """
     inputs = {_identity(job.source): job.source for job in jobs}
     for job in jobs:
         for target in job.targets(samples):
             if (there := _identity(target)) and (replaced := inputs.get(there)):
-                what = "its own input" if replaced == job.source else f"{replaced}, another input"
-                raise UsageError(f"{target} would replace {what}", "choose another -o, or leave that input out")
+                if replaced == job.source:
+                    raise UsageError(f"{target} would replace its own input", "choose another -o or --suffix")
+                if overwrite:
+                    what = f"{target} would replace {replaced}, another input"
+                    raise UsageError(what, "choose another -o, or leave that input out")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
     return None if path == PIPE else identity(path)
 
 
-def is_folder(output: Path, inputs: list[Path], sources: list[Source]) -> bool:
-    """Return whether `-o` names a folder: it is one, must be one, or has no suffix."""
-    return _is_folder(output) or len(sources) > 1 or any(map(_is_folder, inputs)) or not output.suffix
-
-
-def _target(source: Source, output: Path | None, folder: bool, suffix: str, extension: str | None) -> Path:
+def _target(source: Source, stem: str, destination: Destination | None, suffix: str, extension: str | None) -> Path:
     if source.path == PIPE:
-        if output is None:
+        if destination is None:
             raise UsageError("reading standard input needs -o", "-o FILE, or -o - for a pipe")
-        return output
-    name = f"{source.path.stem}{suffix}.{extension or 'png'}"
-    if output is None:
+        return destination.path
+    name = f"{stem}{suffix}.{extension or 'png'}"
+    if destination is None:
         return source.path.with_name(name)
-    if output == PIPE or not folder:
-        return output
-    return output / (source.path.relative_to(source.root).parent if source.root else "") / name
+    if not destination.folder:
+        return destination.path
+    return destination.path / (source.path.relative_to(source.root).parent if source.root else "") / name
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class SampledBatch(Batch):
     def run(self, jobs: list[Job]) -> None:
         """Run every job; a MapsrError ends only its own, a full disk what is left of them."""
         self._warn()
-        tried = 0
+        before, tried = len(self.failed), 0
         with progress_bar() as update:
             progress = BatchProgress(update, len(jobs) * self.count)
             for job in jobs:
@@ -49,9 +49,9 @@ class SampledBatch(Batch):
                 try:
                     self._sample(job, progress)
                 except MapsrError as error:
-                    self._fail(job, error)
+                    self.fail(job.source, error)
                 tried += 1
-        self._sum_up(len(jobs) * self.count, len(jobs), len(jobs) - tried)
+        self._sum_up(len(jobs) * self.count, len(jobs) + before, len(jobs) - tried)
 
     def document(self) -> dict[str, Any]:
         """Return what `--json` prints."""

@@ -32,7 +32,7 @@ def upscale(
         ),
     ],
     output: Annotated[
-        Path | None,
+        str | None,  # a Path would lose the slash at the end
         typer.Option(
             "--output",
             "-o",
@@ -177,6 +177,7 @@ def upscale(
                 from mapsr_cli.cli import paths
                 from mapsr_cli.cli.batch import Batch, make_upscaler
                 from mapsr_cli.cli.sampling import SampledBatch, check_stochastic
+                from mapsr_cli.cli.sources import PIPE, find_sources
                 from mapsr_cli.errors import UsageError
                 from mapsr_cli.imaging import MAX_PIXELS, output_format
                 from mapsr_cli.inference.files import Output
@@ -186,9 +187,9 @@ def upscale(
                 raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
             if model is not None and backbone is not None:
                 raise typer.BadParameter("--model and --backbone exclude each other")
-            if json and output == paths.PIPE:
+            if json and output == str(PIPE):
                 raise typer.BadParameter("--json and -o - would both use standard output")
-            if output == paths.PIPE and (samples or compare):
+            if output == str(PIPE) and (samples or compare):
                 what = "--samples writes several files" if samples else "--compare writes a page beside the output"
                 raise UsageError(f"{what}: not through a pipe", "-o FILE or -o FOLDER")
             paths.check_naming(suffix, file_format)
@@ -209,16 +210,19 @@ def upscale(
             )
         if samples is not None or seed is not None:
             check_stochastic(upscaler)
-        suffix = suffix or (f"_x{upscaler.kernel.scale}" if size is None else size.suffix)
-        sources = paths.find_sources(inputs, recursive, suffix)
-        folder = output is not None and paths.is_folder(output, inputs, sources)
-        jobs = paths.plan(sources, output, folder, suffix, file_format)
-        if overwrite:
-            paths.refuse_replacing(jobs, samples)
+        if suffix is None:
+            suffix = f"_x{upscaler.kernel.scale}" if size is None else size.suffix
+        found = find_sources(inputs, recursive, suffix)
+        destination = paths.choose_destination(output, inputs, found.files, file_format)
+        jobs = paths.plan(found.files, destination, suffix, file_format, samples)
+        paths.refuse_replacing(jobs, samples, overwrite)
+        paths.tell_sources(found.outputs, jobs, samples)
         jobs = paths.Share.from_environment().of(jobs)
         made = Output(output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate)
         make_batch = partial(SampledBatch, count=samples) if samples else Batch
         batch = make_batch(upscaler, made, file_format, overwrite, skip_existing, compare, debug, quiet=json)
+        for unreadable, error in found.unreadable.items():
+            batch.fail(unreadable, error)
         batch.run(jobs)
         if json:
             document(batch.document())

@@ -9,13 +9,12 @@ from traceback import clear_frames
 from typing import TypeVar
 
 from mapsr_cli.errors import MapsrError, UnexpectedError
-from mapsr_cli.inference.memory import within_memory
+from mapsr_cli.inference.memory import Done, within_memory
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
 Worked = TypeVar("Worked")
 Stored = TypeVar("Stored")
-Done = TypeVar("Done")
 
 BEHIND = 1
 """Results that may wait to be stored while the next is worked on: they take memory."""

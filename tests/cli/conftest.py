@@ -1,8 +1,11 @@
 """Run commands as a user does, in this process."""
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +24,21 @@ class Outcome:
     @property
     def json(self) -> Any:
         return json.loads(self.stdout)
+
+
+@pytest.fixture
+def closed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that may not be listed, not even by root."""
+
+    def guarded(path: Any = ".") -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", guarded)
+    (tmp_path / "closed").mkdir()
+    return tmp_path / "closed"
 
 
 Mapsr = Callable[..., Outcome]

@@ -157,7 +157,13 @@ def test_inputs_are_not_replaced(mapsr: Mapsr, photo: Path, tiny_model: Path) ->
     assert (photo.read_bytes(), earlier.read_bytes()) == (before, before)
     rerun = mapsr("upscale", photo.parent / "*.png", "-m", tiny_model, "--skip-existing", "--json")
     assert [Path(made["input"]) for made in rerun.json["results"]] == [earlier]
-    assert mapsr("upscale", photo.parent, *words).code == 0
+    assert mapsr("upscale", photo.parent, *words).code == 2  # its name alone makes it no output of ours
+    assert earlier.read_bytes() == before
+    earlier.unlink()
+    photo.with_name("photo_x4_x4.png").unlink()
+    for _ in range(2):
+        assert mapsr("upscale", photo.parent, *words).code == 0
+    assert not photo.with_name("photo_x4_x4.png").exists()
 
 
 def test_what_a_model_cannot_do_is_wrong_usage(mapsr: Mapsr, photo: Path, tmp_path: Path, tiny_card: Card) -> None:
@@ -200,8 +206,10 @@ def test_interrupted(mapsr: Mapsr, photo: Path, tiny_model: Path, monkeypatch: p
 def test_two_inputs_for_one_output(mapsr: Mapsr, photo: Path, tmp_path: Path, tiny_model: Path) -> None:
     twin = save(LR, tmp_path / "photo.tif")
     done = mapsr("upscale", photo, twin, "-m", tiny_model)
-    assert done.code == 2
-    assert "would both be written" in done.stderr
+    assert done.code == 0
+    assert f"note: {twin} is written to photo.tif_x4.png, as photo.png has the other name" in done.stderr
+    assert photo.with_name("photo_x4.png").is_file()
+    assert photo.with_name("photo.tif_x4.png").is_file()
 
 
 def test_compare(mapsr: Mapsr, photo: Path, tiny_model: Path) -> None:

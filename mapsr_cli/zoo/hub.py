@@ -20,6 +20,7 @@ from mapsr_cli.zoo.names import DEFAULT_REVISION, RepoName, is_commit
 from mapsr_cli.zoo.transfer import (
     LARGEST,
     LARGEST_ANSWER,
+    LEAST_RATE,
     PATIENCE,
     Allowance,
     ByteProgress,
@@ -86,9 +87,12 @@ def publish(repo: str, files: Mapping[str, bytes | Path], message: str, private:
 
     api = HfApi()
     with _explaining(RepoName(repo)), limited_answers(), _without_bars():
-        api.create_repo(repo, private=private or None, exist_ok=True)
+        within(PATIENCE, lambda: api.create_repo(repo, private=private or None, exist_ok=True))
         operations = [CommitOperationAdd(path_in_repo=path, path_or_fileobj=data) for path, data in files.items()]
-        commit = api.create_commit(repo, operations, commit_message=message)
+        size = sum(operation.upload_info.size for operation in operations)
+        commit = within(
+            4 * PATIENCE + size / LEAST_RATE, lambda: api.create_commit(repo, operations, commit_message=message)
+        )
         return str(commit.commit_url), str(commit.oid)
 
 

@@ -31,7 +31,6 @@ from accelerate.state import AcceleratorState, GradientState
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.evaluation.protocol import pairs
 from mapsr_cli.evaluation.validation import Validation
-from mapsr_cli.inference import Settings as UpscalerSettings
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.networks import PRESETS
 from mapsr_cli.training.assembly import open_run
@@ -41,17 +40,17 @@ from mapsr_cli.training.loop import Interrupted, Status
 from mapsr_cli.training.processes import make_accelerator
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.session import train_recipe
-from mapsr_cli.training.settings import Settings, merge, parse_assignments
+from mapsr_cli.training.settings import SectionValues, merge, parse_assignments
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 from mapsr_cli.zoo.prior import load_prior
 
 PASSED = "passed.json"
-LEVELS = {torch.float32: 1, torch.bfloat16: 4}
+LEVELS = {"fp32": 1, "bf16": 4}
 """Largest difference from the CPU's float32 that a sample of 8 bits may have."""
 RESUMED = 1e-3
 """Largest difference between weights of a run that was stopped and one that was not, relative to the largest weight:
 sums on a GPU come in another order each time."""
-TINY: Settings = {
+TINY: SectionValues = {
     "generator": {"channels": 8, "blocks": 1},
     "discriminator": {"widths": [8, 8], "strides": [2, 2]},
     "denoiser": {"widths": [8, 8]},
@@ -73,19 +72,19 @@ def upscale(device: str, valid: Path) -> dict[str, Any]:
     """Compare an upscaled picture with the CPU's; each is bit-exact where A of the truth is. Raises AssertionError."""
     model = load_model(find_model(DEFAULT_MODEL))
     pair = next(iter(pairs(valid, model.kernel)))
-    expected = Upscaler(model)(pair.lr)
+    expected, report = Upscaler(model, device="cpu", precision="fp32").upscale(pair.lr)
     found: dict[str, Any] = {}
-    for dtype, most in LEVELS.items():
-        upscaler = Upscaler(model, UpscalerSettings(device=device, dtype=dtype))
-        upscaler(pair.lr)  # what is built once
-        result = upscaler(pair.lr)
-        away = int((result.levels.int() - expected.levels.int()).abs().max())
-        found[str(dtype).removeprefix("torch.")] = {
+    for precision, most in LEVELS.items():
+        upscaler = Upscaler(model, device=device, precision=precision)
+        upscaler.upscale(pair.lr)  # what is built once
+        levels, result = upscaler.upscale(pair.lr)
+        away = int((levels.int() - expected.int()).abs().max())
+        found[precision] = {
             "levels_from_cpu": away,
             "bit_exact": result.consistency.bit_exact,
             "seconds": {name: round(value, 4) for name, value in result.seconds.items()},
         }
-        assert result.consistency.bit_exact >= expected.consistency.bit_exact - 1e-3, found
+        assert result.consistency.bit_exact >= report.consistency.bit_exact - 1e-3, found
         assert away <= most, found
     return found
 
@@ -142,7 +141,8 @@ def training(args: argparse.Namespace, until: float) -> dict[str, Any]:
         parse_assignments(args.set),
     )
     recipe = make_recipe("affmae", args.preset, settings, args.data)
-    folder, latest = args.out / "train", {}
+    folder = args.out / "train"
+    latest: dict[str, Any] = {}
     validator = Validation(args.valid, recipe["kernel"].make(), recipe["data"].patch)
 
     def watch(status: Status) -> None:

@@ -71,13 +71,13 @@ def fresh_accelerator(device: str, precision: str) -> Accelerator:
 def upscale(device: str, valid: Path) -> dict[str, Any]:
     """Compare an upscaled picture with the CPU's; each is bit-exact where A of the truth is. Raises AssertionError."""
     model = load_model(find_model(DEFAULT_MODEL))
-    pair = next(iter(pairs(valid, model.kernel)))
-    expected, report = Upscaler(model, device="cpu", precision="fp32").upscale(pair.lr)
+    lr = next(iter(pairs(valid, model.kernel))).lr.byte()
+    expected, report = Upscaler(model, device="cpu", precision="fp32").upscale(lr)
     found: dict[str, Any] = {}
     for precision, most in LEVELS.items():
         upscaler = Upscaler(model, device=device, precision=precision)
-        upscaler.upscale(pair.lr)  # what is built once
-        levels, result = upscaler.upscale(pair.lr)
+        upscaler.upscale(lr)  # what is built once
+        levels, result = upscaler.upscale(lr)
         away = int((levels.int() - expected.int()).abs().max())
         found[precision] = {
             "levels_from_cpu": away,

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -69,16 +70,35 @@ class TensorBoardJournal:
         """Continue after `step`."""
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        self._folder, self._hook, self._failed = folder / "tensorboard", threading.excepthook, False
+        with self._failures():
+            self._writer = SummaryWriter(str(self._folder), purge_step=step + 1)
+        threading.excepthook = self._quiet
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Write one point per value."""
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
+        """Write one point per value. Raises FileError where writing fails, DiskFullError where there is no room."""
+        with self._failures():
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Flush the event file."""
-        self._writer.close()
+        """Flush the event file. Raises as `write`, unless that has."""
+        threading.excepthook = self._hook
+        with suppress(OSError) if self._failed else self._failures():
+            self._writer.close()
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._failed = True
+            raise write_error(str(self._folder), error) from error
+
+    def _quiet(self, failure: threading.ExceptHookArgs) -> None:
+        """Print no traceback where the writer's thread fails: what is written next raises the same error."""
+        if not (isinstance(failure.exc_value, OSError) and type(failure.thread).__module__.startswith("tensorboard")):
+            self._hook(failure)
 
 
 JournalKind = type[CsvJournal] | type[TensorBoardJournal]

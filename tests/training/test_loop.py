@@ -17,7 +17,7 @@ from mapsr_cli.criteria.base import Patches, Player
 from mapsr_cli.errors import CheckpointError, DiskFullError, UsageError
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.engine import LOST_IN_A_ROW, DivergenceError
-from mapsr_cli.training.journal import CsvJournal, read_metrics
+from mapsr_cli.training.journal import CsvJournal, TensorBoardJournal, read_metrics
 from mapsr_cli.training.loop import Status, Tasks, train
 from mapsr_cli.training.run import CHECKPOINT, PREVIOUS, Run
 from tests.training.learners import Fit, engine, run, stream
@@ -282,6 +282,24 @@ def test_a_full_disk_ends_the_journal_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(DiskFullError, match=r"metrics\.csv: No space left on device"):
         journal.write(1, {"loss": 0.5})
     journal.close()
+
+
+def test_a_full_disk_ends_tensorboard_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its writer is another thread, whose traceback nobody wants to see."""
+    journal = TensorBoardJournal(tmp_path, 0)
+
+    def no_room(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", no_room)
+    with pytest.raises(DiskFullError, match="tensorboard: No space left on device"):  # noqa: PT012
+        for step in range(1000):
+            journal.write(step, {"loss": 0.5})
+            time.sleep(0.001)
+    journal.close()
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

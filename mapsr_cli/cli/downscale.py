@@ -21,7 +21,34 @@ def downscale(
             rich_help_panel=options.EVERYDAY,
         ),
     ],
-    scale: Annotated[int | None, options.scale("4", options.EVERYDAY)] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Pixels of the large picture per pixel of the small one, along each side.",
+            show_default="4",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            min=1,
+            help="Width of the small picture, instead of --scale.",
+            show_default="none",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Make it as large as this picture, instead of --scale.",
+            show_default="none",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = None,
     kernel: Annotated[str | None, options.kernel("bicubic", options.EVERYDAY)] = None,
     sigma: Annotated[float | None, options.sigma(options.EVERYDAY)] = None,
     quality: options.Quality = None,
@@ -34,10 +61,12 @@ def downscale(
     with failures(debug):
         from mapsr_cli.cli.paths import Job, refuse_replacing
         from mapsr_cli.files import check_target
-        from mapsr_cli.imaging import FORMATS, MAX_PIXELS, find_kernel, output_format, read_picture, write_picture
+        from mapsr_cli.imaging import FORMATS, MAX_PIXELS, output_format, read_picture, write_picture
         from mapsr_cli.inference.comparison import downscale_picture
+        from mapsr_cli.inference.sizes import reducing_kernel
 
-        a = find_kernel(kernel or "bicubic", 4 if scale is None else scale, sigma)
+        if (scale is not None) + (width is not None) + (like is not None) > 1:
+            raise typer.BadParameter("--scale, --width and --like exclude each other")
         holds = FORMATS[output_format(output.name)].holds
         check_target(output, overwrite)
         if overwrite:
@@ -45,6 +74,8 @@ def downscale(
         picture = read_picture(hr, holds, max_pixels or MAX_PIXELS)
         for note in picture.notes:
             say(f"note: {hr}: {note}")
+        size = read_picture(like, holds, max_pixels or MAX_PIXELS).size if like is not None else None
+        a = reducing_kernel(kernel or "bicubic", sigma, picture.size, scale=scale, width=width, size=size)
         small = downscale_picture(picture, a)
         if lost := small.tags.losses(output_format(output.name), len(small.levels)):
             say(f"note: {hr}: {holds.where} cannot keep {', '.join(lost)}")

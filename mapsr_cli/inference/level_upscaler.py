@@ -257,7 +257,7 @@ class LevelUpscaler:
         target = x if strength == 1 else trusted.to(strips.device, strips.dtype)
         constraint: Constraint = self._constraint
         if self.settings.consistency == "none" and kernel != self.kernel:
-            constraint = Unconstrained(self.kernel)  # f is a picture already
+            constraint = Unconstrained(kernel)  # f is a picture already
         projected = project(strips, f, constraint, Point(target), x, peak)
         passes = 0
         if self.settings.consistency == "bits" and strength == 1:

@@ -114,7 +114,7 @@ class DenseAffineConvolution(AffineConvolution):
             n = r.shape[dim]
             r = r.index_select(dim, _reflected(torch.arange(-before, n + after, device=r.device), n))
         phases = functional.conv2d(r.flatten(0, 1)[:, None], self.kernels[:, None])
-        return functional.pixel_shuffle(phases, self.kernel.scale).view_as(f)
+        return functional.pixel_shuffle(phases, int(self.kernel.scale)).view_as(f)
 
 
 def dense(constraint: Constraint) -> Constraint:

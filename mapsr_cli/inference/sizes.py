@@ -6,6 +6,8 @@ from fractions import Fraction
 from math import isfinite, sqrt
 
 from mapsr_cli.errors import UsageError
+from mapsr_cli.imaging import find_kernel
+from mapsr_cli.operators import SCALES, AnyKernel, kernel_between
 
 LARGEST_FACTOR = 64.0
 """HR pixels per LR pixel along an axis, at most: beyond, next to nothing in the result comes from the original."""
@@ -105,3 +107,32 @@ def parse_box(text: str) -> tuple[int, int]:
 def _rounded(n: Fraction) -> int:
     """Round to the nearest whole number, halves up, at least 1."""
     return max(int(n + Fraction(1, 2)), 1)
+
+
+def reducing_kernel(
+    name: str,
+    sigma: float | None,
+    large: tuple[int, int],
+    *,
+    scale: float | None = None,
+    width: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> AnyKernel:
+    """Make the kernel of that name that reduces a picture of (width, height) = `large`.
+
+    By `scale` (default 4); to a `width`, its shape kept; or to a `size` (width, height). Raises UsageError for a size
+    that is not smaller, and as `find_kernel`.
+    """
+    if width is None and size is None and (scale is None or scale in SCALES):
+        return find_kernel(name, 4 if scale is None else int(scale), sigma)
+    if scale is not None and not (isfinite(scale) and scale > 1):
+        raise UsageError(f"--scale must be above 1, not {scale:g}")
+    if size is not None:
+        small = size
+    elif width is not None:
+        small = width, _rounded(Fraction(large[1] * width, large[0]))
+    else:
+        small = _rounded(large[0] / Fraction(scale or 4)), _rounded(large[1] / Fraction(scale or 4))
+    if small[0] > large[0] or small[1] > large[1] or small == large:
+        raise UsageError(f"{small[0]}×{small[1]} is no smaller than {large[0]}×{large[1]}")
+    return kernel_between(find_kernel(name, 4, sigma), small[::-1], large[::-1])

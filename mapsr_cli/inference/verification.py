@@ -79,6 +79,7 @@ class KernelChoice:
             chosen = find_kernel(self.kernel or FALLBACK_KERNEL, scale, self.sigma)
         between: AnyKernel = chosen
         if self.scale is None and chosen.lr_size(hr_size) != lr_size and _is_larger(hr_size, lr_size):
+            _check_shapes(hr, lr_size, hr_size)
             between = kernel_between(chosen, lr_size, hr_size)
         silent = self.model is None and self.kernel is None and stored is None
         return between, (f"the file does not say how it was made: taking {between.name} {between.factor}",) * silent
@@ -94,15 +95,10 @@ def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels:
 
     LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is. `max_pixels` limits LR.
     """
+    lr, hr, kernel, notes = read_pair(lr_path, hr_path, choice, max_pixels)
     stored = read_provenance(hr_path)
-    hr = read_frames(hr_path, Holds(inks=True), choice.most_pixels(stored, max_pixels))
-    lr = read_frames(lr_path, _holds_of(hr, hr_path), max_pixels)
-    kernel, notes = choice.kernel_for(hr_path, stored, lr.size[::-1], hr.size[::-1])
-    if len(lr.distinct) != len(hr.distinct):
-        raise ImageError(f"{lr_path} has {len(lr.distinct)} different frames, {hr_path} has {len(hr.distinct)}")
     consistency, off = Consistency(), None
     for small, large in zip(lr.distinct, hr.distinct, strict=True):
-        _check_sizes(lr_path, small.size, hr_path, large.size, kernel)
         try:
             frame, difference = compare(large, small, kernel)
         except ImageError as error:
@@ -113,6 +109,25 @@ def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels:
     if stored is not None and stored.input_sha256 != first.sha256:
         notes += (f"{lr_path} is not the very file that {hr_path} was made from (another SHA-256)",)
     return Verification(kernel, consistency, torch.empty(0) if off is None else off, first, notes)
+
+
+def read_pair(
+    lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels: int = MAX_PIXELS
+) -> tuple[Frames, Frames, AnyKernel, tuple[str, ...]]:
+    """Read LR and HR, and choose A between them; also returns remarks about that choice.
+
+    LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is. `max_pixels` limits LR. Raises ImageError where
+    sizes or frames do not fit together.
+    """
+    stored = read_provenance(hr_path)
+    hr = read_frames(hr_path, Holds(inks=True), choice.most_pixels(stored, max_pixels))
+    lr = read_frames(lr_path, _holds_of(hr, hr_path), max_pixels)
+    kernel, notes = choice.kernel_for(hr_path, stored, lr.size[::-1], hr.size[::-1])
+    if len(lr.distinct) != len(hr.distinct):
+        raise ImageError(f"{lr_path} has {len(lr.distinct)} different frames, {hr_path} has {len(hr.distinct)}")
+    for small, large in zip(lr.distinct, hr.distinct, strict=True):
+        _check_sizes(lr_path, small.size, hr_path, large.size, kernel)
+    return lr, hr, kernel, notes
 
 
 def _holds_of(hr: Frames, path: Path) -> Holds:
@@ -133,6 +148,14 @@ def _larger(a: Tensor, b: Tensor) -> Tensor:
     most = max(len(a), len(b))
     a, b = (pad(off, (0, 0, 0, 0, 0, most - len(off))) for off in (a, b))
     return torch.where(b.abs() > a.abs(), b, a)
+
+
+def _check_shapes(hr: Path, lr_size: tuple[int, int], hr_size: tuple[int, int]) -> None:
+    """Raise ImageError where one size is the other stretched: by over two HR pixels and over 2 %."""
+    wanted = lr_size[0] * hr_size[1] / lr_size[1]
+    if abs(hr_size[0] - wanted) > max(2, 0.02 * wanted):
+        sizes = f"{hr_size[1]}×{hr_size[0]}, {lr_size[1]}×{lr_size[0]}"
+        raise ImageError(f"{hr} and its original differ in shape ({sizes})", "is this the right pair?")
 
 
 def _is_larger(hr_size: tuple[int, int], lr_size: tuple[int, int]) -> bool:

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn, zeros_like
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators import ConvPinv, Downsampling, Evidence, Kernel, downsampling
+from mapsr_cli.operators import AnyKernel, ConvPinv, Downsampling, Evidence, Kernel, downsampling
 
 ConstraintKind = Literal["none", "soft", "affine"]
 
@@ -28,7 +28,7 @@ class Constraint(nn.Module):
     consistent: ClassVar[bool] = False
     """Whether A ŷ lies in the evidence, whatever f."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: AnyKernel) -> None:
         super().__init__()
         self.kernel = kernel
 

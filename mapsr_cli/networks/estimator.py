@@ -27,7 +27,9 @@ class Estimator(nn.Module):
     @property
     def kernel(self) -> Kernel:
         """A's kernel."""
-        return self.constraint.kernel
+        kernel = self.constraint.kernel
+        assert isinstance(kernel, Kernel)  # a network has one factor
+        return kernel
 
     def forward(self, x: Tensor, z: Tensor | None = None, evidence: Evidence | None = None) -> Tensor:
         """Estimate ŷ [N, C, H, W] of x [N, C, h, w]; the projection is in float32 at least, also under autocast.

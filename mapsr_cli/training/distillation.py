@@ -85,7 +85,7 @@ def _teach(estimator: Estimator, recipe: Recipe, folder: Path, accelerator: Acce
     first = next((k for k, path in enumerate(paths) if not path.exists()), len(paths))
     if first == len(paths):
         return
-    views, began = orientations(config, estimator.constraint.kernel), time.perf_counter()
+    views, began = orientations(config, estimator.kernel), time.perf_counter()
     data = open_data(recipe.location, config, rank, accelerator.num_processes)
     try:
         with stop_requests() as request, torch.no_grad():

@@ -6,6 +6,7 @@ import torch
 from mapsr_cli.imaging import read_picture
 from mapsr_cli.operators import make_kernel
 from tests.cli.conftest import Mapsr
+from tests.operators.test_resized_axis import imresize_bicubic
 from tests.pictures import lr_of, save, scene
 
 
@@ -30,3 +31,31 @@ def test_keeps_what_exists(mapsr: Mapsr, tmp_path: Path) -> None:
     assert "its own input" in refused.stderr
     assert mapsr("downscale", source, "-o", tmp_path / "lr.gif").code == 2
     assert mapsr("downscale", tmp_path / "none.png", "-o", tmp_path / "lr.png").code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [(("--width", 20), (20, 27)), (("--scale", 2.5), (19, 26)), (("--like", "like.png"), (15, 17))],
+)
+def test_to_any_size(
+    mapsr: Mapsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...], size: tuple[int, int]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source, _ = save(scene(64, 48), Path("hr.png")), save(scene(17, 15), Path("like.png"))
+    done = mapsr("downscale", source, "-o", "lr.png", *words, "--json")
+    assert tuple(done.json["size"]) == size
+    height, width = size[::-1]
+    rows, cols = (torch.from_numpy(imresize_bicubic(*pair)) for pair in ((64, height), (48, width)))
+    expected = (rows @ scene(64, 48).double() @ cols.T).clamp(0, 255).round()
+    assert torch.equal(read_picture(Path("lr.png")).levels.double(), expected)
+
+
+def test_sizes_that_make_no_sense(mapsr: Mapsr, tmp_path: Path) -> None:
+    source = save(scene(8, 8), tmp_path / "hr.png")
+    for words, text in (
+        (("--width", 9), "no smaller"),
+        (("--scale", 0.5), "above 1"),
+        (("--scale", 2, "--width", 4), "exclude each other"),
+    ):
+        refused = mapsr("downscale", source, "-o", tmp_path / "lr.png", *words)
+        assert (refused.code, text in refused.stderr) == (2, True)

@@ -63,7 +63,7 @@ def test_defaults_in_words_are_those_of_the_code() -> None:
     assert default("fit-pinv", "--steps") == str(FitConfig().steps)
     assert default("train", "--preset") == DEFAULT_PRESET
     assert default("train", "--batch") == str(DataConfig().batch)
-    (scale,) = (one for words, one in options() if words == ("downscale",) and "--scale" in one.opts)
+    (scale,) = (one for words, one in options() if words == ("verify",) and "--scale" in one.opts)
     assert scale.metavar == "|".join(map(str, SCALES))
 
 

@@ -177,7 +177,7 @@ def _draw_figure2(bench: Bench, curves: Mapping[str, History]) -> Path:
 
 def _kernels(bench: Bench) -> tuple[Kernel, dict[str, tuple[NDArray[np.float64], tuple[int, int]]]]:
     """Return A, and by title the weights of A and of each A⁺ by convolution, with HR (row, column) of the first."""
-    kernel = bench.estimator("fitted").constraint.kernel
+    kernel = bench.estimator("fitted").kernel
     kernels = {"A": kernel.plane()}
     for name, title in KERNELS.items():
         constraint = bench.estimator(name).constraint

@@ -1,0 +1,120 @@
+"""`mapsr project`: make a finished picture of any tool give its original back."""
+
+from functools import partial
+from math import isinf
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mapsr_cli.cli import options
+from mapsr_cli.cli.report import complain, document, failures, result, say
+
+if TYPE_CHECKING:
+    from mapsr_cli.inference.verification import KernelChoice
+
+
+def project(
+    original: Annotated[Path, typer.Argument(metavar="ORIGINAL", help="The small picture, or a folder of them.")],
+    finished: Annotated[
+        Path,
+        typer.Argument(
+            metavar="UPSCALED",
+            help="The large picture that any tool made of it, or a folder of them. In folders, photo.jpg goes with "
+            "photo.png, photo_4x.png, photo-large.png, …",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="File to write to, or a folder.",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ],
+    kernel: Annotated[str | None, options.kernel("bicubic")] = None,
+    sigma: Annotated[float | None, options.sigma()] = None,
+    quality: options.Quality = None,
+    overwrite: options.Overwrite = False,
+    max_pixels: options.MaxPixels = None,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Change an upscaled picture of any tool as little as possible, so that made small again it is the original.
+
+    The two pictures may have any sizes. The kernel is the filter that makes the picture small again.
+    """
+    with failures(debug):
+        from mapsr_cli.cli.pairs import find_pairs
+        from mapsr_cli.errors import MapsrError
+        from mapsr_cli.imaging import MAX_PIXELS
+        from mapsr_cli.inference.verification import KernelChoice
+
+        pairs = find_pairs(original, finished, output, overwrite)
+        choice = KernelChoice(kernel=kernel or "bicubic", sigma=sigma)
+        results: list[dict[str, Any]] = []
+        failed: list[dict[str, str]] = []
+        for small, large, target in pairs:
+            try:
+                work = partial(_project, small, large, target, choice, quality, max_pixels or MAX_PIXELS, overwrite)
+                results.append(work(json))
+            except MapsrError as error:
+                if debug or len(pairs) == 1:
+                    raise
+                complain(error)
+                failed.append({"input": str(small), "error": str(error)})
+        if json:
+            document({"results": results, "failed": failed})
+        if failed:
+            say(f"{len(failed)} of {len(pairs)} files failed: {', '.join(f['input'] for f in failed)}")
+            raise typer.Exit(1)
+
+
+def _project(
+    original: Path,
+    finished: Path,
+    target: Path,
+    choice: "KernelChoice",
+    quality: int | None,
+    max_pixels: int,
+    overwrite: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Project one file and say what came of it. Raises MapsrError."""
+    from mapsr_cli.cli.progress import progress_bar
+    from mapsr_cli.files import write_bytes
+    from mapsr_cli.imaging import output_format
+    from mapsr_cli.inference.files import Output
+    from mapsr_cli.inference.finished import project_file
+
+    output = Output(output_format(target.name), quality, max_pixels)
+    with progress_bar() as update:
+
+        def show(stage: str, done: int, total: int) -> None:
+            update(f"{finished.name}: {stage}", done, total)
+
+        data, report, psnr, frames, kernel = project_file(original, finished, choice, output, show)
+    write_bytes(target, data, overwrite)
+    for note in report.notes:
+        say(f"note: {finished}: {note}")
+    if not output.lossless:
+        say(f"note: {target} is lossy: the guarantee ends there, save as PNG to keep it")
+    width, height = frames.size
+    changed = "unchanged" if isinf(psnr) else f"changed by {psnr:.1f} dB"
+    exact = f"{100 * report.consistency.bit_exact:.4f} % bit-exact"
+    if report.consistency.holds:
+        exact = "gives its original back bit for bit"
+    if not quiet:
+        result(f"{target}  {width}×{height}, {kernel.factor} {kernel.name}, {exact}, {changed}, {report.total:.1f} s")
+    return {
+        "input": str(original),
+        "finished": str(finished),
+        "output": str(target),
+        "scale": kernel.scale,
+        "kernel": kernel.name,
+        "size": [width, height],
+        **report.summary(),
+        "changed_psnr": None if isinf(psnr) else psnr,
+    }

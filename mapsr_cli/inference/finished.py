@@ -1,0 +1,127 @@
+"""A finished picture of any tool, changed as little as possible so that it gives its original back."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from math import inf, log10
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mapsr_cli import __version__
+from mapsr_cli.imaging import Frames, Picture, Provenance, encode_frames
+from mapsr_cli.inference.comparison import compare
+from mapsr_cli.inference.files import Output
+from mapsr_cli.inference.level_upscaler import StageProgress, silent
+from mapsr_cli.inference.memory import within_memory
+from mapsr_cli.inference.projection import chunks_for, project, residual_of
+from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.inference.verification import KernelChoice, read_pair
+from mapsr_cli.networks import Affine
+from mapsr_cli.operators import AnyKernel, LevelCube, downsampling, make_strips, mend
+
+PRODUCER = "mapsr project"
+"""Name in the provenance, where a model's name stands otherwise."""
+SPARE = 0.2
+"""Levels by which A y is moved beyond the face of the original's cube: rounding takes up to that."""
+
+
+class ViolatedOnly(LevelCube):
+    """A file's levels, as evidence for a picture that gives most of them back: those are left where they are."""
+
+    def nearest(self, ay: Tensor) -> Tensor:
+        """Move A y [..., C, h, w], in levels, into the cube where it lies outside, far enough for rounding."""
+        return torch.where(self.holds(ay), ay, LevelCube(self.x, self.peak, SPARE).nearest(ay))
+
+
+def project_file(
+    original: Path,
+    finished: Path,
+    choice: KernelChoice,
+    output: Output,
+    progress: StageProgress = silent,
+) -> tuple[bytes, UpscaleReport, float, Frames, AnyKernel]:
+    """Make a finished file give its original back, and encode it.
+
+    Returns the bytes, how it was made, the PSNR in dB of the result to what came in (∞ where nothing changed), the
+    result, and A. Raises ImageError where the files do not fit together.
+    """
+    began = time.perf_counter()
+    lr, hr, kernel, notes = read_pair(original, finished, choice, output.max_pixels)
+    report = UpscaleReport(seconds={"decode": time.perf_counter() - began}, notes=notes)
+    pictures, squared, samples = [], 0.0, 0
+    for small, large in zip(lr.distinct, hr.distinct, strict=True):
+        picture, step = project_picture(small, large, kernel, progress)
+        report += step
+        for before, after in _planes(large, picture):
+            squared += float((before.double() - after.double()).square().sum()) / large.peak**2
+            samples += before.numel()
+        pictures.append(picture)
+    began = time.perf_counter()
+    frames = replace(hr, pictures=tuple(pictures))
+    digest, name = lr.pictures[0].sha256, kernel.name
+    made_by = Provenance(PRODUCER, name, kernel.scale, kernel.sigma, digest, __version__)
+    provenance = replace(made_by, original_size=lr.size, size=hr.size)
+    data = encode_frames(frames, output.file_format, output.quality, provenance)
+    report += UpscaleReport(seconds={"encode": time.perf_counter() - began})
+    return data, report, inf if squared == 0 else -10 * log10(squared / samples), frames, kernel
+
+
+def project_picture(
+    original: Picture, finished: Picture, kernel: AnyKernel, progress: StageProgress = silent
+) -> tuple[Picture, UpscaleReport]:
+    """Change a finished picture so that A of it, rounded, is the original.
+
+    A y is moved to the nearest point of the original's cube, not to its centre; a picture that holds already comes back
+    with identical samples. Raises ImageError where the two differ in kind, MapsrError where memory does not suffice.
+    """
+    consistency, _ = compare(finished, original, kernel)
+    if consistency.holds:
+        return finished, UpscaleReport(samples=consistency.samples, consistency=consistency)
+    small = original.as_kind(len(finished.levels), finished.alpha is not None)
+    report, planes = UpscaleReport(), []
+    for x, y in _planes(small, finished):
+        work = partial(_project_levels, x, y, kernel, finished.peak, progress)
+        levels, step = within_memory(work, f"projecting {finished.size[0]}×{finished.size[1]} pixels", "cpu")
+        report += step
+        planes.append(levels)
+    picture = replace(finished, levels=planes[0], alpha=None if finished.alpha is None else planes[1])
+    began = time.perf_counter()
+    consistency, _ = compare(picture, original, kernel)
+    return picture, report + UpscaleReport(consistency=consistency, seconds={"project": time.perf_counter() - began})
+
+
+def _planes(a: Picture, b: Picture) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield what two pictures of one kind hold: colour, then alpha."""
+    yield a.levels, b.levels
+    if a.alpha is not None and b.alpha is not None:
+        yield a.alpha, b.alpha
+
+
+@torch.inference_mode()
+def _project_levels(
+    lr: Tensor, hr: Tensor, kernel: AnyKernel, peak: int, progress: StageProgress
+) -> tuple[Tensor, UpscaleReport]:
+    """Project levels [C, H, W] towards LR levels [C, h, w], and make the round trip."""
+    began = time.perf_counter()
+    progress("project", 0, 1)
+    dtype = torch.float32 if peak <= 255 else torch.float64
+    strips = make_strips(downsampling(kernel, (hr.shape[-2], hr.shape[-1]), dtype))
+    f = chunks_for(strips, len(hr))
+    for part in map(strips.hr, strips.plan):
+        f.write(part, slice(0, hr.shape[-1]), hr.shape[-1], hr[:, part].float())
+    x = lr.to(dtype)
+    cube = LevelCube(x, peak)
+    projected = project(strips, f, Affine(kernel), ViolatedOnly(x, peak), x, peak)
+    residual = residual_of(strips, projected.levels, x)
+    mended = mend(projected.levels, cube, residual, kernel, partial(progress, "round trip"))
+    progress("project", 1, 1)
+    return projected.levels.image, UpscaleReport(
+        samples=lr.numel(),
+        squared_float=projected.mse_float * lr.numel(),
+        max_abs_float=projected.max_abs_float,
+        passes=mended.passes,
+        seconds={"project": time.perf_counter() - began},
+    )

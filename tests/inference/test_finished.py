@@ -1,0 +1,96 @@
+"""Finished pictures of other tools give their originals back."""
+
+from math import isinf
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mapsr_cli.errors import ImageError
+from mapsr_cli.imaging import Picture, read_picture, read_provenance
+from mapsr_cli.inference.comparison import downscaled
+from mapsr_cli.inference.files import Output
+from mapsr_cli.inference.finished import PRODUCER, project_file, project_picture
+from mapsr_cli.inference.verification import KernelChoice, verify_files
+from mapsr_cli.operators import ResizingKernel, make_kernel, to_levels
+from tests.pictures import save, scene
+
+KERNEL = make_kernel("bicubic", 4)
+
+
+def blurred(hr: torch.Tensor) -> torch.Tensor:
+    """What a tool might have made: another brightness, softer, noisier."""
+    noise = torch.randn(hr.shape, generator=torch.Generator().manual_seed(0))
+    soft = torch.nn.functional.avg_pool2d(hr[None], 3, 1, 1, count_include_pad=False)[0]
+    return to_levels(0.97 * soft + 4 + 3 * noise, 255).byte()
+
+
+@settings(max_examples=8, deadline=None)
+@given(height=st.integers(24, 60), width=st.integers(24, 60), ratio=st.floats(2, 5))
+def test_it_gives_the_original_back_and_is_never_further_from_the_truth(height: int, width: int, ratio: float) -> None:
+    hr = scene(height, width, seed=3)
+    kernel = ResizingKernel("bicubic", (round(height / ratio), round(width / ratio)), (height, width))
+    original = Picture(downscaled(hr, kernel, 255).byte())
+    finished = Picture(blurred(hr))
+    result, report = project_picture(original, finished, kernel)
+    assert report.consistency.holds
+    assert torch.equal(downscaled(result.levels, kernel, 255), original.levels.int())
+    before, after = (float((p.levels.float() - hr).square().mean()) for p in (finished, result))
+    assert after < before
+
+
+def test_what_holds_comes_back_with_identical_samples() -> None:
+    hr = scene(48, 64).byte()
+    original = Picture(downscaled(hr, KERNEL, 255).byte())
+    result, report = project_picture(original, Picture(hr), KERNEL)
+    assert result.levels is hr
+    assert report.consistency.holds
+
+
+def test_what_nearly_holds_changes_only_where_it_does_not() -> None:
+    hr = scene(200, 200).byte()
+    original = Picture(downscaled(hr, KERNEL, 255).byte())
+    spoilt = hr.clone()
+    spoilt[:, 28:36, 28:36] = 128
+    result, _ = project_picture(original, Picture(spoilt), KERNEL)
+    changed = (result.levels != spoilt).any(0)
+    assert changed[20:44, 20:44].any()
+    assert changed[100:].float().mean() < 0.01  # samples on the very edge of the cube
+
+
+def test_alpha_and_sixteen_bits() -> None:
+    hr = scene(40, 40).byte()
+    alpha = scene(40, 40, seed=5)[:1].byte()
+    original = Picture(downscaled(hr, KERNEL, 255).byte(), alpha=downscaled(alpha, KERNEL, 255).byte())
+    _, report = project_picture(original, Picture(blurred(hr.float()), alpha=blurred(alpha.float())), KERNEL)
+    assert report.consistency.holds
+    deep = (257 * hr.int()).to(torch.uint16)
+    small = Picture(downscaled(deep, KERNEL, 65535).to(torch.uint16), peak=65535)
+    spoilt = Picture((257 * blurred(hr.float()).int()).to(torch.uint16), peak=65535)
+    assert project_picture(small, spoilt, KERNEL)[1].consistency.holds
+
+
+def test_files(tmp_path: Path) -> None:
+    hr = scene(60, 75)
+    original = save(downscaled(hr, ResizingKernel("bicubic", (24, 30), (60, 75)), 255), tmp_path / "a.png")
+    theirs = save(blurred(hr), tmp_path / "b.png")
+    data, report, psnr, frames, kernel = project_file(original, theirs, KernelChoice(kernel="bicubic"), Output("PNG"))
+    (tmp_path / "c.png").write_bytes(data)
+    assert (frames.size, kernel.scale, report.consistency.holds) == ((75, 60), 2.5, True)
+    assert 20 < psnr < 60
+    assert verify_files(original, tmp_path / "c.png", KernelChoice()).consistency.holds
+    stored = read_provenance(tmp_path / "c.png")
+    assert stored is not None
+    assert (stored.model, stored.size) == (PRODUCER, (75, 60))
+    again, _, unchanged, _, _ = project_file(original, tmp_path / "c.png", KernelChoice(), Output("PNG"))
+    assert isinf(unchanged)
+    (tmp_path / "d.png").write_bytes(again)
+    assert torch.equal(read_picture(tmp_path / "d.png").levels, read_picture(tmp_path / "c.png").levels)
+
+
+def test_pictures_of_two_shapes_are_refused(tmp_path: Path) -> None:
+    original, theirs = save(scene(20, 30), tmp_path / "a.png"), save(scene(80, 80), tmp_path / "b.png")
+    with pytest.raises(ImageError, match="differ in shape"):
+        project_file(original, theirs, KernelChoice(kernel="bicubic"), Output("PNG"))

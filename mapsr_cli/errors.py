@@ -97,5 +97,10 @@ def install_command(extra: str) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Suggest the known name that a misspelt one is nearest to, and list all; for hints."""
     names = list(known)
-    near = get_close_matches(name.lower(), names, 1)
-    return (f"did you mean '{near[0]}'? " if near else "") + f"known: {', '.join(names)}"
+    return f"{suggest(name, names)}known: {', '.join(names)}"
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Suggest the known name that a misspelt one is nearest to; nothing where none is near."""
+    near = get_close_matches(name.lower(), known, 1)
+    return f"did you mean '{near[0]}'? " if near else ""

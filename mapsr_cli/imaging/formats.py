@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mapsr_cli.errors import UsageError
+from mapsr_cli.errors import UsageError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def output_format(name: str) -> str:
     for key, known in FORMATS.items():
         if suffix in known.suffixes:
             return key
-    writable = (suffix for known in FORMATS.values() for suffix in known.suffixes)
-    raise UsageError(f"cannot write '{suffix}' files", "known suffixes: " + " ".join(writable))
+    writable = [suffix for known in FORMATS.values() for suffix in known.suffixes]
+    raise UsageError(f"cannot write '{suffix}' files", did_you_mean(suffix, writable))
 
 
 def is_lossless(file_format: str, quality: int | None) -> bool:

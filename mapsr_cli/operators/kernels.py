@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mapsr_cli.errors import UsageError
+from mapsr_cli.errors import UsageError, did_you_mean
 
 KERNEL_NAMES = ("bicubic", "gaussian9", "gaussianN", "lanczos3", "box")
 SCALES = (2, 3, 4, 8)
@@ -208,4 +208,4 @@ def make_kernel(name: str, scale: int, sigma: float | None = None) -> SeparableK
         if not (math.isfinite(sigma) and sigma > 0):
             raise UsageError(f"sigma must be a positive number of HR pixels, not {sigma}")
         return _gaussian(int(match[1]), scale, sigma)
-    raise UsageError(f"unknown kernel '{name}'", f"known kernels: {', '.join(KERNEL_NAMES)}, file:PSF")
+    raise UsageError(f"unknown kernel '{name}'", did_you_mean(name, (*KERNEL_NAMES, "file:PSF")))

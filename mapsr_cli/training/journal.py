@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from mapsr_cli.errors import UsageError, install_command
+from mapsr_cli.errors import UsageError, did_you_mean, install_command
 from mapsr_cli.files import write_bytes, write_error
 
 
@@ -112,7 +112,7 @@ def journal_kinds(names: str) -> list[JournalKind]:
     """Return the kinds in a comma-separated list. Raises UsageError for one that is unknown or cannot be had here."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if odd := [name for name in wanted if name not in JOURNALS]:
-        raise UsageError(f"unknown log '{odd[0]}'", f"known: {', '.join(JOURNALS)}")
+        raise UsageError(f"unknown log '{odd[0]}'", did_you_mean(odd[0], JOURNALS))
     if "tensorboard" in wanted and find_spec("tensorboard") is None:
         raise UsageError(
             "--log tensorboard needs tensorboard, which is not installed", f"{install_command('train')}, or --log csv"

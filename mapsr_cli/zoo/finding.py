@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mapsr_cli.errors import CheckpointError, did_you_mean
+from mapsr_cli.errors import CheckpointError, suggest
 from mapsr_cli.zoo.cache import MODEL_FILE, cached_models, discard, find_cached, is_sound, says_mapsr
 from mapsr_cli.zoo.container import check_kind, opened
 from mapsr_cli.zoo.hub import fetch
@@ -92,8 +92,9 @@ def _repository(name: str) -> tuple[RepoName, str | None]:
         return listed.pin, listed.sha256
     repository = parse_repo_name(name)
     if repository is None or name.endswith(SUFFIX):
-        known = [*bundled_models(), *(str(cached.name) for cached in cached_models())]
-        hint = did_you_mean(name, known)
+        bundled = bundled_models()
+        suggestion = suggest(name, [*bundled, *(str(cached.name) for cached in cached_models())])
+        hint = f"{suggestion}bundled: {', '.join(bundled)}"
         raise CheckpointError(f"no model '{name[:200]}'", f"{hint}; or name a {SUFFIX} file or org/repo[@revision]")
     return repository, None
 

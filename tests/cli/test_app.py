@@ -53,5 +53,28 @@ def test_version(mapsr: Mapsr) -> None:
     assert mapsr("--version").stdout.startswith("mapsr 0.")
 
 
-def test_unknown_commands(mapsr: Mapsr) -> None:
-    assert mapsr("enlarge").code == 2
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [
+        ("enlarge", "No such command 'enlarge'"),
+        ("upscal", "Did you mean 'upscale'?"),
+        ("models lst", "Did you mean 'list'?"),
+        ("upscale a.png --modle x", "No such option: --modle. Did you mean --model?"),
+        ("models list --jsno", "Did you mean --json?"),
+        ("upscale a.png --consistency bitz", "'bitz' is not one of 'bits', 'float', 'none'. Did you mean 'bits'?"),
+        ("reproduce tabel1", "Did you mean 'table1'?"),
+        ("upscale a.png --kernel bicubik", "did you mean 'bicubic'?"),
+        ("upscale a.png -m natural-x4-afmse", "did you mean 'natural-x4-affmse'?"),
+        ("train afgan --data .", "did you mean 'affgan'?"),
+        ("train affgan --data . --preset compakt", "did you mean 'compact'?"),
+        ("train affgan --data . --log cvs", "did you mean 'csv'?"),
+    ],
+)
+def test_misspelt_words_get_a_suggestion(
+    mapsr: Mapsr, words: str, suggestion: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    done = mapsr(*words.split())
+    assert done.code in (1, 2)
+    assert suggestion in done.stderr
+    assert "Value error" not in done.stderr

@@ -68,7 +68,8 @@ def test_two_pictures_of_one_name(mapsr: Mapsr, folder: Path, tiny_model: Path) 
         ("a.png bmw_x4.png -o out.png", "-o out.png names one picture", "-o out.png/"),
         (". -o out.png", "-o out.png names one picture", "-o out.png/"),
         ("a.png -o x.jpg --format png", "say different formats", "leave out one"),
-        ("a.png -o results_v1.0", "cannot write '.0' files", "known suffixes"),
+        ("a.png -o results_v1.0", "ends like no picture", "-o results_v1.0/"),
+        ("a.png --format pgn", "cannot write '.pgn' files", "did you mean '.png'?"),
     ],
 )
 def test_refused(mapsr: Mapsr, folder: Path, tiny_model: Path, words: str, says: str, hint: str) -> None:

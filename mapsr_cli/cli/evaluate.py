@@ -65,7 +65,15 @@ def evaluate(
     ] = False,
     kernel: Annotated[str | None, options.kernel("the first model's own, or bicubic", PROTOCOL)] = None,
     sigma: Annotated[float | None, options.sigma(PROTOCOL)] = None,
-    scale: Annotated[int | None, options.scale("the first model's own, or 4", PROTOCOL)] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Pixels of the large pictures per pixel of the small ones, along each side: any number above 1.",
+            show_default="the first model's own, or 4",
+            rich_help_panel=PROTOCOL,
+        ),
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option(

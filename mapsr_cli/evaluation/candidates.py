@@ -5,6 +5,7 @@ import time
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,7 +18,18 @@ from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.comparison import difference
 from mapsr_cli.inference.verification import FALLBACK_KERNEL, FALLBACK_SCALE
-from mapsr_cli.operators import Consistency, Kernel, consistency, downsampling, make_kernel, to_levels
+from mapsr_cli.operators import (
+    AnyKernel,
+    Consistency,
+    Kernel,
+    RatioKernel,
+    ResizingKernel,
+    consistency,
+    downsampling,
+    kernel_at,
+    make_kernel,
+    to_levels,
+)
 from mapsr_cli.zoo import Model, find_model, load_model
 
 FOLDER, BACKBONE, TRUNK = "dir:", "backbone:", "trunk:"
@@ -40,19 +52,22 @@ class Estimate:
 class CandidateModel(typing.Protocol):
     """What can be evaluated."""
 
-    def __call__(self, lr: Tensor, name: str) -> Estimate:
-        """Estimate ŷ from LR levels [3, h, w] of the image with that name. Raises MapsrError where there is none."""
+    def __call__(self, lr: Tensor, name: str, kernel: AnyKernel | None = None) -> Estimate:
+        """Estimate ŷ from LR levels [3, h, w] of the image with that name, made by `kernel` (default: its own).
+
+        Raises MapsrError where there is none.
+        """
 
 
 @typing.runtime_checkable
 class SamplingCandidate(typing.Protocol):
     """A stochastic one: the diversity of its samples is evaluated too."""
 
-    def samples(self, lr: Tensor, n: int) -> Tensor:
+    def samples(self, lr: Tensor, n: int, kernel: AnyKernel | None = None) -> Tensor:
         """Draw n samples [n, 3, s·h, s·w] in whole levels 0 … 255, all different, from LR levels [3, h, w]."""
 
 
-def interpolate(lr: Tensor, like: Kernel) -> Tensor:
+def interpolate(lr: Tensor, like: AnyKernel) -> Tensor:
     """Enlarge LR [..., h, w] by the interpolation whose kernel A has: `bicubic` or `lanczos3`, as MATLAB's `imresize`.
 
     The weight of LR pixel i in HR pixel j depends on their distance alone, as in A: so the interpolation is Aᵀ, each
@@ -62,19 +77,26 @@ def interpolate(lr: Tensor, like: Kernel) -> Tensor:
     return op.adjoint(lr) / op.adjoint(torch.ones_like(lr))
 
 
-def minimum_norm(lr: Tensor, kernel: Kernel) -> Tensor:
+def minimum_norm(lr: Tensor, kernel: AnyKernel) -> Tensor:
     """Compute A⁺x = Π 0, [..., h, w] → [..., s·h, s·w]."""
     return downsampling(kernel, kernel.hr_size((lr.shape[-2], lr.shape[-1])), lr.dtype).pinv(lr)
 
 
-BASELINES: dict[str, Callable[[Tensor, Kernel], Tensor]] = {
-    "bicubic": lambda lr, kernel: interpolate(lr, make_kernel("bicubic", kernel.scale)),
-    "lanczos": lambda lr, kernel: interpolate(lr, make_kernel("lanczos3", kernel.scale)),
+def _of_sizes(name: str, kernel: AnyKernel) -> AnyKernel:
+    """Return the kernel of that name between the same sizes as `kernel`."""
+    if isinstance(kernel, Kernel):
+        return make_kernel(name, kernel.scale)
+    return ResizingKernel(name, kernel.small, kernel.large)
+
+
+BASELINES: dict[str, Callable[[Tensor, AnyKernel], Tensor]] = {
+    "bicubic": lambda lr, kernel: interpolate(lr, _of_sizes("bicubic", kernel)),
+    "lanczos": lambda lr, kernel: interpolate(lr, _of_sizes("lanczos3", kernel)),
     "pinv": minimum_norm,
 }
 
 
-def _judged(y: Tensor, lr: Tensor, kernel: Kernel, seconds: float | None) -> Estimate:
+def _judged(y: Tensor, lr: Tensor, kernel: AnyKernel, seconds: float | None) -> Estimate:
     """Round y [3, H, W] in levels and measure its consistency with LR, before and after."""
     levels, x = to_levels(y, PEAK), lr.double()
     op = downsampling(kernel, (y.shape[-2], y.shape[-1]), torch.float64)
@@ -86,14 +108,14 @@ def _judged(y: Tensor, lr: Tensor, kernel: Kernel, seconds: float | None) -> Est
 class Baseline:
     """A row of BASELINES."""
 
-    enlarge: Callable[[Tensor, Kernel], Tensor]
-    kernel: Kernel
+    enlarge: Callable[[Tensor, AnyKernel], Tensor]
+    kernel: Kernel | RatioKernel
 
-    def __call__(self, lr: Tensor, name: str) -> Estimate:
+    def __call__(self, lr: Tensor, name: str, kernel: AnyKernel | None = None) -> Estimate:
         """Enlarge."""
-        began = time.perf_counter()
-        y = self.enlarge(lr, self.kernel)
-        return _judged(y, lr, self.kernel, time.perf_counter() - began)
+        began, a = time.perf_counter(), kernel or _own(self.kernel)
+        y = self.enlarge(lr, a)
+        return _judged(y, lr, a, time.perf_counter() - began)
 
 
 @dataclass(frozen=True)
@@ -102,47 +124,56 @@ class Checkpoint:
 
     upscaler: Upscaler
 
-    def __call__(self, lr: Tensor, name: str) -> Estimate:
+    def __call__(self, lr: Tensor, name: str, kernel: AnyKernel | None = None) -> Estimate:
         """Run network, projection and round trip."""
-        levels, report = self.upscaler.levels.upscale(lr, PEAK)
-        off = difference(levels, lr, self.upscaler.kernel, PEAK)
+        levels, report = self.upscaler.levels.upscale(lr, PEAK, kernel=kernel)
+        off = difference(levels, lr, kernel or self.upscaler.kernel, PEAK)
         return Estimate(levels.float(), report.mse_float, Consistency.of(off, PEAK), report.total)
 
 
 class StochasticCheckpoint(Checkpoint):
     """One that takes noise: its estimate is the first sample."""
 
-    def samples(self, lr: Tensor, n: int) -> Tensor:
+    def samples(self, lr: Tensor, n: int, kernel: AnyKernel | None = None) -> Tensor:
         """Draw the first n samples of the settings' seed."""
-        return torch.stack([self.upscaler.levels.upscale(lr, PEAK, sample=k)[0].float() for k in range(1, n + 1)])
+        upscale = partial(self.upscaler.levels.upscale, lr, PEAK, kernel=kernel)
+        return torch.stack([upscale(sample=k)[0].float() for k in range(1, n + 1)])
 
 
 class Folder:
     """Finished files, matched to the HR images by stem (`baby.png`, or `baby_x4.png` as `mapsr upscale` names them)."""
 
-    def __init__(self, path: Path, kernel: Kernel) -> None:
+    def __init__(self, path: Path, kernel: Kernel | RatioKernel) -> None:
         if not os.path.isdir(path):  # noqa: PTH112 (False, not an error, if unreadable)
             raise UsageError(f"{FOLDER}{path}: no such folder")
         self.path, self.kernel = path, kernel
-        self.files = by_name(images_in(path), suffix=f"_x{kernel.scale}")
+        self.files = by_name(images_in(path), suffix=f"_x{kernel.scale:g}")
 
-    def __call__(self, lr: Tensor, name: str) -> Estimate:
+    def __call__(self, lr: Tensor, name: str, kernel: AnyKernel | None = None) -> Estimate:
         """Read the file of that name. Raises ImageError if there is none, or its size is not LR's times the scale."""
         if name not in self.files:
             raise ImageError(f"{self.path} has no file '{name}'", "outputs are matched by name, without the suffix")
         levels = read_levels(self.files[name])
-        height, width = self.kernel.hr_size((lr.shape[-2], lr.shape[-1]))
+        a = kernel or _own(self.kernel)
+        height, width = a.hr_size((lr.shape[-2], lr.shape[-1]))
         if levels.shape[-2:] != (height, width):
             size = f"{levels.shape[-1]}×{levels.shape[-2]}"
             raise ImageError(
                 f"{self.files[name]} is {size}, not {width}×{height}",
-                f"an output is as large as its HR image, cropped to multiples of {self.kernel.scale}",
+                "an output is as large as its HR image, cropped to multiples of a whole scale",
             )
-        return _judged(levels, lr, self.kernel, None)
+        return _judged(levels, lr, a, None)
 
 
-def _choose_kernel(models: Sequence[Model], name: str | None, sigma: float | None, scale: int | None) -> Kernel:
-    """Choose A: as the call names it; else the models' own, if they agree; else bicubic ×4."""
+def _own(kernel: Kernel | RatioKernel) -> Kernel:
+    """Return a kernel that takes every size. Raises UsageError for a ratio's: each image has its own there."""
+    if isinstance(kernel, RatioKernel):
+        raise UsageError(f"{kernel.describe()} needs the size of the image")
+    return kernel
+
+
+def _choose_kernel(models: Sequence[Model], name: str | None, sigma: float | None) -> Kernel:
+    """Choose A at the models' factor: as the call names it; else their own, if they agree; else bicubic ×4."""
     own = {model.kernel for model in models}
     scales = {kernel.scale for kernel in own}
     if len(scales) > 1:
@@ -150,32 +181,38 @@ def _choose_kernel(models: Sequence[Model], name: str | None, sigma: float | Non
     if name is None and len(own) > 1:
         theirs = ", ".join(f"{model.card.name}: {model.kernel.describe()}" for model in models)
         raise UsageError(f"models for different kernels ({theirs})", "--kernel chooses one for all")
-    if own and name is None and sigma is None and scale in (None, *scales):
+    if own and name is None and sigma is None:
         return own.pop()
     default_name = models[0].kernel.name if own else FALLBACK_KERNEL
     default_scale = scales.pop() if scales else FALLBACK_SCALE
-    return find_kernel(name or default_name, scale or default_scale, sigma)
+    return find_kernel(name or default_name, default_scale, sigma)
 
 
 def make_candidates(
     names: Sequence[str],
     kernel: str | None = None,
     sigma: float | None = None,
-    scale: int | None = None,
+    scale: float | None = None,
     *,
     device: str = "cpu",
     precision: str = "fp32",
-) -> tuple[Kernel, dict[str, CandidateModel]]:
+) -> tuple[Kernel | RatioKernel, dict[str, CandidateModel]]:
     """Make A and the candidate of each `--model`: a row of BASELINES, `dir:FOLDER`, a checkpoint, a foreign network.
 
     A checkpoint that was trained without a projection is evaluated without one; `trunk:FILE` is somebody else's network
-    as it is, `backbone:FILE` with projection and round trip, both in float32. Raises CheckpointError for models that
-    are not there, UsageError where they do not fit together.
+    as it is, `backbone:FILE` with projection and round trip, both in float32. At a `scale` other than theirs models
+    upscale as `mapsr upscale --scale` does. Raises CheckpointError for models that are not there, UsageError where they
+    do not fit together.
     """
     checkpoints = [name for name in names if name not in BASELINES and not name.startswith(FOLDER)]
     models = {name: _load(name) for name in checkpoints}
-    a = _choose_kernel(list(models.values()), kernel, sigma, scale)
-    return a, {name: _make_candidate(name, models.get(name), a, device, precision) for name in names}
+    own = _choose_kernel(list(models.values()), kernel, sigma)
+    a = own if scale is None else kernel_at(own, scale)
+    baseline = partial(_make_baseline, kernel=a)
+    return a, {
+        name: _make_candidate(name, models[name], own, device, precision) if name in models else baseline(name)
+        for name in names
+    }
 
 
 def _load(name: str) -> Model:
@@ -185,11 +222,13 @@ def _load(name: str) -> Model:
     return load_model(find_model(name))
 
 
-def _make_candidate(name: str, model: Model | None, kernel: Kernel, device: str, precision: str) -> CandidateModel:
+def _make_baseline(name: str, kernel: Kernel | RatioKernel) -> CandidateModel:
     if name in BASELINES:
         return Baseline(BASELINES[name], kernel)
-    if model is None:
-        return Folder(Path(name.removeprefix(FOLDER)), kernel)
+    return Folder(Path(name.removeprefix(FOLDER)), kernel)
+
+
+def _make_candidate(name: str, model: Model, kernel: Kernel, device: str, precision: str) -> CandidateModel:
     if name.startswith((BACKBONE, TRUNK)):
         precision = "fp32"
     return as_upscaled(model, kernel, device, precision, projected=name.startswith(BACKBONE))

@@ -16,7 +16,7 @@ from mapsr_cli.evaluation.perceptual import Measure, Perceptual
 from mapsr_cli.evaluation.protocol import PEAK, Pair, Protocol, make_pair
 from mapsr_cli.evaluation.scores import Evaluation, Failure, Score
 from mapsr_cli.inference.memory import within_memory
-from mapsr_cli.operators import Kernel
+from mapsr_cli.operators import Kernel, RatioKernel
 
 Observer = Callable[[str, Pair, dict[str, tuple[Estimate, Score]]], None]
 """Called after each image with (test set, pair, model → (estimate, score))."""
@@ -67,7 +67,7 @@ def _silent(image: str, model: str, done: int, total: int) -> None:
 def evaluate(
     candidates: Mapping[str, CandidateModel],
     sets: Mapping[str, list[Path]],
-    kernel: Kernel,
+    kernel: Kernel | RatioKernel,
     scorer: Scorer,
     observe: Observer | None = None,
     progress: ImageProgress = _silent,
@@ -102,6 +102,6 @@ def evaluate(
 
 
 def _one(candidate: CandidateModel, pair: Pair, scorer: Scorer) -> tuple[Estimate, Score]:
-    estimate = candidate(pair.lr, pair.name)
-    samples = candidate.samples(pair.lr, SAMPLES) if isinstance(candidate, SamplingCandidate) else None
+    estimate = candidate(pair.lr, pair.name, pair.kernel)
+    samples = candidate.samples(pair.lr, SAMPLES, pair.kernel) if isinstance(candidate, SamplingCandidate) else None
     return estimate, scorer.score(estimate, pair, samples)

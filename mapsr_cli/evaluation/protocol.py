@@ -10,7 +10,7 @@ from torch import Tensor
 from mapsr_cli.errors import ImageError
 from mapsr_cli.evaluation.metrics import luma, psnr, ssim
 from mapsr_cli.imaging import read_picture
-from mapsr_cli.operators import Kernel, downsampling, to_levels
+from mapsr_cli.operators import AnyKernel, Kernel, RatioKernel, downsampling, to_levels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 PEAK = 255
@@ -27,10 +27,10 @@ class Protocol:
     shaved: bool
     """Whether `scale` pixels are cut from each side."""
 
-    def describe(self, kernel: Kernel) -> str:
+    def describe(self, kernel: Kernel | RatioKernel) -> str:
         """Describe the protocol in a line to be printed beside the numbers."""
         colour = "BT.601 luma" if self.y_only else "RGB"
-        border = f"{kernel.scale} pixels shaved" if self.shaved else "whole image"
+        border = f"{int(kernel.scale)} pixels shaved" if self.shaved else "whole image"
         return f"protocol {self.name}: {colour}, {border}; LR = A(HR) in 8 bits, A = {kernel.describe()}"
 
     def psnr(self, a: Tensor, b: Tensor, scale: int) -> float:
@@ -60,10 +60,12 @@ class Pair:
     """[3, s·h, s·w] float32, whole levels 0 … 255, cropped to a multiple of the scale."""
     lr: Tensor
     """[3, h, w] float32, whole levels 0 … 255: A(HR), clipped and rounded as a file has it."""
+    kernel: AnyKernel
+    """A."""
 
     @property
     def scale(self) -> int:
-        """HR pixels per LR pixel."""
+        """HR pixels per LR pixel, rounded down."""
         return self.hr.shape[-1] // self.lr.shape[-1]
 
     def hr_part(self, lr_part: tuple[slice, ...]) -> tuple[slice, ...]:
@@ -125,12 +127,13 @@ def read_levels(source: Path | bytes) -> Tensor:
     return to_levels(picture.levels.float() * (PEAK / picture.peak), PEAK).expand(3, -1, -1)
 
 
-def make_pair(path: Path, kernel: Kernel) -> Pair:
+def make_pair(path: Path, kernel: Kernel | RatioKernel) -> Pair:
     """Read HR from a file and make LR = A(HR). Raises ImageError for a file that cannot be read."""
     levels = read_levels(path)
-    height, width = kernel.whole_size((levels.shape[-2], levels.shape[-1]))
+    a = kernel.between((levels.shape[-2], levels.shape[-1]))
+    height, width = a.whole_size((levels.shape[-2], levels.shape[-1]))
     hr = levels[:, :height, :width].contiguous()
-    return Pair(path.stem, hr, to_levels(downsampling(kernel, (height, width)).down(hr), PEAK))
+    return Pair(path.stem, hr, to_levels(downsampling(a, (height, width)).down(hr), PEAK), a)
 
 
 def pairs(folder: Path, kernel: Kernel, limit: int | None = None) -> Iterator[Pair]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mapsr_cli.evaluation.metrics import decibels, mean_psnr
 from mapsr_cli.evaluation.protocol import Protocol
-from mapsr_cli.operators import Kernel
+from mapsr_cli.operators import Kernel, RatioKernel
 
 Summary = dict[str, float | None]
 NAMED = 3
@@ -91,7 +91,7 @@ class Evaluation:
     """Every score, and how it was taken."""
 
     protocol: Protocol
-    kernel: Kernel
+    kernel: Kernel | RatioKernel
     """A, which made the LR images."""
     scores: dict[str, dict[str, dict[str, Score]]] = field(default_factory=dict)
     """Model → test set → image → score."""

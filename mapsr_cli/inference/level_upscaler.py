@@ -112,9 +112,9 @@ class LevelUpscaler:
         wanted = self.settings.size
         return self.kernel if wanted is None else kernel_between(self.kernel, lr_size, wanted.of(*lr_size))
 
-    def operator(self, height: int, width: int, peak: int = 255) -> Downsampling:
+    def operator(self, height: int, width: int, peak: int = 255, kernel: AnyKernel | None = None) -> Downsampling:
         """Make A for an LR image of height × width: in float32, which tells levels of 8 bits apart, else in float64."""
-        kernel = self.kernel_for((height, width))
+        kernel = kernel or self.kernel_for((height, width))
         dtype = torch.float32 if peak <= 255 else torch.float64
         device = "cpu" if peak > 255 and self.device == "mps" else self.device  # MPS has no float64
         return downsampling(kernel, kernel.hr_size((height, width)), dtype, device)
@@ -228,27 +228,35 @@ class LevelUpscaler:
         return (z[None].to(self.device, self.dtype),)
 
     def upscale(
-        self, lr: Tensor, peak: int = 255, progress: StageProgress = silent, *, exact: bool = False, sample: int = 1
+        self,
+        lr: Tensor,
+        peak: int = 255,
+        progress: StageProgress = silent,
+        *,
+        exact: bool = False,
+        sample: int = 1,
+        kernel: AnyKernel | None = None,
     ) -> tuple[Tensor, UpscaleReport]:
         """Upscale LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) to levels that nobody has checked yet.
 
         Returns [C, s·h, s·w] uint8 (uint16 where peak is 65535), on the CPU. `exact` ones (an alpha channel, in which
         the original has no noise) are kept whatever the settings' strength. `sample`: number of the draw of a
-        stochastic model. Raises MapsrError where memory does not suffice.
+        stochastic model. `kernel`: A, by default the one for the size that the settings ask for. Raises MapsrError
+        where memory does not suffice.
         """
         lr_size = lr.shape[-2], lr.shape[-1]
-        height, width = self.kernel_for(lr_size).hr_size(lr_size)
-        work = partial(self._upscale, lr, peak, progress, exact, sample)
+        kernel = kernel or self.kernel_for(lr_size)
+        height, width = kernel.hr_size(lr_size)
+        work = partial(self._upscale, lr, kernel, peak, progress, exact, sample)
         return within_memory(work, f"upscaling to {width}×{height} pixels", self.device)
 
     @torch.inference_mode()
     def _upscale(
-        self, lr: Tensor, peak: int, progress: StageProgress, exact: bool, sample: int
+        self, lr: Tensor, kernel: AnyKernel, peak: int, progress: StageProgress, exact: bool, sample: int
     ) -> tuple[Tensor, UpscaleReport]:
         began = time.perf_counter()
         strength = 1.0 if exact else self.settings.strength
-        strips = make_strips(self.operator(lr.shape[-2], lr.shape[-1], peak))
-        kernel = strips.op.kernel
+        strips = make_strips(self.operator(lr.shape[-2], lr.shape[-1], peak, kernel))
         trusted = lr if strength == 1 else torch.stack([soften(plane, kernel, strength) for plane in lr])
         f, notes = self._estimate_levels(trusted.float() / peak, strips, peak, progress, sample)
         estimated = time.perf_counter()

@@ -11,7 +11,7 @@ from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
 from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
 from mapsr_cli.operators.resized_axis import make_profile
-from mapsr_cli.operators.resizing import AnyKernel, ResizingKernel, kernel_between
+from mapsr_cli.operators.resizing import AnyKernel, RatioKernel, ResizingKernel, kernel_at, kernel_between
 from mapsr_cli.operators.roundtrip import RoundTrip, mend, round_trip
 from mapsr_cli.operators.softening import check_strength, soften
 from mapsr_cli.operators.strips import Strips, make_strips
@@ -31,6 +31,7 @@ __all__ = [
     "PinvReport",
     "Point",
     "Psf",
+    "RatioKernel",
     "ResizingKernel",
     "RoundTrip",
     "SeparableKernel",
@@ -41,6 +42,7 @@ __all__ = [
     "downsampling",
     "examine",
     "fit_pinv",
+    "kernel_at",
     "kernel_between",
     "make_kernel",
     "make_profile",

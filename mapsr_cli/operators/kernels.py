@@ -49,6 +49,10 @@ class Kernel(ABC):
     def describe(self) -> str:
         """Describe the kernel in a few words, for messages and reports."""
 
+    def between(self, hr_size: tuple[int, int]) -> "Kernel":
+        """Return itself, which takes any HR size."""
+        return self
+
     @property
     def factor(self) -> str:
         """How much larger the HR image is, for people: `×4`."""

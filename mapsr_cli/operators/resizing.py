@@ -1,7 +1,7 @@
 """A kernel between two given sizes, whatever their ratio: MATLAB's `imresize` with a target size."""
 
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 
@@ -102,6 +102,49 @@ class ResizingKernel:
         return slice(start, start + length)
 
 
+@dataclass(frozen=True)
+class RatioKernel:
+    """A continuous kernel at one ratio, for images of any size: it makes the kernel of each."""
+
+    name: str
+    scale: float
+    """HR pixels per LR pixel along an axis, above 1."""
+    sigma: float | None = None
+
+    def between(self, hr_size: tuple[int, int]) -> ResizingKernel:
+        """Return the kernel from (H, W) to the size that is the ratio's, to the nearest pixel."""
+        small = (max(round(hr_size[0] / self.scale), 1), max(round(hr_size[1] / self.scale), 1))
+        return ResizingKernel(self.name, small, hr_size, self.sigma)
+
+    def describe(self) -> str:
+        """Name, ratio, σ."""
+        sigma = "" if self.sigma is None else f", σ = {self.sigma:g}"
+        return f"{self.name} (×{self.scale:g}{sigma})"
+
+
+def kernel_at(kernel: Kernel, scale: float) -> Kernel | RatioKernel:
+    """Return the kernel of the same name at another factor.
+
+    Raises UsageError for a factor that is not above 1, and for a measured kernel.
+    """
+    if scale == kernel.scale:
+        return kernel
+    if not (isfinite(scale) and scale > 1):
+        raise UsageError(f"a scale must be above 1, not {scale:g}")
+    _check_named(kernel)
+    if scale in SCALES:
+        return make_kernel(kernel.name, int(scale), kernel.sigma)
+    return RatioKernel(kernel.name, scale, kernel.sigma)
+
+
+def _check_named(kernel: Kernel) -> None:
+    """Raise UsageError for a measured kernel, which belongs to one factor."""
+    if not isinstance(kernel, SeparableKernel):
+        raise UsageError(
+            f"{kernel.name} was measured at {kernel.factor}: it takes no other size", f"--scale {kernel.scale}"
+        )
+
+
 def kernel_between(kernel: Kernel, lr_size: tuple[int, int], hr_size: tuple[int, int]) -> "AnyKernel":
     """Return the kernel of the same name between two sizes (h, w) and (H, W).
 
@@ -110,10 +153,7 @@ def kernel_between(kernel: Kernel, lr_size: tuple[int, int], hr_size: tuple[int,
     """
     if kernel.hr_size(lr_size) == hr_size:
         return kernel
-    if not isinstance(kernel, SeparableKernel):
-        raise UsageError(
-            f"{kernel.name} was measured at {kernel.factor}: it takes no other size", f"--scale {kernel.scale}"
-        )
+    _check_named(kernel)
     for scale in SCALES:
         if (scale * lr_size[0], scale * lr_size[1]) == hr_size:
             return make_kernel(kernel.name, scale, kernel.sigma)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from mapsr_cli.errors import CheckpointError, ImageError, UsageError
 from mapsr_cli.evaluation.candidates import SamplingCandidate, interpolate, make_candidates, minimum_norm
-from mapsr_cli.evaluation.protocol import PROTOCOLS
-from mapsr_cli.operators import downsampling, make_kernel, to_levels
+from mapsr_cli.evaluation.protocol import PROTOCOLS, make_pair
+from mapsr_cli.operators import Kernel, downsampling, make_kernel, to_levels
 from mapsr_cli.operators.kernels import cubic, lanczos3
 from mapsr_cli.zoo import Card, describe_kernel, load_model, save_model
 from tests.inference import strangers
@@ -131,8 +131,21 @@ def test_lr_is_made_by_the_models_own_kernel(tiny_model: Path, gaussian_model: P
 
 def test_scales(tiny_model: Path) -> None:
     assert make_candidates(["pinv"], scale=2)[0] == make_kernel("bicubic", 2)
-    with pytest.raises(UsageError, match="×4, the kernel ×2"):
-        make_candidates([str(tiny_model)], scale=2)
+    assert make_candidates([str(tiny_model)], scale=2)[0] == make_kernel("bicubic", 2)
+    with pytest.raises(UsageError, match="above 1"):
+        make_candidates(["pinv"], scale=1)
+
+
+@pytest.mark.parametrize("scale", [2, 2.35, 5])
+def test_every_candidate_at_any_scale(tiny_model: Path, tmp_path: Path, scale: float) -> None:
+    kernel, candidates = make_candidates(["bicubic", "lanczos", "pinv", str(tiny_model)], scale=scale)
+    pair = make_pair(save(scene(47, 60), tmp_path / "a.png"), kernel)
+    for name, candidate in candidates.items():
+        estimate = candidate(pair.lr, "a", pair.kernel)
+        assert estimate.levels.shape == pair.hr.shape
+        assert (estimate.consistency.bit_exact == 1) == (name == str(tiny_model))
+        if name in ("pinv", str(tiny_model)):
+            assert estimate.mse_float < 1e-12
 
 
 def test_unknown_models() -> None:
@@ -144,6 +157,7 @@ def test_a_stochastic_checkpoint_is_sampled(stochastic_model: Path) -> None:
     a, made = make_candidates([str(stochastic_model)])
     candidate = made[str(stochastic_model)]
     assert isinstance(candidate, SamplingCandidate)
+    assert isinstance(a, Kernel)
     lr = lr_of(scene(48, 40, contrast=0.5), a)
     samples = candidate.samples(lr, 3)
     assert samples.shape == (3, 3, 48, 40)

@@ -18,7 +18,7 @@ from mapsr_cli.evaluation.perceptual import Perceptual
 from mapsr_cli.evaluation.protocol import PROTOCOLS, Pair, find_sets
 from mapsr_cli.evaluation.report import report
 from mapsr_cli.evaluation.scores import Evaluation, Score, summarise
-from mapsr_cli.operators import make_kernel
+from mapsr_cli.operators import AnyKernel, make_kernel
 from tests.pictures import save, scene
 
 BICUBIC = make_kernel("bicubic", 4)
@@ -41,14 +41,14 @@ class Fake:
     before: Callable[[str], None] = lambda name: None
     names: list[str] = field(default_factory=list)
 
-    def __call__(self, lr: Tensor, name: str) -> Estimate:
+    def __call__(self, lr: Tensor, name: str, kernel: AnyKernel | None = None) -> Estimate:
         self.names.append(name)
         self.before(name)
         return make_candidates(["pinv"])[1]["pinv"](lr, name)
 
 
 class FakeSampler(Fake):
-    def samples(self, lr: Tensor, n: int) -> Tensor:
+    def samples(self, lr: Tensor, n: int, kernel: AnyKernel | None = None) -> Tensor:
         noise = torch.randn(n, *lr.shape, generator=torch.Generator().manual_seed(0))
         return (lr + 20 * noise).clamp(0, 255).repeat_interleave(4, -1).repeat_interleave(4, -2)
 

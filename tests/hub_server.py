@@ -80,6 +80,8 @@ class Hub:
     requests: list[str] = field(default_factory=list)
     """`METHOD path` of each, in order."""
     slow_seconds: float = 1.0
+    ranges: bool = True
+    """Whether a part of a file can be had."""
     sizes: bool = True
     """Whether the size of a large file is stated."""
     closed: threading.Event = field(default_factory=threading.Event)
@@ -259,7 +261,7 @@ class Handler(BaseHTTPRequestHandler):
     def _content(self, data: bytes, headers: dict[str, str] | None = None) -> None:
         told = {"Accept-Ranges": "bytes", **(headers or {})}
         span = self.headers.get("Range")
-        if span is None:
+        if span is None or not self.hub.ranges:
             raise Answer(200, data, {**told, "Content-Length": str(len(data))})
         start = int(span.removeprefix("bytes=").split("-")[0])
         raise Answer(206, data[start:], {**told, "Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}",

@@ -63,7 +63,8 @@ class Allowance:
 
     def __init__(self, most: int, seconds: float | None = None) -> None:
         """Allow `most` bytes; without `seconds`, PATIENCE and what they take at LEAST_RATE."""
-        self.most, self.taken, self.seconds, self.began = most, 0, seconds, time.monotonic()
+        self.most, self.seconds, self.began = most, seconds, time.monotonic()
+        self.taken = self.dropped = 0
 
     @property
     def left(self) -> float:
@@ -74,7 +75,7 @@ class Allowance:
     def take(self, count: int) -> None:
         """Count bytes that came. Raises TransferLimitError where they are too many, or too slow."""
         self.taken += count
-        if self.taken > self.most:
+        if self.taken - self.dropped > self.most:
             raise TransferLimitError(f"an answer of more than {self.most} bytes")
         if self.left < 0:
             raise TransferLimitError(f"too slow an answer: {self.taken} bytes so far")
@@ -111,8 +112,9 @@ def _append(data: bytearray, url: str, allowance: Allowance, progress: ByteProgr
     try:
         if not response.is_success:
             raise _status_error(response)
-        if response.status_code != 206:
+        if response.status_code != 206:  # from the beginning
             data.clear()
+            allowance.dropped = allowance.taken
         for piece in response.iter_raw():
             allowance.take(len(piece))
             data += piece

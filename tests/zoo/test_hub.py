@@ -251,6 +251,13 @@ def test_cut_once_it_goes_on(hub: Hub, data: bytes) -> None:
     assert sum("GET /cdn" in line for line in hub.requests) == 2
 
 
+def test_cut_it_begins_again_where_ranges_are_unknown(hub: Hub, data: bytes) -> None:
+    hub.add(REPO, {MODEL_FILE: data})
+    hub.faults.append(Fault("cut", "GET /cdn", times=1))
+    hub.ranges = False
+    assert find_model(REPO).read_bytes() == data
+
+
 def test_what_is_not_there(hub: Hub, data: bytes) -> None:
     hub.add(REPO, {MODEL_FILE: data})
     hub.add("org/pickled", {"pytorch_model.bin": b"\x80\x04."})

@@ -66,7 +66,7 @@ class Player:
 
 
 class Stage(Protocol):
-    """What the loop lends for one step."""
+    """What the loop provides for one step."""
 
     @property
     def progress(self) -> float:

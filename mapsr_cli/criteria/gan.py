@@ -72,7 +72,7 @@ class GANConfig(CriterionConfig):
 
 
 NARROWEST = 1e-3
-"""Least adaptive σ, as a share of noise_start: as good as none, and not too far to come back from."""
+"""Least adaptive σ, as a share of noise_start: practically no noise, yet close enough to grow again."""
 
 
 class InstanceNoise:

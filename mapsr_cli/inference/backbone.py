@@ -216,9 +216,9 @@ def _recognise(spandrel: Any, weights: dict[str, Any], path: Path) -> Any:
 def _check(spandrel: Any, descriptor: Any, path: Path) -> None:
     name, scale = descriptor.architecture.id, descriptor.scale
     if not isinstance(descriptor, spandrel.ImageModelDescriptor):
-        raise CheckpointError(f"{path}: {name} fills in what a mask covers", _UPSCALES)
+        raise CheckpointError(f"{path}: {name} is an inpainting network", _UPSCALES)
     if scale == 1:
-        raise CheckpointError(f"{path}: {name} gives a picture of the size it takes", _UPSCALES)
+        raise CheckpointError(f"{path}: {name} does not upscale (×1)", _UPSCALES)
     if scale not in SCALES:
         raise CheckpointError(f"{path}: {name} ×{scale}", _UPSCALES)
     channels = descriptor.input_channels, descriptor.output_channels

@@ -60,7 +60,7 @@ def opened(path: Path) -> Iterator[BufferedReader]:
     """Open a regular file for reading. Raises CheckpointError for anything else (a pipe would block)."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise CheckpointError(f"{path}: not a file")
+            raise CheckpointError(f"{path}: not a regular file")
         file = path.open("rb")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise CheckpointError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
@@ -87,7 +87,7 @@ def read_container(file: BinaryIO, path: Path) -> Container:
         file.seek(0)
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > size - 8:
-            raise ValueError("cut short, or none of its kind")
+            raise ValueError("truncated, or no safetensors file")
         if length > MAX_HEADER:
             raise ValueError(f"its header claims {length} bytes, more than {MAX_HEADER}")
         content = strict_json.parse(file.read(length))
@@ -99,7 +99,7 @@ def read_container(file: BinaryIO, path: Path) -> Container:
         tensors = {name: _entry(name, value) for name, value in content.items()}
         return Container(_in_order(tensors, size - 8 - length), metadata, 8 + length)
     except ValueError as error:
-        raise CheckpointError(f"{path}: not a sound safetensors file ({error})", "fetch or copy it again") from error
+        raise CheckpointError(f"{path}: not a valid safetensors file ({error})", "fetch or copy it again") from error
 
 
 def _entry(name: str, value: Any) -> TensorEntry:
@@ -109,7 +109,7 @@ def _entry(name: str, value: Any) -> TensorEntry:
         raise ValueError(f"'{name}' has other fields than dtype, shape and data_offsets")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not (isinstance(dtype, str) and dtype in ITEM_BYTES):
-        raise ValueError(f"'{name}' is none of {', '.join(ITEM_BYTES)}")
+        raise ValueError(f"the dtype of '{name}' is none of {', '.join(ITEM_BYTES)}")
     if not (_whole_numbers(shape) and len(shape) <= _MOST_DIMENSIONS):
         raise ValueError(f"'{name}' has no valid shape")
     if not (_whole_numbers(offsets) and len(offsets) == 2):

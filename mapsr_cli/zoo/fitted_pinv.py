@@ -52,7 +52,7 @@ def load_pinv(path: Path) -> tuple[ConvPinv, Kernel]:
 
     def understand(header: dict[str, Any]) -> tuple[Kernel, int]:
         if header.keys() != PinvCard.__dataclass_fields__.keys() or not isinstance(header["kernel"], dict):
-            raise CheckpointError(f"{path}: a checkpoint, but of no A⁺", "`mapsr fit-pinv -o` writes one")
+            raise CheckpointError(f"{path}: a checkpoint, but not of a fitted A⁺", "`mapsr fit-pinv -o` writes one")
         if type(header["taps"]) is not int or not 1 <= header["taps"] <= MOST_TAPS:
             raise CheckpointError(f"{path}: the header describes no A⁺ (taps are not 1 to {MOST_TAPS})")
         return read_kernel(header["kernel"], path), header["taps"]

@@ -66,7 +66,7 @@ def read_manifest(folder: Path) -> dict[str, Listed]:
             raise ValueError(f"format {content['format']!r:.20}")
         return {name: _listed(entry) for name, entry in content["models"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path}: not a sound manifest ({error})", "install mapsr again") from error
+        raise CheckpointError(f"{path}: not a valid manifest ({error})", "install mapsr again") from error
 
 
 def _listed(entry: dict[str, Any]) -> Listed:

@@ -122,7 +122,7 @@ def _compare(network: dict[str, Tensor], file: dict[str, TensorEntry], path: Pat
         if list(entry.shape) != list(network[name].shape):
             raise CheckpointError(f"{path}: '{name}' is {list(entry.shape)}, not {list(network[name].shape)}")
         if DTYPES[entry.dtype].is_floating_point != network[name].is_floating_point():
-            raise CheckpointError(f"{path}: '{name}' is {entry.dtype}, which is not a number of its kind")
+            raise CheckpointError(f"{path}: '{name}' is {entry.dtype}, another kind of number than the network has")
 
 
 def _fill(network: nn.Module, container: Container, file: BufferedReader, sealed: "hashlib._Hash", path: Path) -> None:
@@ -135,10 +135,10 @@ def _fill(network: nn.Module, container: Container, file: BufferedReader, sealed
             values = torch.frombuffer(piece, dtype=DTYPES[entry.dtype])
             part = flat[done : done + len(values)].copy_(values)
             if not bool(part.isfinite().all()):  # as copied: float64 holds numbers that float32 does not
-                raise CheckpointError(f"{path}: '{name}' holds something other than finite numbers")
+                raise CheckpointError(f"{path}: '{name}' holds values that are not finite")
             done += len(values)
         if done != math.prod(entry.shape):
-            raise CheckpointError(f"{path}: cut short while it was read")
+            raise CheckpointError(f"{path}: became shorter while it was read")
 
 
 def _pieces(file: BufferedReader, length: int) -> Iterator[bytearray]:

@@ -100,8 +100,8 @@ def broken(found: dict[str, Any]) -> Any:
 
 Said = dict[str, Any]
 REFUSED: dict[str, tuple[strangers.Load | Said, str]] = {
-    "inpainting": (masked, "LaMa fills in what a mask covers"),
-    "restoration": ({"scale": 1}, "gives a picture of the size it takes"),
+    "inpainting": (masked, "LaMa is an inpainting network"),
+    "restoration": ({"scale": 1}, "does not upscale"),
     "no kernel for its scale": ({"scale": 16}, "Nearest ×16"),
     "grey": ({"input_channels": 1, "output_channels": 1}, "takes 1 and gives 1 channels"),
     "with alpha": ({"input_channels": 4, "output_channels": 4}, "takes 4 and gives 4 channels"),

@@ -28,14 +28,14 @@ def test_damaged_or_forged(weights: Path, change: dict[str, Any]) -> None:
     content = json.loads((weights / "manifest.json").read_text())
     content["models"]["tiny"] |= change
     (weights / "manifest.json").write_text(json.dumps(content))
-    with pytest.raises(CheckpointError, match="sound manifest"):
+    with pytest.raises(CheckpointError, match="valid manifest"):
         read_manifest(weights)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2, "models": {}}', '{"format": 1, "models": []}'])
 def test_no_manifest(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(CheckpointError, match="sound manifest"):
+    with pytest.raises(CheckpointError, match="valid manifest"):
         read_manifest(tmp_path)
 
 

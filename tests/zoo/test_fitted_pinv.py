@@ -72,7 +72,7 @@ def test_damaged_files_are_refused(tmp_path: Path, damage: str) -> None:
 
 
 def test_models_and_pseudo_inverses_are_not_mixed_up(tmp_path: Path, tiny_model: Path) -> None:
-    with pytest.raises(CheckpointError, match="no A⁺"):
+    with pytest.raises(CheckpointError, match="not of a fitted A⁺"):
         load_pinv(tiny_model)
     save_pinv(tmp_path / "pinv.safetensors", ConvPinv(torch.zeros(16, 3, 3)), GAUSSIAN)
     with pytest.raises(CheckpointError):

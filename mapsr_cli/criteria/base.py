@@ -30,6 +30,8 @@ class Patches:
     """[N, C, H, W]. Images: uint8 as they are read, float32 in [0, 1] on the device; points: float32 as they are."""
     blend: Tensor | None = None
     """[N, C, H, W], float32: y mixed with a teacher's estimates of it; None without a teacher."""
+    x: Tensor | None = None
+    """[N, C, h, w], in y's unit: degraded LR images of y; None where x = A y."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -41,13 +43,20 @@ class Patches:
 
     def pin_memory(self) -> "Patches":
         """Return a copy in page-locked memory, which goes to a CUDA device faster."""
-        return Patches(self.y.pin_memory(), None if self.blend is None else self.blend.pin_memory())
+        return self._each(Tensor.pin_memory)
 
     def to(self, device: torch.device) -> "Patches":
         """Return float32 patches on a device; uint8 levels 0 … 255 become [0, 1]."""
-        y = self.y.to(device, non_blocking=True)
-        blend = None if self.blend is None else self.blend.to(device, non_blocking=True)
-        return Patches(y if y.is_floating_point() else y.float() / 255, blend)
+
+        def moved(pixels: Tensor) -> Tensor:
+            pixels = pixels.to(device, non_blocking=True)
+            return pixels if pixels.is_floating_point() else pixels.float() / 255
+
+        return self._each(moved)
+
+    def _each(self, function: Callable[[Tensor], Tensor]) -> "Patches":
+        parts = (None if part is None else function(part) for part in (self.blend, self.x))
+        return Patches(function(self.y), *parts)
 
 
 @dataclass(eq=False)

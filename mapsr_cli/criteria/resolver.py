@@ -44,8 +44,10 @@ class SuperResolver(Learner):
         return self.criterion.modules()
 
     def examples(self, stage: Stage) -> tuple[Tensor, Patches]:
-        """Draw HR patches [N, C, H, W]; return their LR images x [N, C, h, w] and them."""
+        """Draw HR patches [N, C, H, W]; return their LR images x [N, C, h, w], A y or degraded, and them."""
         patches = stage.draw()
+        if patches.x is not None:
+            return patches.x, patches
         return lr_patches(patches.y, self.constraint, self.rounded), patches
 
     def step(self, stage: Stage) -> Scalars:

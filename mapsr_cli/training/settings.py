@@ -1,10 +1,11 @@
 """Settings by name: `section.field=value` from the command line or a TOML file, checked against the dataclasses."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from mapsr_cli.configs import change_config
 from mapsr_cli.errors import UsageError
@@ -12,6 +13,7 @@ from mapsr_cli.errors import UsageError
 SectionValues = dict[str, dict[str, Any]]
 """Values by section and field."""
 C = TypeVar("C")
+RANGE = re.compile(r"([\d.]*\d)\.\.(\d[\d.]*)")
 
 
 def read_settings(path: Path) -> SectionValues:
@@ -59,16 +61,26 @@ def merge(*layers: SectionValues) -> SectionValues:
 
 
 def apply(config: C, values: Mapping[str, Any], section: str) -> C:
-    """Return `config`, a frozen dataclass, with `values` in place; the word none stands for None where that may stand.
+    """Return `config`, a frozen dataclass, with `values` in place.
+
+    The word none stands for None where that may stand, `20..100` and `75` for ranges, (20, 100) and (75, 75).
 
     Raises UsageError for a field, type or range that it does not have.
     """
     hints = get_type_hints(type(config))
-    return change_config(
-        config,
-        {
-            name: None if value == "none" and NoneType in get_args(hints.get(name)) else value
-            for name, value in values.items()
-        },
-        section,
-    )
+    return change_config(config, {name: _written(value, hints.get(name)) for name, value in values.items()}, section)
+
+
+def _written(value: Any, hint: Any) -> Any:
+    """Return what a short way of writing stands for, of a field of type `hint`."""
+    kinds = get_args(hint)
+    if NoneType not in kinds:
+        return value
+    if value == "none":
+        return None
+    if any(get_origin(kind) is tuple for kind in kinds):
+        if isinstance(value, str) and (ends := RANGE.fullmatch(value)):
+            return [_value(end) for end in ends.groups()]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return [value, value]
+    return value

@@ -160,6 +160,22 @@ def test_patches_are_rounded_up_to_the_scale_and_said(mapsr: Mapsr, photos: Path
     assert load_model(tmp_path / "run" / "weights.safetensors").card.config["scale"] == 3
 
 
+def test_a_run_learns_from_degraded_originals_and_resumes(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    """The header tells how; the same run on clean originals has other losses."""
+    run = ["train", "mae", "--out", tmp_path / "run", "--log", "csv"]
+    ranges = ["data.jpeg=30..90", "data.noise=0..3", "data.blur=0..0.5", "data.clean=0.2"]
+    wish = [word for range_ in ranges for word in ("--set", range_)]
+    assert mapsr(*run, "--data", photos, "--steps", 2, *SMALL, *wish).code == 0
+    done = mapsr(*run, "--resume", "--steps", 4)
+    assert done.code == 0, done.stderr
+    data = load_model(tmp_path / "run" / "weights.safetensors").card.training["settings"]["sections"]["data"]
+    assert (data["jpeg"], data["noise"], data["blur"]) == ([30, 90], [0.0, 3.0], [0.0, 0.5])
+    plain = ["train", "mae", "--out", tmp_path / "plain", "--log", "csv", "--data", photos, "--steps", 4, *SMALL]
+    assert mapsr(*plain).code == 0
+    ours, theirs = ([row for row in read_metrics(tmp_path / f) if row[1] == "loss"] for f in ("run", "plain"))
+    assert ours != theirs
+
+
 def test_data_are_needed(mapsr: Mapsr, tmp_path: Path) -> None:
     done = mapsr("train", "affmse", "--out", tmp_path / "run", "--steps", 1)
     assert done.code == 2

@@ -80,9 +80,9 @@ def test_lessons_fit_their_patches_in_any_orientation(tiny_model: Path, photos: 
     wanted = recipe(tiny_model)
     folder = made(wanted, photos)
     network, views = estimator(tiny_model), orientations(wanted["data"], KERNEL)
-    data = open_lessons(folder, 1.0, wanted["data"], views)
+    data = open_lessons(folder, 1.0, wanted["data"], KERNEL)
     drawn = [batch for batch, _ in zip(data.batches(), range(4), strict=False)]
-    again = next(open_lessons(folder, 1.0, wanted["data"], views).batches(2))
+    again = next(open_lessons(folder, 1.0, wanted["data"], KERNEL).batches(2))
     data.close()
     for batch in drawn:
         y, estimate = batch.y, batch.target
@@ -93,7 +93,7 @@ def test_lessons_fit_their_patches_in_any_orientation(tiny_model: Path, photos: 
             torch.testing.assert_close(ensemble(network, x, views), estimate, atol=1e-3, rtol=0)
         assert (y - estimate).abs().max() > 0.02
     assert torch.equal(again.target, drawn[2].target)
-    quarter = next(open_lessons(folder, 0.25, wanted["data"], views).batches(2))
+    quarter = next(open_lessons(folder, 0.25, wanted["data"], KERNEL).batches(2))
     torch.testing.assert_close(quarter.target, 0.75 * drawn[2].y + 0.25 * drawn[2].target)
     assert len({patch.numpy().tobytes() for batch in drawn for patch in batch.y}) > 8
 
@@ -126,7 +126,7 @@ def test_a_damaged_lesson_is_told(tiny_model: Path, photos: Path) -> None:
     for path in folder.iterdir():
         path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(CheckpointError, match="damaged"):
-        open_lessons(folder, 1.0, wanted["data"], orientations(wanted["data"], KERNEL))
+        open_lessons(folder, 1.0, wanted["data"], KERNEL)
 
 
 def test_teachers_that_do_not_fit(tiny_model: Path, stochastic_model: Path, tiny_card: Card, photos: Path) -> None:

@@ -21,6 +21,7 @@ class Config:
     widths: tuple[int, ...] = (1, 2)
     pair: tuple[int, int] = (3, 4)
     limit: float | None = None
+    range: tuple[float, float] | None = None
     kind: Literal["linear", "adaptive"] = "linear"
 
     def __post_init__(self) -> None:
@@ -38,6 +39,11 @@ class Config:
         ("c.on=true", "on", True),
         ("c.widths=[5, 6, 7]", "widths", (5, 6, 7)),
         ("c.pair=[1, 1]", "pair", (1, 1)),
+        ("c.range=0..2.5", "range", (0.0, 2.5)),
+        ("c.range=20..100", "range", (20.0, 100.0)),
+        ("c.range=[1, 2]", "range", (1.0, 2.0)),
+        ("c.range=3", "range", (3.0, 3.0)),
+        ("c.range=none", "range", None),
         ("c.limit=3", "limit", 3.0),
         ("c.limit=none", "limit", None),
         ("c.kind=adaptive", "kind", "adaptive"),
@@ -60,6 +66,9 @@ def test_values_take_the_fields_type(text: str, field: str, value: object) -> No
         ("c.pair=[1]", "c.pair.1"),
         ("c.widths=[1.5]", "c.widths.0=1.5: should be a valid integer"),
         ("c.count=-1", "must not be negative"),
+        ("c.range=1..", "c.range"),
+        ("c.range=-1..2", "c.range"),
+        ("c.count=1..2", "c.count=1..2"),
     ],
 )
 def test_typos_and_wrong_types_are_refused(text: str, complaint: str) -> None:

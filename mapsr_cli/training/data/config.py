@@ -18,6 +18,7 @@ class Draw(IntEnum):
     BLOCK = 2
     POINTS = 3
     LESSON = 4
+    DEGRADATION = 5
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,14 @@ class DataConfig:
     contrast: float = 1.0
     """Each patch's differences from its mean, colour by colour, are multiplied by a log-uniform factor from 1 to this
     (at least 1; 1: none), and clipped. Comes after gamma."""
+    jpeg: tuple[int, int] | None = None
+    """LR images are saved as JPEG, of a random quality in this range (within 1 … 100) and chroma grid."""
+    noise: tuple[float, float] | None = None
+    """LR images get white Gaussian noise of a random σ in this range, in levels of 255. Comes before JPEG."""
+    blur: tuple[float, float] | None = None
+    """LR images are blurred by a Gaussian of a random σ in this range, in LR pixels. Comes before noise."""
+    clean: float = 0.0
+    """Share of samples whose LR image is left as A y, in whole levels, where others are degraded."""
     shuffle: int = 512
     """Samples of tar shards that are read, shuffled and served together, at least 16. Up to three times as many are in
     memory, as they are encoded."""
@@ -77,12 +86,25 @@ class DataConfig:
             raise UsageError(f"gamma = {self.gamma}", "at least 1, which leaves levels as they are")
         if not 1 <= self.contrast < math.inf:
             raise UsageError(f"contrast = {self.contrast}", "at least 1, which leaves levels as they are")
+        if self.jpeg is not None and not 1 <= self.jpeg[0] <= self.jpeg[1] <= 100:
+            raise UsageError(f"jpeg = {self.jpeg[0]}..{self.jpeg[1]}", "qualities from 1 to 100, such as 20..100")
+        for name, range_ in (("noise", self.noise), ("blur", self.blur)):
+            if range_ is not None and not 0 <= range_[0] <= range_[1] < math.inf:
+                raise UsageError(f"{name} = {range_[0]}..{range_[1]}", "least and largest σ, such as 0..5")
+        if not 0 <= self.clean <= 1:
+            raise UsageError(f"clean = {self.clean}", "a share, from 0 to 1")
         if self.shuffle < 16:
             raise UsageError(f"shuffle = {self.shuffle}", "16 samples or more, or a few damaged ones could end the run")
 
     def decisive(self) -> dict[str, Any]:
-        """Return the settings that decide batches, as plain values: all but those of speed and memory."""
-        return {name: value for name, value in asdict(self).items() if name not in ("workers", "cache_mb")}
+        """Return the settings that decide HR patches, as plain values: without speed, memory and degradations."""
+        others = ("workers", "cache_mb", "jpeg", "noise", "blur", "clean")
+        return {name: value for name, value in asdict(self).items() if name not in others}
+
+    @property
+    def degrades(self) -> bool:
+        """Whether LR images are other than A y."""
+        return (self.jpeg, self.noise, self.blur) != (None, None, None)
 
     def rng(self, draw: Draw, *place: int) -> np.random.Generator:
         """Make the random generator for one purpose at one place (a sample, a pass), independent of all others."""

@@ -14,10 +14,12 @@ from torch import Tensor
 from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.files import write_bytes
+from mapsr_cli.operators import Kernel
 from mapsr_cli.training.data.config import DataConfig, Draw, RankShare
 from mapsr_cli.training.data.counts import Ledger
-from mapsr_cli.training.data.orientation import Orientation, seen
-from mapsr_cli.training.data.stream import BatchJob, Data, numbered
+from mapsr_cli.training.data.degradation import DegradedSource
+from mapsr_cli.training.data.orientation import Orientation, orientations, seen
+from mapsr_cli.training.data.stream import BatchJob, Data, PatchSource, numbered
 
 
 def write_lesson(path: Path, y: Tensor, estimate: Tensor) -> None:
@@ -75,10 +77,15 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def open_lessons(
-    folder: Path, teacher: float, config: DataConfig, views: Sequence[Orientation], rank: int = 0, world: int = 1
+    folder: Path, teacher: float, config: DataConfig, kernel: Kernel, rank: int = 0, world: int = 1
 ) -> Data:
-    """Open batches for process `rank` of `world` from a folder of lessons, in orientations `views`.
+    """Open batches for process `rank` of `world` from a folder of lessons, in the orientations that keep A.
 
-    `teacher`: the estimates' share of what is learnt, above 0 and at most 1.
+    `teacher`: the estimates' share of what is learnt, above 0 and at most 1; `kernel`: A's. The LR images are degraded
+    where `config` asks for it; the teacher's estimates are of A y.
     """
-    return Data(Lessons(folder, teacher, config, RankShare(config.batch, rank, world), views), config.workers)
+    share = RankShare(config.batch, rank, world)
+    source: PatchSource = Lessons(folder, teacher, config, share, orientations(config, kernel))
+    if config.degrades:
+        source = DegradedSource(source, config, share, kernel)
+    return Data(source, config.workers)

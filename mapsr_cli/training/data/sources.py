@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mapsr_cli.errors import ImageError, UsageError
+from mapsr_cli.operators import Kernel
 from mapsr_cli.training.data.config import DataConfig, RankShare
 from mapsr_cli.training.data.decoding import looks_like_image
+from mapsr_cli.training.data.degradation import DegradedSource
 from mapsr_cli.training.data.images import folder_images, listed_images
 from mapsr_cli.training.data.shards import shards
 from mapsr_cli.training.data.stream import Data, PatchSource
@@ -39,11 +41,19 @@ def kind_of(location: str) -> str:
     raise UsageError(f"{location}: no kind of data", f"--data takes {KINDS}")
 
 
-def open_data(location: str | Path, config: DataConfig, rank: int = 0, world: int = 1) -> Data:
+def open_data(
+    location: str | Path, config: DataConfig, rank: int = 0, world: int = 1, kernel: Kernel | None = None
+) -> Data:
     """Open batches for process `rank` of `world` from a folder, a list, tar shards, or `swissroll:`.
 
+    Batches have degraded LR images where `config` asks for them and `kernel`, A's, is given.
     Raises ImageError where nothing is there or no image is large enough (half a patch), UsageError where the batch
     cannot be shared by `world` processes, or the location is of no known kind.
     """
-    source = SOURCES[kind_of(str(location))](str(location), config, RankShare(config.batch, rank, world))
+    kind, share = kind_of(str(location)), RankShare(config.batch, rank, world)
+    source = SOURCES[kind](str(location), config, share)
+    if config.degrades and kernel is not None:
+        if kind == "swissroll":
+            raise UsageError("points cannot be degraded", "leave out data.jpeg, data.noise and data.blur")
+        source = DegradedSource(source, config, share, kernel)
     return Data(source, config.workers)

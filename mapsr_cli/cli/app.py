@@ -7,7 +7,19 @@ from typing import Annotated, Any
 import typer
 
 from mapsr_cli import __version__
-from mapsr_cli.cli import downscale, evaluate, export, fit_pinv, models, project, reproduce, train, upscale, verify
+from mapsr_cli.cli import (
+    compare,
+    downscale,
+    evaluate,
+    export,
+    fit_pinv,
+    models,
+    project,
+    reproduce,
+    train,
+    upscale,
+    verify,
+)
 from mapsr_cli.cli.command import Command, Group
 from mapsr_cli.cli.report import lose_output
 from mapsr_cli.cli.streams import open_streams
@@ -48,6 +60,7 @@ PICTURES, MODELS, RESEARCH = "Pictures", "Models", "Training and research"
 _add("upscale", upscale.upscale, "photo.png -o large.png", PICTURES)
 _add("verify", verify.verify, "photo.png photo_x4.png", PICTURES)
 _add("project", project.project, "photo.jpg photo_by_another_tool.png -o photo_fixed.png", PICTURES)
+_add("compare", compare.compare, "photo.png photo_x4.png -o page.html", PICTURES)
 _add("downscale", downscale.downscale, "large.png -o small.png --scale 4", PICTURES)
 app.add_typer(models.app, name="models", epilog="Example: mapsr models list", rich_help_panel=MODELS)
 _add("export", export.export, "--onnx -m natural-x4-affmse -o natural.onnx", MODELS)

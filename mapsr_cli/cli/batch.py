@@ -9,7 +9,7 @@ from typing import Any
 
 from mapsr_cli.cli.paths import Job, page_path, source_name
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
-from mapsr_cli.cli.report import complain, drop, printable, result, say
+from mapsr_cli.cli.report import complain, drop, printable, result, say, wrote
 from mapsr_cli.cli.sources import PIPE
 from mapsr_cli.cli.streams import read_input
 from mapsr_cli.errors import DiskFullError, FileError, MapsrError, UsageError
@@ -25,6 +25,7 @@ from mapsr_cli.inference.report import UpscaleReport
 from mapsr_cli.inference.sizes import SizeRequest
 from mapsr_cli.operators import AnyKernel
 from mapsr_cli.views.before_after import Compared, before_after, describe_consistency, facts_of
+from mapsr_cli.views.comparison_page import comparison_page
 from mapsr_cli.views.screen import as_image
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
@@ -153,6 +154,7 @@ class Batch:
                 return
             if self.skip_existing and job.target != PIPE and os.path.lexists(job.target):
                 self.skipped += 1
+                self._page_alone(job)
                 progress.skip()
             else:
                 yield job
@@ -199,6 +201,17 @@ class Batch:
             ) from error
         self._tell(job, originals.pictures[0], upscaled, report)
         return report
+
+    def _page_alone(self, job: Job) -> None:
+        """Write the page of an output that exists, unless it exists, too."""
+        path = self._page_path(job)
+        if path is None or os.path.lexists(path):
+            return
+        try:
+            write_bytes(path, comparison_page([job.source, job.target], self.output.max_pixels).encode(), False)
+            wrote(path)
+        except MapsrError as error:
+            self.fail(job, error)
 
     def _page_path(self, job: Job) -> Path | None:
         """Return where the page about this one file goes, or None without `--compare`."""

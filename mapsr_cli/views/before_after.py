@@ -70,6 +70,8 @@ class Compared:
     """The versions."""
     busyness: NDArray[np.float64] | None = None
     """Means over blocks of what is worth a look; by default, of how far the first version is from bicubic."""
+    before: str | None = None
+    """Label of the original; by default that it is the input, enlarged by bicubic interpolation."""
 
     def most(self, crop: tuple[int, int]) -> Box:
         """Find the part of that size (width, height) with the most to see."""
@@ -129,7 +131,7 @@ def _shape(size: tuple[int, int], pixels: int) -> tuple[int, int]:
 def _views(compared: Compared, parts: Sequence[Part]) -> list[list[View]]:
     """Cut each part out of the enlarged original and of every version."""
     original, tags = as_image(compared.original), Tags(compared.original.tags.icc)
-    before = f"before: input, bicubic ×{compared.size[0] / compared.original.size[0]:g}"
+    before = compared.before or f"before: input, bicubic ×{compared.size[0] / compared.original.size[0]:g}"
     views = [[View(before, part.enlarged(original, compared.size), tags)] for part in parts]
 
     def cut(image: Image.Image) -> list[Tensor]:

@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ SIZE = 120, 80
 LARGE = [Picture(scene(80, 120, seed).byte()) for seed in (1, 2)]
 
 
-def compared(versions: int = 1, **more: np.ndarray) -> Compared:
+def compared(versions: int = 1, **more: Any) -> Compared:
     labels = [f"version {n}" for n in range(versions)]
     return Compared(SMALL, SIZE, labels, lambda: [as_image(picture) for picture in LARGE[:versions]], **more)
 

@@ -1,0 +1,65 @@
+"""A before/after page of pictures that exist as files."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from mapsr_cli.errors import MapsrError, UsageError
+from mapsr_cli.imaging import MAX_PIXELS, Picture, read_picture
+from mapsr_cli.inference.verification import KernelChoice, verify_files
+from mapsr_cli.views.before_after import Compared, before_after
+from mapsr_cli.views.screen import as_image, enlarged
+
+
+def comparison_page(paths: Sequence[Path], max_pixels: int = MAX_PIXELS) -> str:
+    """Make an HTML page that compares pictures of files, the first with each of the others.
+
+    Smaller ones are enlarged to the largest by bicubic interpolation. The page says which of them, made small again,
+    give the first one back. Raises UsageError for fewer than two files, ImageError for one that cannot be read.
+    """
+    if len(paths) < 2:
+        raise UsageError("a comparison takes two pictures or more")
+    first = read_picture(paths[0], max_pixels=max_pixels)
+    most = 64 * max_pixels  # as large as what `upscale` makes of the largest original at x8
+    sizes = [first.size, *(read_picture(path, max_pixels=most).size for path in paths[1:])]
+    size = max(width for width, _ in sizes), max(height for _, height in sizes)
+
+    def versions() -> Iterator[Image.Image]:
+        for path in paths[1:]:
+            yield _fitted(read_picture(path, max_pixels=most), size)
+
+    names = [path.name for path in paths]
+    compared = Compared(first, size, names[1:], versions, before=_label(names[0], first.size, size))
+    verdicts = [_verdict(paths[0], path, first.size, of) for path, of in zip(paths[1:], sizes[1:], strict=True)]
+    facts = [(names[0], _pixels(first.size))]
+    facts += [
+        (name, f"{_pixels(of)}{verdict}") for name, of, verdict in zip(names[1:], sizes[1:], verdicts, strict=True)
+    ]
+    return before_after(" and ".join(names), f"{names[0]}, beside {', '.join(names[1:])}.", compared, facts)
+
+
+def _fitted(picture: Picture, size: tuple[int, int]) -> Image.Image:
+    image = as_image(picture)
+    return image if image.size == size else enlarged(image, size)
+
+
+def _label(name: str, own: tuple[int, int], size: tuple[int, int]) -> str:
+    return name if own == size else f"{name}, bicubic ×{size[0] / own[0]:.3g}"
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[0]} × {size[1]} pixels"
+
+
+def _verdict(lr: Path, hr: Path, small: tuple[int, int], large: tuple[int, int]) -> str:
+    """Say whether a larger picture gives the first one back; nothing where that has no meaning."""
+    if large[0] <= small[0] or large[1] <= small[1]:
+        return ""
+    try:
+        checked = verify_files(lr, hr, KernelChoice())
+    except MapsrError:
+        return ""
+    share = f"{100 * checked.consistency.bit_exact:.4f} % of its samples"
+    given = "bit for bit" if checked.consistency.holds else share
+    return f"; downscaled by {checked.kernel.name} {checked.kernel.factor} it gives {lr.name} back: {given}"

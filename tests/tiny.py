@@ -28,7 +28,7 @@ def _shrunk(config: AnyConfig) -> AnyConfig:
         case CompactConfig():
             return replace(config, channels=8, blocks=1)
         case SlimConfig():
-            return replace(config, channels=8, blocks=1, wide_every=1, wide_channels=4, dilations=(2,))
+            return replace(config, channels=8, blocks=1, wide_every=1, wide_channels=4, dilations=(2,), expanded=True)
         case PaperGeneratorConfig():
             return replace(config, widths=(8, 8, 8))
         case DiscriminatorConfig():

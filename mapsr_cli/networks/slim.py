@@ -78,7 +78,7 @@ class SlimBlock(nn.Module):
 
 
 class WideBranch(nn.Module):
-    """h plus a correction from wide context: 1×1 to few maps, dilated 3×3 convolutions, 1×1 back, at first zero."""
+    """h plus a correction from wide context: 1×1 to few maps, dilated 3×3 convolutions, 1×1 back, at first small."""
 
     def __init__(self, config: SlimConfig) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class WideBranch(nn.Module):
         self.narrow = nn.Conv2d(config.channels, maps, 1)
         self.far = nn.ModuleList(_convolution(maps, config.slope, dilation) for dilation in config.dilations)
         self.widen = nn.Conv2d(maps, config.channels, 1)
-        nn.init.zeros_(self.widen.weight)
+        nn.init.normal_(self.widen.weight, std=0.1 * maps**-0.5)
         nn.init.zeros_(self.widen.bias)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor) -> Tensor:

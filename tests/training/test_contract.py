@@ -30,7 +30,7 @@ FAST = ("swissroll", "grass", "compact")
 EVERY = [
     pytest.param(method, preset, marks=() if preset in FAST else pytest.mark.slow)
     for method, preset in itertools.product((*METHODS, *PRIORS), PRESETS)
-] + list(itertools.product(("affmae+muon", "denoiser+muon"), ("grass", "compact")))
+] + [*itertools.product(("affmae+muon", "denoiser+muon"), ("grass", "compact")), ("affmae+muon", "slim")]
 AFFINE = [name for name, method in METHODS.items() if method.constraint == "affine"]
 pytestmark = pytest.mark.parametrize(("method", "preset"), EVERY)
 

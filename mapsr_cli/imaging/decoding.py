@@ -4,8 +4,9 @@ import io
 import struct
 import sys
 import zlib
-from dataclasses import dataclass
-from typing import Any
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,14 @@ from PIL import Image, ImageCms, ImageFile
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging.formats import Holds
+from mapsr_cli.imaging.opening import OpenedFile, without_libtiff_lines
 from mapsr_cli.imaging.tag_reading import orientation
 
 Samples = NDArray[Any]
 """uint8, or uint16."""
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANES = 0x102, 0x106, 0x11C
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANES, _EXTRA_SAMPLES = 0x102, 0x106, 0x11C, 0x152
+_FEW_BITS = ("BGR;16", "BGR;15", "RGB;16", "RGB;15")
+"""Raw modes of a BMP whose pixels take 16 bits: five or six a sample."""
 _OPPOSITE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N")
 _KEY_TIMES = {"L;2": 85, "L;4": 17}
@@ -41,13 +45,13 @@ class DecodedFrame:
         return self.colour.shape[1], self.colour.shape[0]
 
 
-def decode(image: ImageFile.ImageFile, data: bytes, holds: Holds) -> DecodedFrame:
+def decode(image: ImageFile.ImageFile, file: OpenedFile, holds: Holds) -> DecodedFrame:
     """Decode the current frame of an opened image into what `holds` can take, turned as its EXIF says.
 
-    `data` are the file's bytes. Raises ImageError for pixels that 8 or 16 bits of grey, RGB or CMYK cannot hold, or
+    `file` holds it. Raises ImageError for pixels that 8 or 16 bits of grey, RGB or CMYK cannot hold, or
     transparency where `holds` has none.
     """
-    frame = _Reader(image, data, holds).read()
+    frame = _Reader(image, file, holds).read()
     frame = _shallow(frame, holds) if frame.peak > 255 and not holds.deep else frame
     colour, alpha = frame.colour, frame.alpha
     if alpha is not None and not holds.alpha:
@@ -102,12 +106,24 @@ def _turned(samples: Samples, turn: int) -> Samples:
 class _Reader:
     """Reads one frame; each mode in its own way."""
 
-    def __init__(self, image: ImageFile.ImageFile, data: bytes, holds: Holds) -> None:
-        self.image, self.data, self.holds = image, data, holds
+    def __init__(self, image: ImageFile.ImageFile, file: OpenedFile, holds: Holds) -> None:
+        self.image, self.file, self.holds = image, file, holds
 
     def read(self) -> DecodedFrame:
+        """Decode; libtiff's own lines on standard error are left out, and what it leaves out is noted."""
+        with without_libtiff_lines() if any(tile[0] == "libtiff" for tile in self.image.tile) else nullcontext():
+            frame = self._read()
+        return replace(frame, notes=(*frame.notes, *self._left_out()))
+
+    def _left_out(self) -> tuple[str, ...]:
+        """Name samples that the file does not say the meaning of, and that Pillow passes over."""
+        unspecified: int = sum(kind == 0 for kind in getattr(self.image, "tag_v2", {}).get(_EXTRA_SAMPLES, ()))
+        what = "a sample" if unspecified == 1 else f"{unspecified} samples"
+        return (f"left out {what} per pixel whose meaning the file does not say",) * (unspecified > 0)
+
+    def _read(self) -> DecodedFrame:
         image = self.image
-        raw = {_raw_mode(tile) for tile in image.tile}
+        raw = {mode for mode in map(_raw_mode, image.tile) if mode not in _FEW_BITS}
         if any(";12" in mode for mode in raw):
             raise ImageError("12 bits a sample are not supported", "convert it to 16 bits first")
         if image.format == "PNG" and getattr(image, "n_frames", 1) > 1 and any(";16" in mode for mode in raw):
@@ -177,7 +193,7 @@ class _Reader:
             return self._deep_grey_with_alpha()
         if mode[:-1] not in ("RGB;16", "RGBA;16", "RGBX;16"):
             raise ImageError(f"16-bit pixels of the kind {mode} are not supported", "convert it to 16-bit RGB first")
-        low = _reopened(image, self.data)
+        low = _reopened(image, self.file)
         swapped = mode[:-1] + _OPPOSITE[mode[-1]]
         low.tile = [_with_raw_mode(tile, swapped) for tile in low.tile]
         low.load()
@@ -193,7 +209,8 @@ class _Reader:
 
     def _deep_grey_with_alpha(self) -> DecodedFrame:
         """Read a PNG of four bytes a pixel, filtered as four: as 8-bit RGBA they are the bytes themselves."""
-        bytes_of = np.array(_opened(_relabelled(self.data, depth=8, colour_type=6), self.image.format))
+        data = self.file.view().read()
+        bytes_of = np.array(_opened(io.BytesIO(_relabelled(data, depth=8, colour_type=6)), self.image.format))
         self.image.load()
         pairs = bytes_of.astype(np.uint16)
         samples = pairs[..., 0::2] << 8 | pairs[..., 1::2]
@@ -214,12 +231,12 @@ def _with_raw_mode(tile: ImageFile._Tile, mode: str) -> ImageFile._Tile:
     return tile._replace(args=(mode, *tile.args[1:]) if isinstance(tile.args, tuple) else mode)
 
 
-def _opened(data: bytes, file_format: str | None) -> ImageFile.ImageFile:
-    return Image.open(io.BytesIO(data), formats=[file_format or ""])
+def _opened(file: IO[bytes], file_format: str | None) -> ImageFile.ImageFile:
+    return Image.open(file, formats=[file_format or ""])
 
 
-def _reopened(image: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile:
-    again = _opened(data, image.format)
+def _reopened(image: ImageFile.ImageFile, file: OpenedFile) -> ImageFile.ImageFile:
+    again = _opened(cast(IO[bytes], file.view()), image.format)
     again.seek(image.tell())
     return again
 

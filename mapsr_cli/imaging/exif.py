@@ -8,7 +8,7 @@ import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import BinaryIO
+from typing import Protocol
 
 import numpy as np
 
@@ -19,8 +19,23 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 """Bytes of a value of each type."""
 _WORDS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of what the byte order turns round."""
+_SUBFILE = 0xFE
+_MOST_PAGES, _MOST_ENTRIES = 1 << 16, 1 << 12
 _MOST = 1 << 26
 """Bytes of all tags together: more is no metadata."""
+
+
+class Readable(Protocol):
+    """A file that may be read from anywhere."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read so many bytes, fewer at the end."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a position."""
+
+    def tell(self) -> int:
+        """Tell the position."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ def ratio(value: Fraction) -> Entry:
     return Entry(RATIONAL, struct.pack("<II", min(near.numerator, 0xFFFF_FFFF), near.denominator))
 
 
-def read_directories(file: BinaryIO, without: Collection[int] = ()) -> Directories:
+def read_directories(file: Readable, without: Collection[int] = ()) -> Directories:
     """Read the first directory of an EXIF block or a TIFF file, and the EXIF and GPS directories.
 
     Tags in `without`, of unknown types, or that reach beyond the file are left out. Raises ValueError or struct.error
@@ -88,10 +103,34 @@ def read_directories(file: BinaryIO, without: Collection[int] = ()) -> Directori
     return directories
 
 
+@dataclass(frozen=True)
+class Page:
+    """What a TIFF's directory says of one page, before any of its values is read."""
+
+    tags: frozenset[int]
+    reduced: bool
+    """Whether it is another page made small, or a mask: no picture of its own."""
+    largest: int
+    """Bytes of its largest tag."""
+
+
+def read_pages(file: Readable) -> list[Page]:
+    """Read the directories of all pages of a TIFF. Raises ValueError or struct.error where there are none."""
+    reader, seen, pages = _Reader(file), set[int](), list[Page]()
+    at = reader.first
+    while at and at not in seen and len(pages) < _MOST_PAGES:
+        seen.add(at)
+        table, at = reader.table(at)
+        sizes = {tag: _SIZES.get(kind, 1) * number for tag, kind, number, _ in table}
+        kinds = [reader.number(entry) for entry in table if entry[0] == _SUBFILE]
+        pages.append(Page(frozenset(sizes), any(kind & (1 | 4) for kind in kinds), max(sizes.values(), default=0)))
+    return pages
+
+
 class _Reader:
     """Reads directories of a file of either byte order, with offsets of 4 or 8 bytes (BigTIFF)."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Readable) -> None:
         self.file, self.left = file, _MOST
         start = file.tell()
         head = file.read(16)
@@ -102,19 +141,28 @@ class _Reader:
         self.big = version == 43
         self.first = int(struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", head, 8 if self.big else 4)[0])
 
-    def directory(self, at: int, without: Collection[int]) -> Directory:
-        counts, entry = ("Q", "HHQ8s") if self.big else ("H", "HHI4s")
-        (count,) = struct.unpack(self.order + counts, self._read(at, struct.calcsize(f"={counts}")))
+    def table(self, at: int) -> tuple[list[tuple[int, int, int, bytes]], int]:
+        """Read (tag, type, count, value or offset) of each entry, and where the next page's directory starts."""
+        count_format, entry, link = ("Q", "HHQ8s", "Q") if self.big else ("H", "HHI4s", "I")
+        at_entries = at + struct.calcsize(f"={count_format}")
+        (count,) = struct.unpack(self.order + count_format, self._read(at, at_entries - at))
         size = struct.calcsize(f"={entry}")
-        table = self._read(at + struct.calcsize(f"={counts}"), size * min(count, 4096))
+        entries = self._read(at_entries, size * min(count, _MOST_ENTRIES))
+        after = self._read(at_entries + size * count, struct.calcsize(f"={link}"))
+        (following,) = struct.unpack(self.order + link, after) if len(after) == struct.calcsize(f"={link}") else (0,)
+        return list(struct.iter_unpack(self.order + entry, entries[: len(entries) // size * size])), following
+
+    def number(self, entry: tuple[int, int, int, bytes]) -> int:
+        """Return the value of an entry that is one SHORT or LONG."""
+        _, kind, _, inline = entry
+        return int(struct.unpack_from(self.order + ("H" if kind == SHORT else "I"), inline)[0])
+
+    def directory(self, at: int, without: Collection[int]) -> Directory:
         directory: Directory = {}
-        for tag, kind, number, inline in struct.iter_unpack(self.order + entry, table):
-            if (
-                kind in _SIZES
-                and tag not in without
-                and (data := self._data(_SIZES[kind] * number, inline)) is not None
-            ):
-                directory[tag] = Entry(kind, self._turned(data, kind))
+        for tag, kind, number, inline in self.table(at)[0]:
+            if kind in _SIZES and tag not in without:
+                data = self._data(_SIZES[kind] * number, inline)
+                directory |= {} if data is None else {tag: Entry(kind, self._turned(data, kind))}
         return directory
 
     def _data(self, size: int, inline: bytes) -> bytes | None:

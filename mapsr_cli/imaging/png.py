@@ -7,10 +7,11 @@ and drop profile, EXIF or text; PNG itself is a zlib stream of filtered rows bet
 import struct
 import zlib
 from collections.abc import Collection, Iterable, Iterator
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mapsr_cli.imaging.exif import Readable
 
 Bytes = NDArray[np.uint8]
 Chunk = tuple[bytes, bytes]
@@ -50,12 +51,12 @@ def with_chunks(png: bytes, chunks: Iterable[Chunk]) -> bytes:
     return png[:_HEADER] + b"".join(_chunk(kind, data) for kind, data in chunks) + png[_HEADER:]
 
 
-def read_chunks(file: BinaryIO, kinds: Collection[bytes]) -> Iterator[Chunk]:
+def read_chunks(file: Readable, kinds: Collection[bytes]) -> Iterator[Chunk]:
     """Read the chunks of some kinds, wherever they stand in a PNG. Raises ValueError for a file that is none."""
     if file.read(8) != _SIGNATURE:
         raise ValueError("not a PNG")
     left = _MOST
-    while len(head := file.read(8)) == 8 and (kind := head[4:]) != b"IEND":
+    while (head := file.read(8)) and (kind := head[4:]).isalpha() and kind != b"IEND":
         length = int.from_bytes(head[:4])
         if kind in kinds and length <= left:
             left -= length

@@ -1,25 +1,25 @@
 """Decode files into pictures."""
 
-import hashlib
-import io
 import json
 import re
-import stat
-import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import torch
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging.decoding import DecodedFrame, Samples, decode
+from mapsr_cli.imaging.exif import read_pages
 from mapsr_cli.imaging.formats import READABLE, Holds
+from mapsr_cli.imaging.kinds import Coding, decoder_of, read_coding, refuse_raw, refuse_samples, unreadable
+from mapsr_cli.imaging.opening import ONE_AT_A_TIME, FileSource, OpenedFile, opened
 from mapsr_cli.imaging.picture import Frames, Picture
 from mapsr_cli.imaging.provenance import Provenance
 from mapsr_cli.imaging.tag_reading import is_ours, read_tags
@@ -32,66 +32,104 @@ _PNG_CHUNK = 1 << 26
 """Bytes that a PNG's colour profile may have when unpacked: Pillow's own limit is 1 MiB, and printers' have more."""
 _MOST_PLAYS = 65535
 """WebP counts in 16 bits."""
-_ONE_AT_A_TIME = threading.Lock()
-"""Pillow's limits and Python's warnings are global: whoever changes them for a while does so alone."""
 
 
-def read_picture(source: Path | bytes, holds: Holds | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Decode a PNG, JPEG, WebP, TIFF, BMP, AVIF or GIF of one frame; EXIF orientation applied.
+FrameProgress = Callable[[int, int], None]
+"""Called with (frames decoded, frames)."""
 
-    `source` is a path, or the file's bytes. Grey, RGB, palette, 1-bit, CMYK and transparent pictures of 8 and 16 bits
-    become what `holds` can take (by default all but CMYK, which becomes RGB). Raises ImageError for anything that is
-    not such a picture, an animation, or more than `max_pixels` pixels.
+
+def read_picture(source: FileSource, holds: Holds | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode a PNG, JPEG, WebP, TIFF, BMP, AVIF, GIF or (with pillow-heif) HEIC of one frame; EXIF orientation applied.
+
+    `source` is a path, the file's bytes, or a stream. Grey, RGB, palette, 1-bit, CMYK and transparent pictures of 8 and
+    16 bits become what `holds` can take (by default all but CMYK, which becomes RGB). Raises ImageError for anything
+    that is not such a picture, an animation, or more than `max_pixels` pixels.
     """
     frames = read_frames(source, holds, max_pixels, at_most=1)
     return frames.pictures[0]
 
 
 def read_frames(
-    source: Path | bytes,
+    source: FileSource,
     holds: Holds | None = None,
     max_pixels: int = MAX_PIXELS,
     at_most: int | None = None,
+    progress: FrameProgress = lambda done, total: None,
 ) -> Frames:
     """Decode every frame of an animation or page of a stack as `read_picture` does; refuse more than `at_most`."""
-    name, data = _bytes_of(source)
-    digest = hashlib.sha256(data).hexdigest()
-    try:
-        with _quiet_pillow(max_pixels), Image.open(io.BytesIO(data), formats=_readable()) as image:
-            count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-            if at_most is not None and count > at_most:
-                raise ImageError(f"an animation or stack of {count} frames", "--animate takes them one by one")
-            pixels = image.width * image.height
-            if pixels * count > max_pixels:
-                what = f"{image.width}×{image.height} pixels" + (f" in {count} frames" if count > 1 else "")
-                raise ImageError(f"{what}: {_BOMB}", f"--max-pixels {pixels * count} allows it")
-            pictures, durations, tags = [], [], None
-            for frame in range(count):
-                if count > 1:
-                    image.seek(frame)
-                decoded = decode(image, data, holds or Holds())
-                if tags is None:  # only now: a PNG may have its EXIF after its pixels
-                    tags = read_tags(image, io.BytesIO(data), decoded.size)
-                pictures.append(_picture(decoded, digest, tags))
-                durations.append(int(image.info.get("duration", 0)))
-            loop = _plays(image)
-        if len({picture.size for picture in pictures}) > 1:
-            raise ImageError("frames of different sizes", "split it into single files first")
-        if len({picture.peak for picture in pictures}) > 1:
-            raise ImageError("frames of 8 and of 16 bits", "split it into single files first")
-        if holds and not holds.mixed:
-            pictures = _of_one_kind(pictures)
-    except ImageError as error:
-        raise ImageError(f"{name}: {error}", error.hint) from error
-    except Image.DecompressionBombError as error:  # twice our limit, in formats that allocate as they open
-        pixels_named = re.search(r"\d+", str(error))
-        hint = f"--max-pixels {pixels_named[0]} allows it" if pixels_named else "--max-pixels allows more"
-        raise ImageError(f"{name}: {_BOMB}", hint) from error
-    except UnidentifiedImageError as error:  # it names our buffer, not the file
-        raise ImageError(f"{name}: not a picture of any kind that is known here") from error
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise ImageError(f"{name}: not a readable picture ({_first_line(error)})") from error
+    with opened(source, max_pixels) as file:
+        try:
+            return _decoded(file, holds, max_pixels, at_most, progress)
+        except ImageError as error:
+            raise ImageError(f"{file.name}: {error}", error.hint) from error
+        except Image.DecompressionBombError as error:  # twice our limit, in formats that allocate as they open
+            pixels_named = re.search(r"\d+", str(error))
+            hint = f"--max-pixels {pixels_named[0]} allows it" if pixels_named else "--max-pixels allows more"
+            raise ImageError(f"{file.name}: {_BOMB}", hint) from error
+        except UnidentifiedImageError as error:  # it names our view of the file
+            reason = unreadable(file)
+            raise ImageError(f"{file.name}: {reason}", reason.hint) from error
+        except MemoryError as error:
+            raise ImageError(f"{file.name}: more than memory can hold", "cut the picture into parts first") from error
+        except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+            raise ImageError(f"{file.name}: not a readable picture ({_first_line(error)})") from error
+
+
+def _decoded(
+    file: OpenedFile, holds: Holds | None, max_pixels: int, at_most: int | None, progress: FrameProgress
+) -> Frames:
+    refuse_raw(file)
+    file.check(max_pixels)
+    refuse_samples(file)
+    formats = [extra] if (extra := decoder_of(file)) else _readable()
+    with _quiet_pillow(max_pixels), Image.open(cast(IO[bytes], file.view()), formats=formats) as image:
+        places, notes = _frames_of(image, file)
+        count = len(places)
+        if at_most is not None and count > at_most:
+            raise ImageError(f"an animation or stack of {count} frames", "--animate takes them one by one")
+        pixels = image.width * image.height
+        if pixels * count > max_pixels:
+            what = f"{image.width}×{image.height} pixels" + (f" in {count} frames" if count > 1 else "")
+            raise ImageError(f"{what}: {_BOMB}", f"--max-pixels {pixels * count} allows it")
+        coding = read_coding(file) if image.format in ("AVIF", "HEIF") else Coding()
+        if coding.bits > 8:
+            notes += (f"reduced from {coding.bits} bits to 8, which is what its decoder gives",)
+        pictures, durations, tags = [], [], None
+        for done, place in enumerate(places):
+            progress(done, count)
+            if image.tell() != place:
+                image.seek(place)
+            decoded = decode(image, file, holds or Holds())
+            if tags is None:  # only now: a PNG may have its EXIF after its pixels
+                tags = read_tags(image, file.view(), decoded.size, coding.cicp)
+            pictures.append(_picture(decoded, tags, notes))
+            durations.append(int(image.info.get("duration", 0)))
+        loop = _plays(image)
+    if len({picture.size for picture in pictures}) > 1:
+        raise ImageError("frames of different sizes", "split it into single files first")
+    if len({picture.peak for picture in pictures}) > 1:
+        raise ImageError("frames of 8 and of 16 bits", "split it into single files first")
+    if holds and not holds.mixed:
+        pictures = _of_one_kind(pictures)
+    pictures = [replace(picture, sha256=file.sha256) for picture in pictures]
     return Frames(tuple(pictures), tuple(durations) if count > 1 and any(durations) else (), loop)
+
+
+def _frames_of(image: ImageFile.ImageFile, file: OpenedFile) -> tuple[list[int], tuple[str, ...]]:
+    """List the frames that are pictures of their own; also returns what is to be said of the others."""
+    if image.format == "TIFF":
+        pages = read_pages(file.view())
+        places = [number for number, page in enumerate(pages) if not page.reduced] or [0]
+        small = len(pages) - len(places)
+        return places, (f"left out {small} thumbnail or mask{'s' * (small > 1)} beside the picture",) * (small > 0)
+    count = getattr(image, "n_frames", 1)
+    if image.format == "HEIF" and count > 1:
+        return [image.tell()], (f"took the main one of its {count} pictures",)
+    if image.format == "MPO":
+        return [0], ()
+    if image.format == "PNG" and image.info.get("default_image"):
+        return list(range(1, count)), ("left out the still image that is no part of the animation",)
+    return list(range(count)), ()
 
 
 def read_provenance(path: Path) -> Provenance | None:
@@ -108,11 +146,11 @@ def read_provenance(path: Path) -> Provenance | None:
         return None
 
 
-def _picture(frame: DecodedFrame, digest: str, tags: Tags) -> Picture:
+def _picture(frame: DecodedFrame, tags: Tags, notes: tuple[str, ...]) -> Picture:
     alpha = None if frame.alpha is None else _planes(frame.alpha[..., None])
     if frame.inks_became_rgb:
         tags = replace(tags, icc=None)
-    return Picture(_planes(frame.colour), frame.peak, digest, alpha, tags, frame.notes)
+    return Picture(_planes(frame.colour), frame.peak, "", alpha, tags, notes + frame.notes)
 
 
 def _of_one_kind(pictures: list[Picture]) -> list[Picture]:
@@ -135,7 +173,7 @@ def _planes(samples: Samples) -> Tensor:
 @contextmanager
 def _quiet_pillow(max_pixels: int | None) -> Iterator[None]:
     """Silence Pillow's warnings and set its limits to ours (its error comes at twice as many pixels)."""
-    with _ONE_AT_A_TIME, warnings.catch_warnings():
+    with ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pixels, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
         chunk, PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_CHUNK, _PNG_CHUNK
@@ -149,23 +187,6 @@ def _readable() -> list[str]:
     """List the formats that this Pillow knows (not every build has AVIF)."""
     Image.init()
     return [name for name in READABLE if name in Image.OPEN]
-
-
-def _bytes_of(source: Path | bytes) -> tuple[str, bytes]:
-    if isinstance(source, bytes):
-        return "standard input", source
-    try:
-        kind = source.stat().st_mode
-        if stat.S_ISCHR(kind) or stat.S_ISBLK(kind):
-            raise ImageError(f"{source}: a device, not a picture")
-        return str(source), source.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{source}: {error.strerror or error}") from error
-    except MemoryError as error:
-        what = f"{source.stat().st_size:,} bytes are more than memory can hold"
-        raise ImageError(f"{source}: {what}", "cut the picture into parts first") from error
-    except ValueError as error:  # a name with a null byte in it
-        raise ImageError(f"{source!r}: {error}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -3,11 +3,10 @@
 import json
 from collections.abc import Iterable
 from io import BytesIO
-from typing import BinaryIO
 
 from PIL import ExifTags, Image
 
-from mapsr_cli.imaging.exif import ASCII, ROOT, Directories, Entry, exif_bytes, read_directories
+from mapsr_cli.imaging.exif import ASCII, ROOT, Directories, Entry, Readable, exif_bytes, read_directories
 from mapsr_cli.imaging.png import COLOUR_CHUNKS, TEXT_CHUNKS, Chunk, read_chunks
 from mapsr_cli.imaging.tags import HISTORY, INCH, OURS, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, Tags
 
@@ -26,8 +25,9 @@ _STRUCTURE = {
 """Tags that describe how the file at hand stores its pixels, not the picture."""
 
 
-def read_tags(image: Image.Image, file: BinaryIO, size: tuple[int, int]) -> Tags:
-    """Read the metadata of an opened image; `file` holds it, `size` is the picture's as it is seen.
+def read_tags(image: Image.Image, file: Readable, size: tuple[int, int], cicp: bytes | None = None) -> Tags:
+    """Read the metadata of an opened image; `file` holds it, `size` is the picture's as it is seen, `cicp` how an
+    AVIF codes colours.
 
     Damaged metadata is left out: the pixels are read all the same.
     """
@@ -43,13 +43,19 @@ def read_tags(image: Image.Image, file: BinaryIO, size: tuple[int, int]) -> Tags
         iptc=_iptc(info, exif),
         comment=comment if isinstance(comment, bytes) and comment else None,
         text=tuple(chunk for chunk in chunks if chunk[0] in TEXT_CHUNKS and _is_theirs(chunk)),
-        colour=tuple(chunk for chunk in chunks if chunk[0] in COLOUR_CHUNKS),
+        colour=tuple(chunk for chunk in chunks if chunk[0] in COLOUR_CHUNKS) or _coded(cicp),
         resolution=resolution[::-1] if resolution and orientation(image) >= 5 else resolution,
         size=size,
     )
 
 
-def _read_exif(image: Image.Image, file: BinaryIO) -> Directories:
+def _coded(cicp: bytes | None) -> tuple[Chunk, ...]:
+    """Return how an AVIF codes colours as a PNG says it, where it is neither sRGB nor unknown (2)."""
+    plain = cicp is None or (cicp[0] in (1, 2) and cicp[1] in (1, 2, 6, 13))
+    return () if cicp is None or plain else ((b"cICP", cicp),)
+
+
+def _read_exif(image: Image.Image, file: Readable) -> Directories:
     """Read the directories, of a TIFF those of the page at hand; none where they are damaged."""
     try:
         if image.format == "TIFF":
@@ -90,7 +96,7 @@ def _is_theirs(chunk: Chunk) -> bool:
     return not chunk[1].startswith((OURS.encode(), b"XML:com.adobe.xmp\0", b"Raw profile type "))
 
 
-def _read_chunks(file: BinaryIO) -> Iterable[Chunk]:
+def _read_chunks(file: Readable) -> Iterable[Chunk]:
     try:
         file.seek(0)
         return list(read_chunks(file, COLOUR_CHUNKS | TEXT_CHUNKS))

@@ -87,14 +87,14 @@ def test_pillows_own_limit_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest
     assert Image.MAX_IMAGE_PIXELS == 10
 
 
-def test_a_file_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def too_much(path: Path) -> bytes:
+def test_a_picture_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(*_: object) -> None:
         raise MemoryError
 
-    (tmp_path / "a.tif").write_bytes(bytes(1234))
-    monkeypatch.setattr(Path, "read_bytes", too_much)
-    with pytest.raises(ImageError, match=r"a\.tif: 1,234 bytes"):
-        read_picture(tmp_path / "a.tif")
+    path = save(scene(4, 4), tmp_path / "a.png")
+    monkeypatch.setattr("mapsr_cli.imaging.reading.decode", too_much)
+    with pytest.raises(ImageError, match=r"a\.png: more than memory can hold"):
+        read_picture(path)
 
 
 def test_devices_are_refused() -> None:

@@ -180,7 +180,8 @@ def _writes(tree: ast.AST) -> list[int]:
             and set(given.value) <= set("wxbt+")
             for given in mode
         )
-        if found or creates:
+        nowhere = bool(node.args) and ast.unparse(node.args[0]) == "os.devnull"
+        if found or (creates and not nowhere):
             lines.append(node.lineno)
     return lines
 

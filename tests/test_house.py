@@ -37,7 +37,7 @@ return reuse reverse rewrite rotate round rule run sample save say scale scan sc
 select send separate serve set settle share shift show shrink shuffle sign signal silence simulate skip slice smooth
 solve sort space spawn split spread stack standardise start state step stitch stop store stream stretch strip submit
 subtract suggest sum supply suppress surround swap sweep switch synchronise synchronize take tell terminate test
-tile time total track train transform translate transpose treat trim truncate try turn undo unfold unite unpack
+tile time total track train transform translate transpose treat trim truncate try turn undo unfold unite unpack unset
 update upgrade upload upscale use validate vary verify view visit wait walk warn watch weigh wrap write yield zero
 """
 """Accepted first words of functions' docstrings."""

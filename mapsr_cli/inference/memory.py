@@ -16,7 +16,7 @@ try:
 except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
-Returned = TypeVar("Returned")
+Done = TypeVar("Done")
 
 LIVE = 4.5
 """Largest activations that are alive at once, as a multiple of the largest one: measured 4.1 on Compact."""
@@ -148,7 +148,7 @@ def release(device: str) -> None:
         torch.mps.empty_cache()
 
 
-def within_memory(work: Callable[[], Returned], doing: str, device: str = "cpu") -> Returned:
+def within_memory(work: Callable[[], Done], doing: str, device: str = "cpu") -> Done:
     """Return work(). Where memory does not suffice, free what it took and raise MapsrError, "out of memory `doing`"."""
     try:
         return work()

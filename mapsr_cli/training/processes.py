@@ -33,7 +33,7 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
 
 
 def _check_environment() -> None:
-    """Unset variables that are empty, as accelerate reads them as numbers. Raises UsageError for what is none."""
+    """Remove variables that are empty, as accelerate reads them as numbers. Raises UsageError for what is none."""
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT"):
         value = os.environ.get(name)
         if value == "":

@@ -65,7 +65,7 @@ def test_what_is_found_in_place_of_weights_is_named(tmp_path: Path, suffix: str,
 def test_a_misspelt_name_gets_a_suggestion() -> None:
     with pytest.raises(CheckpointError, match="no model 'natural-x4-afmse'") as caught:
         find_model("natural-x4-afmse")
-    assert caught.value.hint.startswith("did you mean 'natural-x4-affmse'? known: faces-x4-affgan, ")
+    assert caught.value.hint.startswith("did you mean 'natural-x4-affmse'? bundled: faces-x4-affgan, ")
     with pytest.raises(UsageError) as unknown:
         make_recipe("afmse", "compact", {}, "photos")
     assert unknown.value.hint.startswith("did you mean 'affmse'?")

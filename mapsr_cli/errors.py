@@ -69,6 +69,12 @@ class UnexpectedError(MapsrError):
     def __init__(self, error: Exception) -> None:
         text = " ".join(str(error).split()) or "no message"
         super().__init__(f"unexpected {type(error).__name__}: {text}", "--debug shows the traceback: please report it")
+        self.__cause__ = error
+
+
+def as_failure(error: Exception) -> MapsrError:
+    """Return an exception as a failure that can be told in one line; itself if it is one."""
+    return error if isinstance(error, MapsrError) else UnexpectedError(error)
 
 
 def install_command(extra: str) -> str:

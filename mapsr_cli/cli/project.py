@@ -48,7 +48,7 @@ def project(
     """
     with failures(debug):
         from mapsr_cli.cli.pairs import find_pairs
-        from mapsr_cli.errors import MapsrError
+        from mapsr_cli.errors import as_failure
         from mapsr_cli.imaging import MAX_PIXELS
         from mapsr_cli.inference.verification import KernelChoice
 
@@ -60,11 +60,11 @@ def project(
             try:
                 work = partial(_project, small, large, target, choice, quality, max_pixels or MAX_PIXELS, overwrite)
                 results.append(work(json))
-            except MapsrError as error:
+            except Exception as error:
                 if debug or len(pairs) == 1:
                     raise
-                complain(error)
-                failed.append({"input": str(small), "error": str(error)})
+                complain(as_failure(error))
+                failed.append({"input": str(small), "error": str(as_failure(error))})
         if json:
             document({"results": results, "failed": failed})
         if failed:

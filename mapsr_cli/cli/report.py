@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from mapsr_cli.errors import MapsrError, UnexpectedError
+from mapsr_cli.errors import MapsrError, as_failure
 from mapsr_cli.files import write_error
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def failures(debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
-        failure = error if isinstance(error, MapsrError) else UnexpectedError(error)
+        failure = as_failure(error)
         complain(failure)
         raise typer.Exit(failure.exit_code) from error
     if _lost:

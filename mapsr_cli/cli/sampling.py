@@ -11,7 +11,7 @@ from mapsr_cli.cli.batch import Batch, DecodedFile
 from mapsr_cli.cli.paths import Job, map_path, page_path, sheet_path, source_name
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
 from mapsr_cli.cli.report import printable, result
-from mapsr_cli.errors import MapsrError, UsageError
+from mapsr_cli.errors import MapsrError, UsageError, as_failure
 from mapsr_cli.files import write_bytes
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.memory import within_memory
@@ -48,8 +48,10 @@ class SampledBatch(Batch):
                     break
                 try:
                     self._sample(job, progress)
-                except MapsrError as error:
-                    self.fail(job.source, error)
+                except BrokenPipeError:
+                    raise
+                except Exception as error:
+                    self.fail(job.source, as_failure(error))
                 tried += 1
         self._sum_up(len(jobs) * self.count, len(jobs) + before, len(jobs) - tried)
 

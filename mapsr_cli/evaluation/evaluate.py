@@ -15,7 +15,7 @@ from mapsr_cli.evaluation.metrics import require_torchmetrics
 from mapsr_cli.evaluation.perceptual import Measure, Perceptual
 from mapsr_cli.evaluation.protocol import PEAK, Pair, Protocol, make_pair
 from mapsr_cli.evaluation.scores import Evaluation, Failure, Score
-from mapsr_cli.inference.memory import within_memory
+from mapsr_cli.inference.overlap import attempt
 from mapsr_cli.operators import Kernel, RatioKernel
 
 Observer = Callable[[str, Pair, dict[str, tuple[Estimate, Score]]], None]
@@ -83,7 +83,7 @@ def evaluate(
     for done, (group, path) in enumerate(images):
         image = f"{group}/{path.stem}"
         try:
-            pair = within_memory(partial(make_pair, path, kernel), "making LR of it")
+            pair = attempt(partial(make_pair, path, kernel), "making LR of it")
         except MapsrError as error:
             evaluation.failed.append(Failure(image, None, str(error)))
             continue
@@ -91,7 +91,7 @@ def evaluate(
         for model, candidate in candidates.items():
             progress(image, model, done, len(images))
             try:
-                estimates[model] = within_memory(partial(_one, candidate, pair, scorer), "evaluating it")
+                estimates[model] = attempt(partial(_one, candidate, pair, scorer), "evaluating it")
             except MapsrError as error:
                 evaluation.failed.append(Failure(image, model, str(error)))
                 continue

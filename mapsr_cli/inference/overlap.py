@@ -37,12 +37,12 @@ def overlapped(
     with ThreadPoolExecutor(1, "store") as storer:
 
         def next_reading() -> tuple[Item, Future[Read]] | None:
-            return next(((job, _in_thread(partial(_attempt, partial(read, job), "reading"))) for job in upcoming), None)
+            return next(((job, _in_thread(partial(attempt, partial(read, job), "reading"))) for job in upcoming), None)
 
         def hand_on(job: Item, reading: "Future[Read]") -> "Future[Stored]":
             try:
-                worked = _attempt(lambda: work(job, reading.result()), "upscaling")
-                return storer.submit(_attempt, partial(store, job, worked), "storing")
+                worked = attempt(lambda: work(job, reading.result()), "upscaling")
+                return storer.submit(attempt, partial(store, job, worked), "storing")
             except MapsrError as error:
                 _release(error)  # the next job needs the room
                 failed: Future[Stored] = Future()
@@ -78,7 +78,7 @@ def _in_thread(work: Callable[[], Done]) -> "Future[Done]":
     return future
 
 
-def _attempt(work: Callable[[], Done], doing: str) -> Done:
+def attempt(work: Callable[[], Done], doing: str) -> Done:
     """Return work(). Raises MapsrError for whatever went wrong, but a reader of standard output that is gone."""
     try:
         return within_memory(work, doing)

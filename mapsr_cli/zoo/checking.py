@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mapsr_cli.errors import CheckpointError, MapsrError
+from mapsr_cli.errors import CheckpointError, as_failure
 from mapsr_cli.zoo.cache import cached_models, is_sound
 from mapsr_cli.zoo.checkpoint import load_model
 from mapsr_cli.zoo.finding import find_here
@@ -30,8 +30,8 @@ def check(names: list[str]) -> Iterator[ModelCheck]:
         try:
             path, sha256 = stored[name] if name in stored else (find_here(name), None)
             _check(path, sha256)
-        except MapsrError as error:
-            yield ModelCheck(name, False, str(error))
+        except Exception as error:  # one model's failure, whatever it is
+            yield ModelCheck(name, False, str(as_failure(error)))
         else:
             yield ModelCheck(name, True, None)
 

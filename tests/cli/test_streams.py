@@ -20,6 +20,7 @@ from mapsr_cli.cli.app import main
 from mapsr_cli.operators import make_kernel
 from tests.pictures import lr_of, save, scene
 
+SMALL = "--preset swissroll --steps 1 --device cpu --set data.workers=0 --log csv"
 NAME = "猫 😀.png"
 """Outside cp1252."""
 
@@ -40,12 +41,14 @@ COMMANDS = {
     "upscale -o -": Command("upscale a.png -o - -m MODEL"),
     "verify": Command("verify lr.png hr.png --map map.png", ("map.png",)),
     "verify --json": Command("verify lr.png hr.png --json"),
+    "project": Command("project lr.png hr.png -o fixed.png", ("fixed.png",)),
     "downscale": Command("downscale hr.png -o small.png", ("small.png",)),
     "fit-pinv": Command("fit-pinv --method exact --taps 3 -o b.safetensors", ("b.safetensors",)),
     "evaluate": Command("evaluate -m bicubic --data sets --csv table.csv", ("table.csv",)),
     "models list": Command("models list"),
     "models show": Command("models show MODEL"),
     "models verify": Command("models verify MODEL"),
+    "train": Command(f"train affmse {SMALL} --out run", ("run/weights.safetensors",)),
     "help": Command("--help"),
 }
 Run = Callable[[str, Any, Any], tuple[int, list[str], list[str]]]

@@ -70,6 +70,17 @@ def test_one_graph_for_every_size(tiny_model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_learnt_pseudo_inverse_is_part_of_the_graph(tiny_model: Path, tmp_path: Path) -> None:
+    """As `load` has it; A ŷ = x is then not promised."""
+    pytest.importorskip("onnxruntime")
+    model = load_model(tiny_model)
+    learnt = Model(model.card, model.network, model.kernel, pinv=torch.randn(16, 5, 5) / 5)
+    checked = export_onnx(learnt, tmp_path / "m.onnx")
+    assert checked.difference < 1e-5
+    assert checked.inconsistency is None
+
+
+@pytest.mark.slow
 def test_a_stochastic_one_takes_its_noise(tiny_model: Path, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     config = PaperGeneratorConfig(widths=(8, 8), noise_dim=2)

@@ -33,7 +33,7 @@ def test_nothing_there(tmp_path: Path, name: str) -> None:
 
 
 def test_files_of_other_kinds(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no kind of data"):
+    with pytest.raises(UsageError, match="is one picture"):
         open_data(save(scene(20, 20), tmp_path / "a.png"), TINY)
 
 

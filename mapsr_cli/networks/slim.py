@@ -4,7 +4,8 @@ After published ideas: residual blocks of three convolutions and nothing else be
 arXiv:2205.07514); attention without parameters, computed from the block's own features (SPAN: Wan et al., 2024,
 arXiv:2311.12770); a context of few maps beside the blocks (RLFN's spatial attention and SAFMN's pyramid: Sun et al.,
 2023, arXiv:2302.13800), here by dilated convolutions (Yu and Koltun, 2016, arXiv:1511.07122), as strides and pools
-would make the result depend on where a tile starts.
+would make the result depend on where a tile starts. With `depth` 2, `slope` 0 and no wide branch it is `Compact`, so
+that blocks of trained weights can be taken over.
 """
 
 from dataclasses import dataclass, replace

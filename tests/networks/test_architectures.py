@@ -129,6 +129,8 @@ def test_gradient_reaches_the_input(config: AnyConfig) -> None:
         ("compact", {"scale": 4.0}),
         ("compact", {"channels": True}),
         ("compact", {"noise_dim": -1}),
+        ("slim", {"slope": 1.0}),
+        ("slim", {"dilations": []}),
         ("discriminator", {"widths": [8, 8], "strides": [2]}),
         ("discriminator", {"batch_norm": 1}),
         ("density", {"kernels": [[3, 3, 3]]}),

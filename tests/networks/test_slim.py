@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mapsr_cli.networks import Slim, SlimConfig
+from mapsr_cli.networks import Compact, CompactConfig, Slim, SlimConfig
 from mapsr_cli.networks.expanded import expand
 
 TINY = SlimConfig(scale=2, channels=8, blocks=2, depth=2, wide_channels=4, dilations=(2, 3))
@@ -72,3 +72,13 @@ def test_in_use_as_in_training(config: SlimConfig) -> None:
     expected = network(x)
     with torch.inference_mode():
         assert (network(x) - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_takes_over_the_blocks_of_compact() -> None:
+    torch.manual_seed(0)
+    compact = Compact(CompactConfig(scale=2, channels=8, blocks=2))
+    nn.init.normal_(compact.tail.weight, std=0.3)
+    slim = Slim(replace(TINY, slope=0.0, wide_every=3))
+    slim.load_state_dict(dict(zip(slim.state_dict(), compact.state_dict().values(), strict=True)))
+    x = torch.rand(1, 3, 6, 7)
+    torch.testing.assert_close(slim(x), compact(x))

@@ -35,6 +35,9 @@ def test_nothing_there(tmp_path: Path, name: str) -> None:
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is one picture"):
         open_data(save(scene(20, 20), tmp_path / "a.png"), TINY)
+    (tmp_path / "a.mp3").write_bytes(b"ID3")
+    with pytest.raises(UsageError, match="no kind of data"):
+        open_data(tmp_path / "a.mp3", TINY)
 
 
 def test_a_folder_of_shards_says_how_to_name_them(tmp_path: Path) -> None:

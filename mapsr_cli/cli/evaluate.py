@@ -9,8 +9,10 @@ import typer
 from mapsr_cli.cli import options
 from mapsr_cli.cli.progress import progress_bar
 from mapsr_cli.cli.report import document, failures, result, say, table, wrote
+from mapsr_cli.errors import MapsrError
 
 if TYPE_CHECKING:
+    from mapsr_cli.evaluation.evaluate import Scorer
     from mapsr_cli.evaluation.scores import Evaluation
 
 COMPLAINTS = 10
@@ -59,7 +61,8 @@ def evaluate(
         bool,
         typer.Option(
             "--perceptual",
-            help="Measure LPIPS and DISTS, too. Needs the optional packages `perceptual`.",
+            help="Measure what the eye sees, too: SSIMULACRA2, FLIP, gradient energy and grid; NIQE, LPIPS and DISTS "
+            "where their weights are at hand.",
             rich_help_panel=PROTOCOL,
         ),
     ] = False,
@@ -104,7 +107,6 @@ def evaluate(
         from mapsr_cli.evaluation.candidates import make_candidates
         from mapsr_cli.evaluation.evaluate import Scorer
         from mapsr_cli.evaluation.evaluate import evaluate as evaluate_all
-        from mapsr_cli.evaluation.perceptual import load_perceptual
         from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets
         from mapsr_cli.evaluation.report import Gallery, report, spread
         from mapsr_cli.files import write_bytes
@@ -115,7 +117,7 @@ def evaluate(
         a, candidates = make_candidates(model, kernel, sigma, scale, device=device, precision=precision.value)
         scorer = Scorer(PROTOCOLS[protocol.value])
         if perceptual:
-            scorer = scorer.with_perceptual(load_perceptual())
+            scorer = _perceptual(scorer)
         gallery = Gallery({} if html is None else spread(sets))
         with progress_bar() as update:
 
@@ -135,6 +137,23 @@ def evaluate(
         if found.failed:
             _complain(found)
             raise typer.Exit(1)
+
+
+def _perceptual(scorer: "Scorer") -> "Scorer":
+    """Add what the eye sees; say which measures are left out for want of weights."""
+    from mapsr_cli.evaluation.perceptual import load_perceptual
+    from mapsr_cli.evaluation.visual import niqe_measure, visual_measures
+
+    scorer = scorer.with_measures(visual_measures())
+    try:
+        scorer = scorer.with_measures({"niqe": niqe_measure()})
+    except MapsrError as error:
+        say(f"note: {error}; {error.hint}")
+    try:
+        scorer = scorer.with_perceptual(load_perceptual())
+    except MapsrError as error:
+        say(f"note: no LPIPS, no DISTS: {error}; {error.hint}")
+    return scorer
 
 
 def _print(found: "Evaluation") -> None:

@@ -1,7 +1,7 @@
 """Every image of every test set through every candidate."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -30,9 +30,13 @@ class Scorer:
 
     protocol: Protocol
     measures: Mapping[str, Measure] = field(default_factory=dict)
-    """Further distances of an estimate from the truth, by key."""
+    """Further measures of an estimate, by key."""
     distances: Mapping[str, DenseDistance] = field(default_factory=lambda: {"diversity_mse": squared_error})
     """What the diversity of samples is measured by, by key."""
+
+    def with_measures(self, measures: Mapping[str, Measure]) -> "Scorer":
+        """Add measures by key."""
+        return replace(self, measures={**self.measures, **measures})
 
     def with_perceptual(self, perceptual: Perceptual) -> "Scorer":
         """Add LPIPS and DISTS."""
@@ -44,7 +48,7 @@ class Scorer:
         """Score one estimate, and the samples [S, 3, H, W] in levels of a stochastic model."""
         y, truth = estimate.levels / PEAK, pair.hr / PEAK
         psnr, ssim = self.protocol.compare(y, truth, pair.scale)
-        more = {key: measure(y, truth) for key, measure in self.measures.items()}
+        more = {k: value for k, measure in self.measures.items() if (value := measure(y, truth)) is not None}
         if samples is not None:
             more |= {key: diversity(samples / PEAK, truth, distance) for key, distance in self.distances.items()}
         return Score(

@@ -14,8 +14,8 @@ from mapsr_cli.evaluation.diversity import DenseDistance
 SMALLEST = 31
 """Pixels a side of an image that AlexNet's three poolings leave something of."""
 
-Measure = Callable[[Tensor, Tensor], float]
-"""(estimate, truth), both [3, H, W] in [0, 1] → a distance."""
+Measure = Callable[[Tensor, Tensor], float | None]
+"""(estimate, truth), both [3, H, W] in [0, 1] → a number; None where the image is too small for it."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ class Score:
     seconds: float | None
     """Network and projection."""
     more: dict[str, float] = field(default_factory=dict)
-    """Measures that not every evaluation takes: `lpips`, `dists`, `diversity_mse`, `diversity_lpips`."""
+    """Measures that not every evaluation takes: `ssimulacra2`, `flip`, `niqe`, `gradient_energy`, `grid`, `lpips`,
+    `dists`, `diversity_mse`, `diversity_lpips`."""
 
 
 def summarise(scores: Sequence[Score]) -> Summary:

@@ -35,6 +35,11 @@ class Cell:
 COLUMNS = (
     Column("psnr", "PSNR", "{:.2f}".format, 1, "∞"),
     Column("ssim", "SSIM", "{:.4f}".format, 1),
+    Column("ssimulacra2", "SSIMULACRA2", "{:.1f}".format, 1),
+    Column("flip", "FLIP", "{:.3f}".format, -1),
+    Column("niqe", "NIQE", "{:.1f}".format, 0),
+    Column("gradient_energy", "energy", "{:.2f}".format, 0),
+    Column("grid", "grid", "{:.3f}".format, 0),
     Column("lpips", "LPIPS", "{:.4f}".format, -1),
     Column("dists", "DISTS", "{:.4f}".format, -1),
     Column("diversity_mse", "div. MSE", "{:.1f}".format, 1),

@@ -10,11 +10,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from mapsr_cli.evaluation.texture import gradient_energy
 from mapsr_cli.experiments.images.bench import Bench
 from mapsr_cli.experiments.images.figures import STYLE, Line, draw_lines, picture_grid
 from mapsr_cli.experiments.images.page import effort, publish
 from mapsr_cli.experiments.images.rows import SMOKE, STEADY_GAN, Length, Row, Trainings
-from mapsr_cli.experiments.images.scores import BATCH, History, estimates, gradient_energy, history, score
+from mapsr_cli.experiments.images.scores import BATCH, History, estimates, history, score
 from mapsr_cli.experiments.images.truths import patches
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.output import LABELS, power, save, table

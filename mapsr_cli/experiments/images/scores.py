@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.evaluation.metrics import psnr, ssim
+from mapsr_cli.evaluation.texture import gradient_energy
 from mapsr_cli.networks import Estimator
 
 CONVENTION = (
@@ -48,12 +49,6 @@ def estimates(estimator: Estimator, truths: Tensor, seed: int = 0) -> Iterator[t
         for y in torch.split(truths, BATCH):
             x = estimator.constraint.down(y)
             yield x, estimator(x)
-
-
-def gradient_energy(y: Tensor) -> float:
-    """Compute the mean squared forward difference, vertical plus horizontal: [..., H, W] → ≥ 0."""
-    down, across = y.diff(dim=-2), y.diff(dim=-1)
-    return down.double().square().mean().item() + across.double().square().mean().item()
 
 
 def score(estimator: Estimator, truths: Tensor) -> Scores:

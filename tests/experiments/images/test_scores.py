@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.experiments.images.scores import estimates, first_step, gradient_energy, history, score
+from mapsr_cli.evaluation.texture import gradient_energy
+from mapsr_cli.experiments.images.scores import estimates, first_step, history, score
 from mapsr_cli.networks import Affine, Estimator, PaperGeneratorConfig, Unconstrained, build
 from mapsr_cli.operators import downsampling, make_kernel
 

@@ -211,7 +211,7 @@ class Batch:
             write_bytes(path, comparison_page([job.source, job.target], self.output.max_pixels).encode(), False)
             wrote(path)
         except MapsrError as error:
-            self.fail(job, error)
+            self.fail(job.source, error)
 
     def _page_path(self, job: Job) -> Path | None:
         """Return where the page about this one file goes, or None without `--compare`."""

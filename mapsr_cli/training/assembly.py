@@ -16,7 +16,7 @@ from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import Constraint, Estimator, build, make_constraint, noise_dim_of
 from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
-from mapsr_cli.training.data import Data, open_data, open_lessons
+from mapsr_cli.training.data import Data, open_data, open_estimates, open_lessons
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.recipe import Recipe
 from mapsr_cli.training.run import Run, checkpoints
@@ -138,6 +138,10 @@ def _open_data(recipe: Recipe, accelerator: Accelerator, lessons: Path | None) -
     place = accelerator.process_index, accelerator.num_processes
     if lessons is not None and kernel is not None:
         return open_lessons(lessons, recipe["teacher"].share, config, kernel, *place)
+    teacher = recipe.teacher
+    if teacher is not None and teacher.estimates is not None and kernel is not None:
+        folder, rounded = Path(teacher.estimates), recipe["kernel"].rounded
+        return open_estimates(recipe.location, folder, teacher.share, config, kernel, rounded, *place)
     if not recipe.location:
         raise UsageError("no data to train on", "--data takes a folder of images, a list file or tar shards")
     return open_data(recipe.location, config, *place, kernel)

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from mapsr_cli.criteria.resolver import lr_patches
 from mapsr_cli.errors import UsageError
+from mapsr_cli.inference.backbone import READERS, load_backbone
 from mapsr_cli.networks import Affine, Estimator
+from mapsr_cli.operators import Kernel
 from mapsr_cli.training.data import Orientation, open_data, orientations, write_lesson
 from mapsr_cli.training.kept import kept_folder
 from mapsr_cli.training.lock import locked
@@ -24,6 +26,7 @@ from mapsr_cli.training.loop import Interrupted, Status, Watch
 from mapsr_cli.training.recipe import Recipe
 from mapsr_cli.training.signals import stop_requests
 from mapsr_cli.zoo import find_model, load_model
+from mapsr_cli.zoo.cache import says_mapsr
 from mapsr_cli.zoo.manifest import sha256_of
 
 
@@ -44,16 +47,16 @@ def _back(y: Tensor, view: Orientation) -> Tensor:
 
 
 def lessons(recipe: Recipe, runs: Path, accelerator: Accelerator, watch: Watch) -> Path | None:
-    """Return the folder of the teacher's estimates of the recipe's patches, in `runs`/lessons; None without a teacher.
+    """Return the folder of the teacher's estimates of the recipe's patches, in `runs`/lessons; None without one.
 
     The folder's name holds a digest of all that decides what is in it, so the next run with the same finds it, and one
     that was stopped goes on. Raises Interrupted after a signal, UsageError for a teacher that does not fit.
     """
-    if (teacher := recipe.teacher) is None:
+    teacher = recipe.teacher
+    if teacher is None or teacher.weights is None:
         return None
-    assert teacher.weights is not None  # or it would be none
-    path = find_model(teacher.weights)
-    estimator = _teacher(path, recipe).to(accelerator.device)
+    path, estimator = _teacher(teacher.weights, recipe["kernel"].make())
+    estimator.to(accelerator.device)
     settings = asdict(recipe["kernel"]), recipe["data"].decisive(), teacher.patches
     place = accelerator.num_processes, str(Path(recipe.location).absolute())
     folder = kept_folder(runs / "lessons", path.stem, sha256_of(path), *settings, *place)
@@ -63,9 +66,19 @@ def lessons(recipe: Recipe, runs: Path, accelerator: Accelerator, watch: Watch) 
     return folder
 
 
-def _teacher(path: Path, recipe: Recipe) -> Estimator:
-    """Load a teacher's network under the projection, whatever it was trained with: then A of an estimate is x."""
-    model, kernel = load_model(path), recipe["kernel"].make()
+def _teacher(name: str, kernel: Kernel) -> tuple[Path, Estimator]:
+    """Load a teacher's network under the projection, whatever it was trained with: then A of an estimate is x.
+
+    It is one of mapsr's, or a file of another tool's network. Raises UsageError for one that does not fit.
+    """
+    path = Path(name)
+    if path.suffix.lower() in READERS and path.is_file() and not says_mapsr(path):
+        other = load_backbone(path)
+        if other.kernel.scale != kernel.scale:
+            raise UsageError(f"{path.name} upscales ×{other.kernel.scale}, not this run's ×{kernel.scale}")
+        return path, Estimator(OneByOne(other.network), Affine(kernel)).eval()
+    path = find_model(name)
+    model = load_model(path)
     if model.kernel != kernel:
         raise UsageError(
             f"{path.name} was trained for {model.kernel.describe()}, not for this run's {kernel.describe()}",
@@ -75,7 +88,20 @@ def _teacher(path: Path, recipe: Recipe) -> Estimator:
         raise UsageError(
             f"{path.name} gives another estimate each time", "teacher.weights takes one without noise maps"
         )
-    return Estimator(model.network.to(memory_format=torch.channels_last), Affine(kernel)).eval()  # type: ignore[call-overload]
+    return path, Estimator(model.network.to(memory_format=torch.channels_last), Affine(kernel)).eval()  # type: ignore[call-overload]
+
+
+class OneByOne(nn.Module):
+    """Another tool's network for batches, in float32: what it knows of half precision and of batches is not known."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Estimate each image: [N, C, h, w] → [N, C, H, W]."""
+        with torch.autocast(x.device.type, enabled=False):
+            return torch.cat([self.network(image) for image in torch.split(x.contiguous(), 1)])
 
 
 def _teach(estimator: Estimator, recipe: Recipe, folder: Path, accelerator: Accelerator, watch: Watch) -> None:

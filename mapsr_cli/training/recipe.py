@@ -58,7 +58,8 @@ class Recipe:
     def teacher(self) -> TeacherConfig | None:
         """Whose estimates the run learns from besides the images; None: nobody's."""
         config = self.sections.get("teacher")
-        return config if isinstance(config, TeacherConfig) and config.weights is not None else None
+        taught = isinstance(config, TeacherConfig) and (config.weights, config.estimates) != (None, None)
+        return config if taught else None
 
     @property
     def is_prior(self) -> bool:
@@ -73,7 +74,7 @@ class Recipe:
     def published(self) -> dict[str, Any]:
         """Return what a model's header tells: of files and folders only their own names, not where they lie."""
         sections = self.settings
-        for section, field in PLACES.items():
+        for section, field in PLACES:
             if place := sections.get(section, {}).get(field):
                 sections[section][field] = Path(place).name
         return {"method": self.method, "preset": self.preset, "sections": sections}

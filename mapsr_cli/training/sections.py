@@ -63,7 +63,10 @@ class TeacherConfig:
     """Distillation: MSE and MAE compare with a blend of y and a teacher's estimates."""
 
     weights: str | None = None
-    """A model for the same A, by name or path; none: no teacher."""
+    """A model for the same A, by name or path, or a file of another tool's network as `--backbone` takes it (for the
+    same scale); none: no teacher, or `estimates`."""
+    estimates: str | None = None
+    """Folder of HR estimates of the training images, under their names; see docs/data.md."""
     share: float = 0.5
     """The target is (1 − share) · y + share · estimate."""
     patches: int = 8192
@@ -72,10 +75,12 @@ class TeacherConfig:
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise UsageError(f"a teacher's share of {self.share}", "above 0, at most 1")
+        if self.weights is not None and self.estimates is not None:
+            raise UsageError("a teacher's weights and a teacher's estimates", "give one of them")
         if self.patches < 1:
             raise UsageError(f"a teacher of {self.patches} patches")
 
 
-PLACES = {"constraint": "pinv", "teacher": "weights", "prior": "run"}
-"""Settings, by section, that may be the path of a file or folder. (A measured kernel's path is its name: `verify` looks
-there for it.)"""
+PLACES = (("constraint", "pinv"), ("teacher", "weights"), ("teacher", "estimates"), ("prior", "run"))
+"""Settings, as (section, field), that may be the path of a file or folder. (A measured kernel's path is its name:
+`verify` looks there for it.)"""

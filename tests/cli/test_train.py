@@ -176,6 +176,16 @@ def test_a_run_learns_from_degraded_originals_and_resumes(mapsr: Mapsr, photos: 
     assert ours != theirs
 
 
+def test_a_student_learns_from_estimates_made_elsewhere(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
+    """The header names the folder, not where it lies."""
+    run = ["train", "affmae", "--data", photos, "--out", tmp_path / "run", "--log", "csv", "--steps", 2, *SMALL]
+    done = mapsr(*run, "--set", f"teacher.estimates={photos}")
+    assert done.code == 0, done.stderr
+    sections = load_model(tmp_path / "run" / "weights.safetensors").card.training["settings"]["sections"]
+    assert sections["teacher"]["estimates"] == photos.name
+    assert mapsr("train", "affmae", "--out", tmp_path / "run", "--resume", "--steps", 3, "--log", "csv").code == 0
+
+
 def test_data_are_needed(mapsr: Mapsr, tmp_path: Path) -> None:
     done = mapsr("train", "affmse", "--out", tmp_path / "run", "--steps", 1)
     assert done.code == 2

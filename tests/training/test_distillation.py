@@ -19,6 +19,7 @@ from mapsr_cli.training.loop import Interrupted, Status
 from mapsr_cli.training.recipe import Recipe, make_recipe
 from mapsr_cli.training.settings import SectionValues
 from mapsr_cli.zoo import Card, describe_kernel, load_model, save_model
+from tests.inference import strangers
 from tests.psfs import comet_kernel
 
 KERNEL = make_kernel("bicubic", 4)
@@ -138,6 +139,30 @@ def test_teachers_that_do_not_fit(tiny_model: Path, stochastic_model: Path, tiny
     )
     with pytest.raises(UsageError, match="not for this run's bicubic"):
         made(recipe(other), photos)
+
+
+def test_another_tools_network_teaches(
+    tiny_model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `--backbone` takes it; the projection makes its estimates agree with x."""
+    strangers.install(monkeypatch)
+    weights = strangers.save_weights(tmp_path / "4x_nearest.safetensors")
+    wanted = recipe(weights)
+    folder = made(wanted, photos)
+    data = open_lessons(folder, 1.0, wanted["data"], KERNEL)
+    batch = next(data.batches())
+    data.close()
+    down = Affine(KERNEL).down
+    torch.testing.assert_close(down(batch.target), down(batch.y), atol=1e-3, rtol=0)
+    assert (batch.target - batch.y).abs().max() > 0.02
+    wider = make_recipe("affmae", "compact", {**wanted.settings, "kernel": {"scale": 2}}, str(photos))
+    with pytest.raises(UsageError, match="upscales ×4, not this run's ×2"):
+        lessons(wider, photos.parent, Accelerator(cpu=True), lambda status: None)
+
+
+def test_one_teacher_is_enough(tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match="a teacher's weights and a teacher's estimates"):
+        recipe(tiny_model, teacher={"estimates": "folder"})
 
 
 @pytest.mark.parametrize("settings", [{"share": 0.0}, {"share": 1.5}, {"patches": 0}])

@@ -6,6 +6,7 @@ one would have had. ImageFiles come as uint8 levels, which the loop divides by 2
 
 from mapsr_cli.training.data.config import DataConfig, RankShare
 from mapsr_cli.training.data.counts import DataCounts
+from mapsr_cli.training.data.estimates import open_estimates
 from mapsr_cli.training.data.lessons import open_lessons, write_lesson
 from mapsr_cli.training.data.orientation import Orientation, orientations
 from mapsr_cli.training.data.sources import SOURCES, open_data
@@ -20,6 +21,7 @@ __all__ = [
     "Orientation",
     "RankShare",
     "open_data",
+    "open_estimates",
     "open_lessons",
     "orientations",
     "swiss_roll",

@@ -59,8 +59,9 @@ class ImageFiles:
         self.ledger = Ledger()
         self.ledger.saw(location, len(set(paths)))
         self._location, self._config, self._share = location, config, share
-        self._paths, areas = self._large_enough(paths)
-        if not self._paths:
+        self.paths, areas = self._large_enough(paths)
+        """Of the images that are large enough."""
+        if not self.paths:
             raise self._nothing()
         self._cumulative = np.cumsum(np.array(areas, dtype=np.float64) ** EXPONENT)
         self._cache: dict[Path, ByteLevels] = {}
@@ -90,18 +91,23 @@ class ImageFiles:
     def _batch(self, batch: int) -> Patches:
         return stacked([self._sample(number) for number in self._share.samples(batch)])
 
-    def _sample(self, number: int) -> ByteLevels:
+    def draw(self, number: int) -> tuple[Path, WholeImage, np.random.Generator]:
+        """Draw the image of a sample: its path, its content, and the generator that draws a patch of it."""
         rng = self._config.rng(Draw.PATCH, number)
         chosen = int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
-        image = first_usable(self._from(chosen), self._config.patch, self.ledger)
-        if image is None:
+        usable = first_usable(self._from(chosen), self._config.patch, self.ledger)
+        if usable is None:
             raise self._nothing()
+        return Path(usable[0]), usable[1], rng
+
+    def _sample(self, number: int) -> ByteLevels:
+        _, image, rng = self.draw(number)
         return random_patch(image, self._config, rng)
 
     def _from(self, chosen: int) -> Iterator[Candidate]:
         """Yield the chosen image, and after it all others, in case it cannot be read."""
-        for step in range(len(self._paths)):
-            path = self._paths[(chosen + step) % len(self._paths)]
+        for step in range(len(self.paths)):
+            path = self.paths[(chosen + step) % len(self.paths)]
             yield str(path), partial(self._decoded, path)
 
     def _decoded(self, path: Path) -> WholeImage:

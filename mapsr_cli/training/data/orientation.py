@@ -31,6 +31,12 @@ def seen(pixels: NDArray[Value], orientation: Orientation) -> NDArray[Value]:
     return turned[..., ::-1] if mirrored else turned
 
 
+def unseen(pixels: NDArray[Value], orientation: Orientation) -> NDArray[Value]:
+    """Turn and mirror pixels […, H, W] back, as they were before `seen`."""
+    turns, mirrored = orientation
+    return np.rot90(pixels[..., ::-1] if mirrored else pixels, -turns, (-2, -1))
+
+
 def _same(kernel: Kernel, orientation: Orientation) -> bool:
     """Return whether the kernel's weights around the middle of an LR pixel's block are unchanged by it."""
     (weights, first), around = kernel.plane(), kernel.overhang

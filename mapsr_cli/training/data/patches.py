@@ -107,8 +107,10 @@ def stacked(patches: Sequence[ByteLevels]) -> Patches:
     return Patches(torch.from_numpy(np.stack(patches, out=np.empty((len(patches), *patches[0].shape), np.uint8))))
 
 
-def first_usable(candidates: Iterable[Candidate], patch: tuple[int, int], ledger: Ledger) -> WholeImage | None:
-    """Return the first image that can be decoded and is large enough; those before it go to the ledger."""
+def first_usable(
+    candidates: Iterable[Candidate], patch: tuple[int, int], ledger: Ledger
+) -> tuple[str, WholeImage] | None:
+    """Return (name, content) of the first image that can be decoded and is large enough; the ledger notes others."""
     for name, load in candidates:
         if ledger.rejected(name):
             continue
@@ -122,5 +124,5 @@ def first_usable(candidates: Iterable[Candidate], patch: tuple[int, int], ledger
             continue
         if needs_padding(size_of(image), patch):
             ledger.padded.add(name)
-        return image
+        return name, image
     return None

@@ -94,14 +94,14 @@ class Shards:
 
     def _sample(self, number: int, block: Future[ShardBlock], slot: int) -> ByteLevels:
         samples = block.result()
-        image = first_usable(self._from(samples, slot), self._config.patch, self.ledger)
-        if image is None:
+        usable = first_usable(self._from(samples, slot), self._config.patch, self.ledger)
+        if usable is None:
             raise ImageError(
                 f"{self._location}: none of {len(samples)} images in a row is readable and large enough",
                 "see --data and --patch",
             )
         rng = self._config.rng(Draw.PATCH, number)
-        return random_patch(image, self._config, rng)
+        return random_patch(usable[1], self._config, rng)
 
     def _from(self, samples: ShardBlock, slot: int) -> Iterator[Candidate]:
         """Yield the sample of that slot, and after it all others of its block, in case it cannot be read."""

@@ -202,7 +202,8 @@ def test_the_first_usable_image() -> None:
     for _ in range(2):
         found = first_usable(images, (8, 8), ledger)  # type: ignore[arg-type]
         assert found is not None
-        assert size_of(found) == (4, 4)
+        assert found[0] == "short"
+        assert size_of(found[1]) == (4, 4)
     assert asked == ["broken", "small", "short", "short"]
     assert ledger.counts() == DataCounts(corrupt=1, small=1, padded=1)
     assert first_usable(images[:2], (8, 8), ledger) is None  # type: ignore[arg-type]

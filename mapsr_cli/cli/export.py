@@ -31,6 +31,15 @@ def export(
         ),
     ] = None,
     model: Annotated[str | None, options.model("natural-x4-affmse")] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="How many times as wide and high the results are: 1.1 or more, up to the model's own factor.",
+            show_default="the model's own",
+            rich_help_panel=options.MODEL,
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -50,9 +59,10 @@ def export(
         name = model or DEFAULT_MODEL
         with busy(f"exporting {name}") as fetched:
             loaded = load_model(find_model(name, fetched))
-            path = output or Path(f"{loaded.card.name}.onnx")
+            at = "" if scale in (None, loaded.kernel.scale) else f"-at-x{scale:g}"
+            path = output or Path(f"{loaded.card.name}{at}.onnx")
             check_target(path, overwrite)
-            checked = export_onnx(loaded, path)
+            checked = export_onnx(loaded, path, scale)
         if json:
             document({"output": str(path), "model": loaded.card.name, "size": path.stat().st_size, **vars(checked)})
         else:

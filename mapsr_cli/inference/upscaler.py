@@ -13,6 +13,7 @@ from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.devices import choose_device, choose_dtype
 from mapsr_cli.inference.level_upscaler import LevelUpscaler, Settings, StageProgress, silent
 from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.inference.sizes import SizeRequest
 from mapsr_cli.operators import AnyKernel, Kernel
 from mapsr_cli.zoo import DEFAULT_MODEL, Model, find_model, load_model
 
@@ -25,6 +26,8 @@ class Upscaler:
             Hugging Face Hub (fetched if it is not in the cache), or a loaded Model.
         settings: what to promise, and how; see `Settings`.
         kernel: A, where it is not the model's own.
+        size: size of the results: a factor, such as 2 or 1.5; the (width, height) of a box to fit into; or a
+            SizeRequest. By default the settings', or else the model's own factor.
         device: `auto` (CUDA, then MPS, then the CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: what the network computes in: `auto`, `fp32`, `bf16` or `fp16`. `auto` takes a half-precision type
             where the device multiplies it faster, float32 elsewhere. The projection uses float32 or more.
@@ -40,6 +43,7 @@ class Upscaler:
         settings: Settings | None = None,
         kernel: Kernel | None = None,
         *,
+        size: SizeRequest | float | tuple[int, int] | None = None,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
@@ -50,6 +54,8 @@ class Upscaler:
         dtype = choose_dtype(precision, place)
         if dtype not in model.dtypes:
             raise UsageError(f"{model.card.name} does not compute in {precision}", "--precision fp32")
+        if size is not None:
+            settings = replace(settings or Settings(), size=_request(size))
         self.levels = LevelUpscaler(model, settings, kernel, place, dtype)
 
     @property
@@ -128,6 +134,13 @@ class Upscaler:
         consistency, _ = compare(upscaled, picture, self.kernel_for(picture))
         check = UpscaleReport(consistency=consistency, seconds={"project": time.perf_counter() - began})
         return upscaled, sum((report for _, report in results), UpscaleReport()) + check
+
+
+def _request(size: SizeRequest | float | tuple[int, int]) -> SizeRequest:
+    """Read a size as `Upscaler` takes it. Raises UsageError for one that is not positive."""
+    if isinstance(size, SizeRequest):
+        return size
+    return SizeRequest(fit=size) if isinstance(size, tuple) else SizeRequest(scale=float(size))
 
 
 def _light(levels: Tensor, peak: int) -> Tensor:

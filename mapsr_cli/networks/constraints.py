@@ -3,7 +3,7 @@
 A constraint decides how a network's output f becomes the estimate: by which A⁺ (the exact one, or a learnt B), towards
 which point of what the original says (`operators.evidence`). The equation stands here, once; it is computed for whole
 tensors by `Constraint.forward`, strip by strip by `inference.projection`, and as an ONNX graph by
-`inference.onnx_graph`.
+`inference.onnx_modules`.
 """
 
 from abc import abstractmethod

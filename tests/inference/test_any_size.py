@@ -99,6 +99,12 @@ def test_pictures_are_turned_before_they_are_measured(tiny_model: Path, tmp_path
     assert read_picture(tmp_path / "b.png").size == (25, 50)
 
 
+def test_sizes_in_python(tiny_model: Path) -> None:
+    levels = scene(12, 10).byte()
+    for size, shape in ((2.5, (30, 25)), ((40, 40), (40, 33)), (SizeRequest(height=20), (20, 17))):
+        assert Upscaler(str(tiny_model), size=size, device="cpu")(levels).shape[-2:] == shape
+
+
 def test_what_has_no_such_size_is_refused(tiny_model: Path) -> None:
     picture = Picture(scene(12, 10).byte())
     with pytest.raises(UsageError, match="no larger than the original"):

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mapsr_cli.inference.chunks import Chunks
-from mapsr_cli.inference.onnx_graph import dense, trace
+from mapsr_cli.inference.onnx_graph import trace
+from mapsr_cli.inference.onnx_modules import dense
 from mapsr_cli.inference.projection import chunks_for, project
 from mapsr_cli.networks import Affine, AffineConvolution, Constraint
 from mapsr_cli.operators import (

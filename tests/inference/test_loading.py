@@ -167,10 +167,11 @@ def test_the_default_model() -> None:
 
 
 def test_the_package_shows_what_it_has() -> None:
-    assert set(mapsr_cli.__all__) == {"MapsrError", "Settings", "Upscaler", "__version__", "load"}
+    assert set(mapsr_cli.__all__) == {"MapsrError", "Settings", "SizeRequest", "Upscaler", "__version__", "load"}
     assert [name for name in dir(mapsr_cli) if not name.startswith("_")] == [
         "MapsrError",
         "Settings",
+        "SizeRequest",
         "Upscaler",
         "load",
     ]

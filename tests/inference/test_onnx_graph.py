@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError, install_command
-from mapsr_cli.inference.onnx_graph import DenseAxes, check_onnx, dense, export_onnx
+from mapsr_cli.inference.onnx_graph import check_onnx, export_onnx
+from mapsr_cli.inference.onnx_modules import DenseAxes, dense, solve_gram
 from mapsr_cli.networks import Affine, MlpGenerator, MlpGeneratorConfig, PaperGenerator, PaperGeneratorConfig
 from mapsr_cli.operators import Point, downsampling, make_kernel, make_psf
 from mapsr_cli.operators.axis import dense_a
@@ -25,7 +26,7 @@ def test_the_dense_projection_is_the_projection(
     axes = DenseAxes(kernel)
     a = axes.axis(size[1])
     assert (a - torch.from_numpy(dense_a(kernel, scale * size[1]))).abs().max() < 1e-15
-    assert (a @ axes.inverse(a) - torch.eye(size[1])).abs().max() < 1e-10
+    assert (a @ solve_gram(a, axes.steps) - torch.eye(size[1])).abs().max() < 1e-10
     op = downsampling(kernel, (scale * size[0], scale * size[1]))
     f, x = torch.rand(1, 2, *op.hr_size), torch.rand(1, 2, *size)
     wanted = op.project(f, x)
@@ -91,3 +92,20 @@ def test_a_stochastic_one_takes_its_noise(tiny_model: Path, tmp_path: Path) -> N
     assert checked.inconsistency is None
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     assert [entry.name for entry in session.get_inputs()] == ["x", "z"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [2, 2.35])
+def test_a_graph_at_another_scale(tiny_model: Path, tmp_path: Path, scale: float) -> None:
+    pytest.importorskip("onnxruntime")
+    checked = export_onnx(load_model(tiny_model), tmp_path / "m.onnx", scale)
+    assert checked.difference < 1e-5
+    assert checked.inconsistency is not None
+    assert checked.inconsistency < 1e-5
+
+
+def test_scales_without_a_graph(tiny_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    for scale in (1.05, 5):
+        with pytest.raises(UsageError, match="has no graph"):
+            export_onnx(load_model(tiny_model), tmp_path / "m.onnx", scale)

@@ -11,10 +11,10 @@ from mapsr_cli.cli.paths import Job, page_path, source_name
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
 from mapsr_cli.cli.report import complain, drop, printable, result, say, wrote
 from mapsr_cli.cli.sources import PIPE
-from mapsr_cli.cli.streams import read_input
+from mapsr_cli.cli.streams import open_input
 from mapsr_cli.errors import DiskFullError, FileError, MapsrError, UsageError
 from mapsr_cli.files import check_target, make_folder, write_bytes, write_error
-from mapsr_cli.imaging import Frames, Picture, find_kernel, output_format, read_frames
+from mapsr_cli.imaging import FrameProgress, Frames, Picture, find_kernel, output_format, read_frames
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.devices import choose_device
@@ -132,9 +132,13 @@ class Batch:
             parts = sum(1 + (one.alpha is not None) + (len(one.levels) > 3) for one in originals.pictures)
             show = progress.start(job.source.name, parts)
             upscaled, upscaling = upscale_frames(originals, self.upscaler, show, job.sample)
+            progress.working = False
             return originals, upscaled, decoding + upscaling
 
-        for job, outcome in overlapped(self._due(jobs, progress), self._read, compute, self._store):
+        def read(job: Job) -> DecodedFile:
+            return self._read(job, progress.reading(job.source.name))
+
+        for job, outcome in overlapped(self._due(jobs, progress), read, compute, self._store):
             if job not in begun:
                 progress.skip()
             if outcome is None:
@@ -159,14 +163,15 @@ class Batch:
             else:
                 yield job
 
-    def _read(self, job: Job) -> DecodedFile:
+    def _read(self, job: Job, progress: FrameProgress) -> DecodedFile:
         if job.target != PIPE:
             page = self._page_path(job)
             self._check(job.target, *([page] if page else []))
-        return self._load(job)
+        return self._load(job, progress)
 
-    def _load(self, job: Job) -> DecodedFile:
-        return load_file(read_input() if job.source == PIPE else job.source, self._output_of(job))
+    def _load(self, job: Job, progress: FrameProgress = lambda done, total: None) -> DecodedFile:
+        source = open_input() if job.source == PIPE else job.source
+        return load_file(source, self._output_of(job), self.upscaler, progress)
 
     def _check(self, *targets: Path) -> None:
         """Raise FileError where one of them may not be written; make the folder that they go into."""

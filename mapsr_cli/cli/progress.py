@@ -61,6 +61,19 @@ class BatchProgress:
     total: int
     """Pictures to make."""
     begun: int = 0
+    working: bool = False
+    """Whether a picture is being made: then the bar is about that, not about one that is read ahead."""
+
+    def reading(self, name: str) -> Callable[[int, int], None]:
+        """Return what decoding calls with (frames done, frames), shown while everything waits for it."""
+
+        def show(done: int, total: int) -> None:
+            if not self.working:
+                place = f"{self.begun + 1}/{self.total}  " if self.total > 1 else ""
+                frames = f" frame {done + 1}/{total}" if total > 1 else ""
+                self.update(f"{place}{name}: decoding{frames}", self.begun, max(self.total, 1))
+
+        return show
 
     def skip(self, count: int = 1) -> None:
         """Take out pictures that need not be made."""
@@ -68,7 +81,7 @@ class BatchProgress:
 
     def start(self, name: str, parts: int = 1) -> "StageProgress":
         """Go on to the next picture, of `parts` (frames, alpha channels) that the network takes one after another."""
-        self.begun += 1
+        self.begun, self.working = self.begun + 1, True
         place = f"{self.begun}/{self.total}  " if self.total > 1 else ""
         part, before = 0, 0.0
 

@@ -13,6 +13,7 @@ from mapsr_cli.cli.progress import BatchProgress, progress_bar
 from mapsr_cli.cli.report import printable, result
 from mapsr_cli.errors import MapsrError, UsageError, as_failure
 from mapsr_cli.files import write_bytes
+from mapsr_cli.imaging import FrameProgress
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.memory import within_memory
 from mapsr_cli.operators import Consistency
@@ -81,10 +82,10 @@ class SampledBatch(Batch):
         doing = f"drawing the {self.count} samples side by side (they are written)"
         within_memory(partial(self._show, job, samples, worst), doing)
 
-    def _load(self, job: Job) -> DecodedFile:
+    def _load(self, job: Job, progress: FrameProgress = lambda done, total: None) -> DecodedFile:
         """Decode an input once for all its samples: a pipe cannot be read again."""
         if self._latest is None or self._latest[0] != job.source:
-            self._latest = job.source, super()._load(job)
+            self._latest = job.source, super()._load(job, progress)
         return self._latest[1]
 
     def _page_path(self, job: Job) -> Path | None:

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from typing import BinaryIO, cast
 
 
 def open_streams() -> None:
@@ -23,11 +24,10 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def read_input() -> bytes:
-    """Read standard input to its end, past Python's buffer: a thread that waits in there keeps Python from ending."""
+def open_input() -> BinaryIO:
+    """Return standard input past Python's buffer: a thread that waits in there keeps Python from ending."""
     try:
         handle = sys.stdin.fileno()
     except OSError:  # no file of the system's
-        return sys.stdin.buffer.read()
-    with io.FileIO(handle, closefd=False) as raw:
-        return raw.readall()
+        return sys.stdin.buffer
+    return cast(BinaryIO, io.FileIO(handle, closefd=False))

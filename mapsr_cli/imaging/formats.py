@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mapsr_cli.errors import UsageError, did_you_mean
+from mapsr_cli.errors import ImageError, UsageError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,20 @@ class Format:
     """Whether every level is kept (unless a quality is asked for)."""
     quality: bool
     """Whether a quality may be asked for, which makes it lossy."""
+    longest: int = (1 << 31) - 1
+    """Pixels that a side may have."""
 
 
 FORMATS = {
     "PNG": Format((".png", ".apng"), Holds(mixed=False, where="PNG"), frames=True, lossless=True, quality=False),
     "TIFF": Format((".tif", ".tiff"), Holds(inks=True, where="TIFF"), frames=True, lossless=True, quality=False),
     "WEBP": Format(
-        (".webp",), Holds(grey=False, deep=False, mixed=False, where="WebP"), frames=True, lossless=True, quality=True
+        (".webp",),
+        Holds(grey=False, deep=False, mixed=False, where="WebP"),
+        frames=True,
+        lossless=True,
+        quality=True,
+        longest=16_383,
     ),
     "BMP": Format((".bmp",), Holds(alpha=False, deep=False, where="BMP"), frames=False, lossless=True, quality=False),
     "JPEG": Format(
@@ -52,13 +59,19 @@ FORMATS = {
         frames=False,
         lossless=False,
         quality=True,
+        longest=65_500,
     ),
     "AVIF": Format(
-        (".avif",), Holds(grey=False, deep=False, mixed=False, where="AVIF"), frames=True, lossless=False, quality=True
+        (".avif",),
+        Holds(grey=False, deep=False, mixed=False, where="AVIF"),
+        frames=True,
+        lossless=False,
+        quality=True,
+        longest=65_536,
     ),
 }
 READABLE = (*FORMATS, "GIF")
-SUFFIXES = (*(suffix for known in FORMATS.values() for suffix in known.suffixes), ".gif")
+SUFFIXES = (*(suffix for known in FORMATS.values() for suffix in known.suffixes), ".gif", ".heic", ".heif", ".hif")
 """What a folder is searched for."""
 
 
@@ -70,6 +83,14 @@ def output_format(name: str) -> str:
             return key
     writable = [suffix for known in FORMATS.values() for suffix in known.suffixes]
     raise UsageError(f"cannot write '{suffix}' files", did_you_mean(suffix, writable))
+
+
+def check_size(file_format: str, size: tuple[int, int]) -> None:
+    """Raise ImageError where a file of that format cannot hold so many pixels (width, height)."""
+    known = FORMATS[file_format]
+    if max(size) > known.longest:
+        what = f"{size[0]}×{size[1]} pixels: {known.holds.where} holds at most {known.longest} a side"
+        raise ImageError(what, "save as PNG or TIFF")
 
 
 def is_lossless(file_format: str, quality: int | None) -> bool:

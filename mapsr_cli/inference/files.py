@@ -2,15 +2,17 @@
 
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from mapsr_cli import __version__
 from mapsr_cli.imaging import (
     FORMATS,
     MAX_PIXELS,
+    FileSource,
+    FrameProgress,
     Frames,
     Holds,
     Provenance,
+    check_size,
     encode_frames,
     is_lossless,
     read_frames,
@@ -42,19 +44,22 @@ class Output:
 
 
 def upscale_file(
-    source: Path | bytes, upscaler: Upscaler, output: Output, progress: StageProgress = silent
+    source: FileSource, upscaler: Upscaler, output: Output, progress: StageProgress = silent
 ) -> tuple[bytes, UpscaleReport]:
     """Upscale a file (or its bytes) and encode the result, with profile, EXIF and provenance. Raises MapsrError."""
-    originals, decoding = load_file(source, output)
+    originals, decoding = load_file(source, output, upscaler)
     upscaled, upscaling = upscale_frames(originals, upscaler, progress)
     return encode_file(originals, upscaled, decoding + upscaling, upscaler, output)
 
 
-def load_file(source: Path | bytes, output: Output) -> tuple[Frames, UpscaleReport]:
-    """Decode a file into what the output holds. Raises ImageError."""
+def load_file(
+    source: FileSource, output: Output, upscaler: Upscaler, progress: FrameProgress = lambda done, total: None
+) -> tuple[Frames, UpscaleReport]:
+    """Decode a file into what the output holds. Raises ImageError, also where the result could not be stored so."""
     began = time.perf_counter()
     holds = FORMATS[output.file_format].holds
-    frames = read_frames(source, holds, output.max_pixels, at_most=None if output.animate else 1)
+    frames = read_frames(source, holds, output.max_pixels, None if output.animate else 1, progress)
+    check_size(output.file_format, upscaler.size_of(frames.pictures[0]))
     return frames, UpscaleReport(seconds={"decode": time.perf_counter() - began}, notes=frames.pictures[0].notes)
 
 

@@ -13,7 +13,9 @@ from mapsr_cli.operators import make_kernel
 from tests.cli.conftest import Mapsr
 from tests.imaging.test_decoding import raw_png
 from tests.imaging.test_tags import photographed
-from tests.pictures import HAS_AVIF, lr_of, scene
+from tests.pictures import HAS_AVIF, lr_of, save, scene
+
+CASES = Path(__file__).parents[1] / "cases"
 
 LR = lr_of(scene(96, 80, contrast=0.6), make_kernel("bicubic", 4)).byte()
 
@@ -166,3 +168,31 @@ def test_strength(mapsr: Mapsr, tmp_path: Path, tiny_model: Path) -> None:
     assert mapsr("verify", tmp_path / "in.png", tmp_path / "in_x4.png").code == 0
     for words in (("--strength", "1.5"), ("--strength", "0.5", "--consistency", "none")):
         assert mapsr("upscale", tmp_path / "in.png", "-m", tiny_model, *words, "--overwrite").code == 2
+
+
+@pytest.mark.parametrize(("suffix", "longest"), [("webp", 16_383), ("jpg", 65_500)])
+def test_what_a_format_cannot_hold_is_refused_before_the_work(
+    mapsr: Mapsr, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, longest: int
+) -> None:
+    def work(*_: object) -> None:
+        raise AssertionError("it was upscaled")
+
+    monkeypatch.setattr("mapsr_cli.cli.batch.upscale_frames", work)
+    wide = save(torch.zeros(1, 1, longest // 4 + 1), tmp_path / "wide.png")
+    done = mapsr("upscale", wide, "-o", tmp_path / f"out.{suffix}", "-m", tiny_model)
+    assert done.code == 1
+    assert f"holds at most {longest} a side" in done.stderr
+    assert "save as PNG or TIFF" in done.stderr
+
+
+def test_the_case_of_a_wide_picture(mapsr: Mapsr, tiny_model: Path, tmp_path: Path) -> None:
+    done = mapsr("upscale", CASES / "wide_4200x4.png", "-o", tmp_path / "wide.webp", "-m", tiny_model)
+    assert done.code == 1
+    assert "16800×16 pixels" in done.stderr
+
+
+def test_what_cannot_be_kept_is_one_note(mapsr: Mapsr, tiny_model: Path, tmp_path: Path) -> None:
+    done = mapsr("upscale", CASES / "metadata.jpg", "-o", tmp_path / "a.webp", "-m", tiny_model)
+    assert done.code == 0
+    (note,) = [line for line in done.stderr.splitlines() if "cannot keep" in line]
+    assert note.endswith("WebP cannot keep IPTC captions, the comment")

@@ -40,6 +40,7 @@ network = mapsr_cli.load("natural-x4-affmse")  # an nn.Module: [N, 3, h, w] → 
 PUBLIC: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (mapsr_cli.Upscaler, ("__init__", "__call__", "upscale")),
     (mapsr_cli.Settings, ()),
+    (mapsr_cli.SizeRequest, ()),
     (mapsr_cli.load, ()),
     (mapsr_cli.MapsrError, ("__init__",)),
     (UpscaleReport, ()),

@@ -24,7 +24,7 @@ class Reduction(nn.Module):
     """A between any two lengths of the axes, by the bicubic kernel, each as a dense matrix."""
 
     def __init__(self, steps: int) -> None:
-        """`steps`: Newton steps to (AAᵀ)⁻¹."""
+        """Keep `steps`, the number of Newton steps to (AAᵀ)⁻¹."""
         super().__init__()
         self.steps = steps
 

@@ -20,6 +20,7 @@ from mapsr_cli.zoo.names import DEFAULT_REVISION, RepoName, is_commit
 from mapsr_cli.zoo.transfer import (
     LARGEST,
     LARGEST_ANSWER,
+    LARGEST_UNSTATED,
     LEAST_RATE,
     PATIENCE,
     Allowance,
@@ -55,7 +56,7 @@ def fetch(repository: RepoName, progress: ByteProgress = silent, sha256: str | N
             raise HubError(f"{repository}: {about.size} bytes", f"a model has at most {LARGEST >> 20} MiB")
         blob = cache_root() / repository.folder / "blobs" / etag
         if not (blob.is_file() and _is(blob, etag, sha256)):
-            data = download(about.location, Allowance(about.size or LARGEST), progress)
+            data = download(about.location, Allowance(about.size or LARGEST_UNSTATED), progress)
             if not _is(data, etag, sha256):
                 raise HubError(f"{repository}: the file received has another hash than was stated", "try again")
             make_folder(blob.parent)

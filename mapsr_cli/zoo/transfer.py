@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 
 ByteProgress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
-LARGEST = 1 << 30
-"""Bytes of a checkpoint."""
+LARGEST = 1 << 29
+"""Bytes of a checkpoint, of which the Hub has stated the size."""
+LARGEST_UNSTATED = 1 << 26
+"""Bytes of one of which it has not."""
 LARGEST_ANSWER = 1 << 20
 """Bytes of any other answer."""
 PATIENCE = 30.0

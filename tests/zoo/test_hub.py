@@ -162,7 +162,7 @@ def test_a_hostile_hub_writes_nothing_and_holds_nobody(
     with monkeypatch.context() as patch:
         for module in (transfer, hub_module):
             patch.setattr(module, "PATIENCE", 0.5)
-        patch.setattr(hub_module, "LARGEST", 1 << 20)
+        patch.setattr(hub_module, "LARGEST_UNSTATED", 1 << 20)
         began = time.monotonic()
         with pytest.raises(HubError) as caught:
             find_model(REPO)

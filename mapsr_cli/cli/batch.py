@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,54 +12,17 @@ from mapsr_cli.cli.progress import BatchProgress, progress_bar
 from mapsr_cli.cli.report import complain, drop, printable, result, say, wrote
 from mapsr_cli.cli.sources import PIPE
 from mapsr_cli.cli.streams import open_input
-from mapsr_cli.errors import DiskFullError, FileError, MapsrError, UsageError
+from mapsr_cli.errors import DiskFullError, FileError, MapsrError
 from mapsr_cli.files import check_target, make_folder, write_bytes, write_error
-from mapsr_cli.imaging import FrameProgress, Frames, Picture, find_kernel, output_format, read_frames
-from mapsr_cli.inference import Settings, Upscaler
-from mapsr_cli.inference.backbone import load_backbone
-from mapsr_cli.inference.devices import choose_device
+from mapsr_cli.imaging import FrameProgress, Frames, Picture, output_format, read_frames
+from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.files import Output, encode_file, load_file, upscale_frames
-from mapsr_cli.inference.level_upscaler import ConsistencyLevel
 from mapsr_cli.inference.overlap import overlapped
 from mapsr_cli.inference.report import UpscaleReport
-from mapsr_cli.inference.sizes import SizeRequest
 from mapsr_cli.operators import AnyKernel
 from mapsr_cli.views.before_after import Compared, before_after, describe_consistency, facts_of
 from mapsr_cli.views.comparison_page import comparison_page
 from mapsr_cli.views.screen import as_image
-from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
-
-
-def make_upscaler(
-    model: str | None,
-    backbone: Path | None,
-    kernel: str | None,
-    sigma: float | None,
-    consistency: ConsistencyLevel,
-    tile: str,
-    device: str,
-    precision: str,
-    strength: float,
-    seed: int = 0,
-    size: SizeRequest | None = None,
-    fetched: Callable[[int, int], None] = lambda done, total: None,
-) -> Upscaler:
-    """Make the upscaler that the options of `mapsr upscale` describe; `fetched` hears of bytes from the Hub."""
-    name, device = model or DEFAULT_MODEL, choose_device(device)  # before anything is fetched
-    loaded = load_model(find_model(name, fetched)) if backbone is None else load_backbone(backbone)
-    a = None
-    if kernel is not None or sigma is not None:
-        a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
-    settings = Settings(consistency, _tile(tile), strength, seed, size)
-    return Upscaler(loaded, settings, a, device=device, precision=precision)
-
-
-def _tile(text: str) -> int | None:
-    if text in ("auto", "off"):
-        return None if text == "auto" else 0
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--tile takes auto, off or a number of pixels, not '{text}'")
-    return int(text)
 
 
 def _pipe(data: bytes) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mapsr_cli.cli.report import printable, say
-from mapsr_cli.cli.sources import MAP, PIPE, SHEET, Source, is_folder, is_output
+from mapsr_cli.cli.sources import MAP, PIPE, SHEET, Source, is_folder, is_output, was_made_of
 from mapsr_cli.errors import FileError, UsageError
 from mapsr_cli.files import check_target, identity
 from mapsr_cli.imaging import output_format
@@ -132,25 +132,35 @@ def plan(
 
     Beside its source as `<name><suffix>.<extension>` by default; into the destination if that is a folder (what comes
     from folders keeps its structure there); to the destination itself if not. Of several inputs with one name (a.jpg,
-    a.png), all but the first keep their old extension in it: a.png_x4.png. Raises UsageError where two inputs would
+    a.png), all but one keep their old extension in it: a.png_x4.png; that one is the first, or the one of which the
+    picture that is there was made. Raises UsageError where two inputs would
     still write one file, or an output's suffix is none that can be written.
     """
-    jobs: list[Job] = []
-    owners: dict[Path, Path] = {}
-    for source in sources:
-        job = Job(source.path, _target(source, source.path.stem, destination, suffix, extension))
-        owner = owners.get(job.target)
-        if owner is not None and owner.name != source.path.name and (destination is None or destination.folder):
-            job = Job(source.path, _target(source, source.path.name, destination, suffix, extension), other=owner)
-            owner = owners.get(job.target)
-        if owner is not None and job.target != PIPE:
-            raise UsageError(f"{owner} and {job.source} would both be written to {job.target}")
-        owners[job.target] = job.source
+
+    def make_job(source: Source, other: Path | None = None) -> Job:
+        stem = source.path.stem if other is None else source.path.name
+        return Job(source.path, _target(source, stem, destination, suffix, extension), other=other)
+
+    def add(source: Source, job: Job) -> None:
+        if (owner := owners.get(job.target)) and job.target != PIPE:
+            raise UsageError(f"{owner.path} and {job.source} would both be written to {job.target}")
         if extension is None and job.target != PIPE:
             output_format(job.target.name)  # better refused now than after the work
-        jobs.append(job)
-    written = {target for job in jobs for target in job.targets(samples)}
-    return [job for job in jobs if job.source not in written or not is_output(job.source, suffix)]
+        owners[job.target], jobs[source.path] = source, job
+
+    jobs: dict[Path, Job] = {}
+    owners: dict[Path, Source] = {}
+    for source in sources:
+        job = make_job(source)
+        owner = owners.get(job.target)
+        if owner and owner.path.name != source.path.name and (destination is None or destination.folder):
+            first, second = (source, owner) if was_made_of(job.target, source.path) else (owner, source)
+            owners[job.target], jobs[first.path] = first, make_job(first)
+            add(second, make_job(second, first.path))
+        else:
+            add(source, job)
+    written = {target for job in jobs.values() for target in job.targets(samples)}
+    return [job for job in jobs.values() if job.source not in written or not is_output(job.source, suffix)]
 
 
 def tell_sources(outputs: list[Path], jobs: list[Job], samples: int | None) -> None:

@@ -1,6 +1,7 @@
 """Which files a command reads: what its inputs name, without the outputs of earlier runs."""
 
 import glob
+import hashlib
 import os
 import re
 import stat
@@ -68,6 +69,18 @@ def is_output(path: Path, suffix: str) -> bool:
     if name is None or not suffix or (path.suffix.lower() != ".bmp" and name[2] not in (SHEET, MAP)):
         return False
     return any(other.suffix.lower() in SUFFIXES for other in path.parent.glob(f"{glob.escape(name[1])}.*"))
+
+
+def was_made_of(output: Path, source: Path) -> bool:
+    """Tell whether a picture says that it was made of this very file."""
+    provenance = read_provenance(output)
+    if provenance is None or not _is_file(source):
+        return False
+    try:
+        with source.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == provenance.input_sha256
+    except OSError:  # reading it will say what is wrong
+        return False
 
 
 def is_folder(path: Path) -> bool:

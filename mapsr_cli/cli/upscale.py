@@ -175,9 +175,10 @@ def upscale(
         with busy(f"loading {backbone or model or DEFAULT_MODEL}") as fetched:
             with heavy_imports():
                 from mapsr_cli.cli import paths
-                from mapsr_cli.cli.batch import Batch, make_upscaler
+                from mapsr_cli.cli.batch import Batch
                 from mapsr_cli.cli.sampling import SampledBatch, check_stochastic
                 from mapsr_cli.cli.sources import PIPE, find_sources
+                from mapsr_cli.cli.upscaler import make_upscaler
                 from mapsr_cli.errors import UsageError
                 from mapsr_cli.imaging import MAX_PIXELS, output_format
                 from mapsr_cli.inference.files import Output

@@ -62,6 +62,18 @@ def test_two_pictures_of_one_name(mapsr: Mapsr, folder: Path, tiny_model: Path) 
     assert {"a_x4.png", "a.png_x4.png"} < set(written(folder))
 
 
+def test_a_second_picture_of_that_name_comes_later(mapsr: Mapsr, folder: Path, tiny_model: Path) -> None:
+    """The one that is there stays the first one's, whatever the order."""
+    assert mapsr("upscale", "a.png", "-m", tiny_model).code == 0
+    before = (folder / "a_x4.png").read_bytes()
+    save(scene(9, 8, seed=9), folder / "a.bmp")
+    done = mapsr("upscale", ".", "-m", tiny_model, "--skip-existing", "--json")
+    assert done.code == 0
+    assert "a.bmp is written to a.bmp_x4.png, as a.png has the other name\n" in done.stderr
+    assert "a.bmp_x4.png" in [made["output"] for made in done.json["results"]]
+    assert (folder / "a_x4.png").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "says", "hint"),
     [

@@ -25,6 +25,7 @@ from mapsr_cli.operators import (
     Kernel,
     LevelCube,
     Point,
+    Psf,
     Strips,
     check_strength,
     downsampling,
@@ -220,6 +221,13 @@ class LevelUpscaler:
 
         return f, self._estimate(x, put, progress, sample)
 
+    def _approximated(self, share: float) -> tuple[str, ...]:
+        """Return the note about a share of the original's samples that no image gives back."""
+        if not share:
+            return ()
+        advice = "" if isinstance(self.kernel, Psf) else "; --strength 0.5 avoids echoes at hard edges"
+        return (f"{share:.1%} is sharper than any downscaled picture (line art?): approximated, tone first{advice}",)
+
     def _noise(self, sample: int, rows: slice, cols: slice) -> tuple[Tensor, ...]:
         """Draw z [1, noise_dim, rows, cols] for a stochastic network; nothing for others."""
         if not self.model.noise_dim:
@@ -271,7 +279,8 @@ class LevelUpscaler:
         if self.settings.consistency == "bits" and strength == 1:
             show, evidence = partial(progress, "round trip"), LevelCube(x, peak)
             residual = residual_of(strips, projected.levels, x)
-            passes = mend(projected.levels, evidence, residual, kernel, show).passes
+            mended = mend(projected.levels, evidence, residual, kernel, show)
+            passes, notes = mended.passes, notes + self._approximated(mended.given_up / lr.numel())
         progress("project", 1, 1)
         return projected.levels.image.cpu(), UpscaleReport(
             samples=lr.numel(),

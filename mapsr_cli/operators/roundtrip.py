@@ -14,11 +14,12 @@ from torch import Tensor
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.operators.base import Downsampling
+from mapsr_cli.operators.best_approximation import BestApproximation, local_mean
 from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.resizing import AnyKernel
-from mapsr_cli.operators.window_solver import Effort
-from mapsr_cli.operators.windows import Windows
+from mapsr_cli.operators.window_solver import Effort, WindowSolver
+from mapsr_cli.operators.windows import Solver, Windows
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,10 @@ STAGES = (
 )
 """In their order. The first mends nearly all of a photograph."""
 HOPELESS = 0.02
-"""Share of samples. Where more are still wrong although a stage has tried each, the original is no picture that A makes
-(rendered text, say, sharper than any downscaled image): nothing could mend it, and no more time goes into it."""
+"""Share of coordinates. Where more are still wrong although a stage has tried each, parts of the original are no
+downscaled picture (1-bit material, rendered text): those get their best approximation, and no further stage."""
+DENSE = 0.15
+"""Share of wrong coordinates within 13 × 13 LR pixels from which on such a part is recognised."""
 ROUNDS = 60
 """Turns of disjoint windows per stage, at most."""
 
@@ -65,6 +68,8 @@ class RoundTrip:
     """Windows solved."""
     remaining: int
     """Coordinates of A y that violate the evidence: of a lossless file, LR samples that are not given back."""
+    given_up: int
+    """Coordinates of parts that no image satisfies, which got their best approximation."""
 
 
 def round_trip(
@@ -85,7 +90,7 @@ def round_trip(
     mended = mend(levels, evidence, op.down(to_levels(f, peak)) - x, op.kernel, progress)
     image = levels.image.to(f.dtype)
     remaining = int((~evidence.holds(op.down(image))).sum())  # fewer than are wrong, which keeps a margin
-    return RoundTrip(image, mended.passes, mended.windows, remaining)
+    return RoundTrip(image, mended.passes, mended.windows, remaining, mended.given_up)
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,8 @@ class Mended:
 
     passes: int
     windows: int
+    given_up: int
+    """Coordinates of parts that no image satisfies, which got their best approximation."""
 
 
 def mend(
@@ -106,10 +113,14 @@ def mend(
     repair = _Repair(levels, evidence.shrunk(MARGIN), residual, kernel, progress)
     for stage in STAGES:
         before = repair.count
-        repair.run(stage.effort, stage.tries)
+        repair.mend(stage.effort, stage.tries)
         if repair.count > max(HOPELESS * residual.numel(), (1 - stage.expected) * before):
-            break
-    return Mended(repair.passes, repair.solved)
+            repair.approximate()
+            if repair.count > HOPELESS * residual.numel():
+                break
+    if repair.approximate():
+        repair.mend(STAGES[0].effort, STAGES[0].tries)
+    return Mended(repair.passes, repair.solved, int(repair.given_up.sum()))
 
 
 class _Repair:
@@ -122,28 +133,54 @@ class _Repair:
         self.kernel, self.progress = kernel, progress
         self.wrong = evidence.violated(residual)
         """[C, h, w], kept up to date."""
+        self.given_up = torch.zeros_like(self.wrong)
+        """[C, h, w]: coordinates of which only the best approximation is asked."""
         self.passes = self.solved = 0
         self.at_first = self.count
 
     @property
     def count(self) -> int:
-        """Coordinates that are wrong."""
-        return int(self.wrong.sum())
+        """Coordinates that are wrong and not given up."""
+        return int((self.wrong & ~self.given_up).sum())
 
-    def run(self, effort: Effort, tries: int) -> None:
-        """Solve disjoint windows around what is wrong, in turns, until nothing is or all of it was tried so often."""
-        if not self.wrong.any():
+    def mend(self, effort: Effort, tries: int) -> None:
+        """Solve windows around what is wrong, until nothing is or all of it was tried so often."""
+        solver = WindowSolver(self.kernel, effort, self.levels.peak, self.evidence.block)
+        self._run(solver, lambda tried: self.wrong & ~self.given_up & (tried < tries))
+
+    def approximate(self) -> bool:
+        """Give up where wrong coordinates are dense, for the best approximation there; return whether there was any."""
+        dense = self._dense()
+        if not dense.any():
+            return False
+        self.given_up |= dense
+        self._run(BestApproximation(), lambda tried: dense & (tried < 1), dense)
+        return True
+
+    def _dense(self) -> Tensor:
+        """Mark the coordinates [C, h, w] around which many are wrong that are not yet given up."""
+        wrong = (
+            (self.wrong & ~self.given_up).any(0, True)
+            if self.evidence.couples_channels
+            else self.wrong & ~self.given_up
+        )
+        return (local_mean(wrong.float()) > DENSE).expand_as(self.wrong)
+
+    def _run(self, solver: Solver, wanted: Callable[[Tensor], Tensor], movable: Tensor | None = None) -> None:
+        """Solve disjoint windows, in turns, around coordinates `wanted` for how often each was tried: [C, h, w]."""
+        tried = torch.zeros_like(self.wrong, dtype=torch.uint8)
+        untried = wanted(tried)
+        if not untried.any():
             return
-        windows = Windows(self.kernel, effort, self.evidence, self.levels.peak)
-        untried, tried = self.wrong, torch.zeros_like(self.wrong, dtype=torch.uint8)
+        windows = Windows(self.kernel, solver, self.evidence, self.levels.peak)
         for _ in range(ROUNDS):
             spots = windows.place(untried)
             if not spots:
                 return
-            windows.solve(spots, self.levels, self.residual, self.wrong)
+            windows.solve(spots, self.levels, self.residual, self.wrong, movable)
             for spot in spots:
                 windows.core(tried, spot).add_(1)
-            self.passes, self.solved = max(self.passes, effort.passes), self.solved + len(spots)
-            untried = self.wrong & (tried < tries)
+            self.passes, self.solved = max(self.passes, solver.effort.passes), self.solved + len(spots)
+            untried = wanted(tried)
             if self.progress is not None:
                 self.progress(max(self.at_first - self.count, 0), self.at_first)

@@ -5,6 +5,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -34,10 +35,14 @@ Area = tuple[slice, slice]
 class WindowMap(Protocol):
     """A of windows [B, H, W] → [B, h, w], reflecting at the window's edges."""
 
+    largest: float
+    """Largest eigenvalue of AAᵀ."""
     softness: float
     """1/μ."""
-    step_cost: Tensor
-    """[H, W] half the squared norm of A's column of each pixel."""
+
+    @property
+    def step_cost(self) -> Tensor:
+        """[H, W] half the squared norm of A's column of each pixel."""
 
     def down(self, y: Tensor) -> Tensor:
         """Apply A: y [B, H, W] → [B, h, w]."""
@@ -66,7 +71,8 @@ class SeparableWindow:
         height_values, height_vectors = torch.linalg.eigh(rows @ rows.mT)
         width_values, width_vectors = torch.linalg.eigh(cols @ cols.mT)
         values = height_values[..., :, None] * width_values[..., None, :]
-        self.softness = soft * values.max().item()
+        self.largest = values.max().item()
+        self.softness = soft * self.largest
         norms = rows.square().sum(-2)[..., :, None], cols.square().sum(-2)[..., None, :]
         tensors = rows, cols, height_vectors, width_vectors, 1 / (values + self.softness), 0.5 * norms[0] * norms[1]
         self._keep(tuple(t.to(device, dtype) for t in tensors))
@@ -117,17 +123,29 @@ class ConvolvedWindow:
         self, kernel: Psf, size: tuple[int, int], soft: float, dtype: torch.dtype, device: torch.device
     ) -> None:
         hr_size = (size[0] * kernel.scale, size[1] * kernel.scale)
-        self.softness = soft * spectrum(kernel, FREQUENCIES, FREQUENCIES).max().item()
-        exact = build_convolved(kernel, hr_size, torch.float64, torch.device("cpu"))
-        gram, norms = [], torch.zeros(hr_size, dtype=torch.float64)
-        for part in units(size):
-            columns = exact.adjoint(part)
-            gram.append(exact.down(columns).flatten(1))
-            norms += columns.square().sum(0)
-        soft_gram = torch.cat(gram) + self.softness * torch.eye(size[0] * size[1], dtype=torch.float64)
-        self.inverse = torch.linalg.inv(soft_gram).to(device, dtype)
-        self.step_cost = (0.5 * norms).to(device, dtype)
+        self.largest = spectrum(kernel, FREQUENCIES, FREQUENCIES).max().item()
+        self.softness = soft * self.largest
         self.op = build_convolved(kernel, hr_size, dtype, device)
+        self._exact = build_convolved(kernel, hr_size, torch.float64, torch.device("cpu"))
+
+    @cached_property
+    def step_cost(self) -> Tensor:
+        """[H, W] half the squared norm of A's column of each pixel."""
+        norms = torch.zeros(self._exact.hr_size, dtype=torch.float64)
+        for part in units(self._exact.lr_size):
+            norms += self._exact.adjoint(part).square().sum(0)
+        placed: Tensor = (0.5 * norms).to(self.op.device, self.op.dtype)
+        return placed
+
+    @cached_property
+    def inverse(self) -> Tensor:
+        """(AAᵀ + I/μ)⁻¹ [h·w, h·w]. Built at first use: of large windows it is not needed."""
+        gram = torch.cat(
+            [self._exact.down(self._exact.adjoint(part)).flatten(1) for part in units(self._exact.lr_size)]
+        )
+        soft_gram = gram + self.softness * torch.eye(len(gram), dtype=torch.float64)
+        inverse: Tensor = torch.linalg.inv(soft_gram)
+        return inverse.to(self.op.device, self.op.dtype)
 
     def down(self, y: Tensor) -> Tensor:
         """Apply A."""
@@ -152,19 +170,26 @@ class WindowCoordinates:
         self.a, self.evidence = a, evidence
         self.softness = a.softness
         """1/μ."""
-        self.damping, norm = 1.0, 1.0
+        self.damping, self._norm = 1.0, 1.0
         if evidence.couples_channels or evidence.block > 1:  # else L is the identity
             self.damping = 1 / self._largest(lambda c: self.precondition(self._gram(c)))
-            norm = self._largest(lambda c: evidence.coordinates(evidence.coordinates_adjoint(c)))
-        cost = norm * a.step_cost
-        self.step_cost = cost if cost.dim() == 2 else cost.unsqueeze(1)
+            self._norm = self._largest(lambda c: evidence.coordinates(evidence.coordinates_adjoint(c)))
+
+    @property
+    def largest(self) -> float:
+        """Largest eigenvalue of L AAᵀ Lᵀ, at most; at least that of AAᵀ."""
+        return max(self._norm, 1.0) * self.a.largest
+
+    @property
+    def step_cost(self) -> Tensor:
         """[H, W], or of each window [B, 1, H, W]: half the squared norm of each pixel's column of L A, at most."""
+        cost = self._norm * self.a.step_cost
+        return cost if cost.dim() == 2 else cost.unsqueeze(1)
 
     def select(self, windows: Tensor) -> "WindowCoordinates":
         """Return L A of some of the windows."""
         chosen = copy.copy(self)
         chosen.a = self.a.select(windows)
-        chosen.step_cost = self.step_cost if self.step_cost.dim() == 2 else self.step_cost[windows]
         return chosen
 
     def down(self, changes: Tensor) -> Tensor:
@@ -175,9 +200,10 @@ class WindowCoordinates:
         """Apply L A: [B, C, H, W] → [B, C, h, w]."""
         return self.evidence.coordinates(self.down(changes))
 
-    def adjoint(self, c: Tensor, base: Tensor | None = None) -> Tensor:
-        """Apply Aᵀ Lᵀ (and add `base`): [B, C, h, w] → [B, C, H, W]."""
+    def adjoint(self, c: Tensor, base: Tensor | None = None, samples: Tensor | None = None) -> Tensor:
+        """Compute Aᵀ(Lᵀ c + samples) (+ base): [B, C, h, w] → [B, C, H, W]."""
         r = self.evidence.coordinates_adjoint(c)
+        r = r if samples is None else r + samples
         return _batched(self.a.adjoint(r.flatten(0, 1), None if base is None else base.flatten(0, 1)), c)
 
     def precondition(self, c: Tensor) -> Tensor:

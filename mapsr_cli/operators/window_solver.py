@@ -17,6 +17,7 @@ bounds is repaired by single steps of one level, each where it helps most.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -58,6 +59,9 @@ class Effort:
     """Bound on λ as a multiple of peak · scale², which moves a pixel from black to white: of a photograph's samples,
     few that are wrong there have a solution, and a λ that grew for ever would spoil their neighbours, too. Bounded, it
     is an exact penalty's. Text in black and white can need more."""
+    regions: bool = False
+    """Whether windows cover whole regions, in a grid, instead of single coordinates and what is wrong around them;
+    then what is wrong near a window's cut counts, too."""
     combined: bool = False
     """Whether combinations of steps are tried where few coordinates stay wrong, see `neighbour_search`."""
 
@@ -74,6 +78,8 @@ class WindowProblem:
     f: Tensor
     floor: Tensor
     ceiling: Tensor
+    residual: Tensor
+    """A y − x before the change."""
     offset: Tensor
     low: Tensor
     high: Tensor
@@ -103,6 +109,17 @@ class WindowProblem:
         return (wrong < before) | ((wrong == before) & (self.penalty(change) < self.penalty(none)))
 
 
+class WindowChange(NamedTuple):
+    """What is to become of windows."""
+
+    change: Tensor
+    """Whole levels [B, C, H, W]."""
+    aim: Tensor
+    """The change [B, C, H, W] that was rounded: what is kept beside the levels for later windows to aim at."""
+    better: Tensor
+    """[B] whether it is to be made."""
+
+
 class WindowSolver:
     """Solves many windows of one size at once."""
 
@@ -114,8 +131,8 @@ class WindowSolver:
         self.cell = max(side.stop - side.start for side in sides)
         self.farthest = effort.farthest * peak * kernel.hr_pixels(1)
 
-    def solve(self, problem: WindowProblem) -> tuple[Tensor, Tensor]:
-        """Find whole changes [B, C, H, W] for the windows, and which of them [B] make things better.
+    def solve(self, problem: WindowProblem) -> WindowChange:
+        """Find changes of the windows, and which of them make things better.
 
         Ascends on λ, and checks the rounded change after 5, 10, 20, … passes: a window is done as soon as nothing is
         wrong in it, or when more passes would change nothing. Then what little is wrong is repaired.
@@ -140,7 +157,7 @@ class WindowSolver:
                 left, part, state = left[going], part.select(going), state.select(going)
         if self.effort.passes >= REPAIR_FROM:
             self._repair(problem, solution, penalty)
-        return solution, problem.better(problem.a.coordinates(solution))
+        return WindowChange(solution, problem.f, problem.better(problem.a.coordinates(solution)))
 
     def _checkpoints(self) -> Iterator[int]:
         passes = FIRST_CHECK

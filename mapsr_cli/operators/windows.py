@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.kernels import Kernel
@@ -14,7 +15,7 @@ from mapsr_cli.operators.levels import Levels, Place
 from mapsr_cli.operators.neighbour_search import search_neighbours
 from mapsr_cli.operators.resizing import AnyKernel
 from mapsr_cli.operators.window_map import SOFTNESS, WindowCoordinates, resized_window_map, window_map
-from mapsr_cli.operators.window_solver import Effort, WindowProblem, WindowSolver
+from mapsr_cli.operators.window_solver import Effort, WindowChange, WindowProblem
 
 BATCH = 32
 """Windows solved at once."""
@@ -22,6 +23,17 @@ COMPUTED_IN = torch.float32
 """Changes of an image are small numbers, also at 16 bits."""
 SLIP = 0.25
 """Levels by which what frozen pixels keep wrong may become more so: rounding does as much; another window mends it."""
+
+
+class Solver(Protocol):
+    """Decides what is to become of windows."""
+
+    @property
+    def effort(self) -> Effort:
+        """How much work a window gets."""
+
+    def solve(self, problem: WindowProblem) -> WindowChange:
+        """Find the windows' changes."""
 
 
 class Spot(NamedTuple):
@@ -38,17 +50,17 @@ class Windows:
     A window takes one channel, or all of them where the evidence couples them, and begins where a block of it does.
     """
 
-    def __init__(self, kernel: AnyKernel, effort: Effort, evidence: Evidence, peak: int) -> None:
+    def __init__(self, kernel: AnyKernel, solver: Solver, evidence: Evidence, peak: int) -> None:
         self.kernel, self.peak, self.evidence, self.device = kernel, peak, evidence, evidence.x.device
         channels, *lr_size = evidence.x.shape
         self.channels = channels if evidence.couples_channels else 1
         """Of a window."""
         self.lr_size = lr_size[0], lr_size[1]
         self.margin = kernel.border_width
-        side = max(effort.window, 4 * self.margin + 8)  # a core of at least 8
+        side = max(solver.effort.window, 4 * self.margin + 8)  # a core of at least 8
         self.size = (self._side(side, lr_size[0]), self._side(side, lr_size[1]))
         self.cell = side - 4 * self.margin
-        self.solver = WindowSolver(kernel, effort, peak, evidence.block)
+        self.solver = solver
         self._known_masks: dict[tuple[tuple[int, int], ...], tuple[Tensor, Tensor]] = {}
 
     def _side(self, wanted: int, length: int) -> int:
@@ -80,6 +92,8 @@ class Windows:
         taken = np.zeros(wrong.shape, dtype=bool)
         spots = []
         for group, i, j in self._first_of_each_cell(wrong):
+            if self.solver.effort.regions:
+                i, j = (at - at % self.cell + self.cell // 2 for at in (i, j))
             row, col = (self._start(at, axis) for axis, at in enumerate((i, j)))
             area = (group, slice(row, row + self.size[0]), slice(col, col + self.size[1]))
             if not taken[area].any():
@@ -105,12 +119,17 @@ class Windows:
         (top, bottom), (left, right) = (self._controlled(start, axis) for axis, start in enumerate(spot[1:]))
         return t[self._channels(spot), spot.row + top : spot.row + bottom, spot.col + left : spot.col + right]
 
-    def solve(self, spots: list[Spot], levels: Levels, residual: Tensor, wrong: Tensor) -> None:
-        """Solve the windows at `spots` (disjoint); what improves goes into the levels, residual = A y − x and wrong."""
+    def solve(
+        self, spots: list[Spot], levels: Levels, residual: Tensor, wrong: Tensor, movable: Tensor | None = None
+    ) -> None:
+        """Solve the windows at `spots` (disjoint); what improves goes into the levels, residual = A y − x and wrong.
+
+        Where `movable` [C, h, w] is given, only the pixels of its LR pixels may change.
+        """
         for at in range(0, len(spots), BATCH):
             batch = spots[at : at + BATCH]
-            images, differences, problem = self._gather(batch, levels, residual)
-            changes, better = self.solver.solve(problem)
+            images, problem = self._gather(batch, levels, residual, movable)
+            changes, aims, better = self.solver.solve(problem)
             if self.solver.effort.combined:
                 changes = changes * better[:, None, None, None]
                 search_neighbours(problem, changes)
@@ -119,8 +138,8 @@ class Windows:
             if len(kept) == 0:
                 continue
             batch = [batch[index] for index in kept.tolist()]
-            images, changes, ahead, before = (t[kept] for t in (images, changes, problem.f, differences))
-            levels.scatter([self._hr(spot) for spot in batch], images + changes, ahead - changes)
+            images, changes, aims, before = (t[kept] for t in (images, changes, aims, problem.residual))
+            levels.scatter([self._hr(spot) for spot in batch], images + changes, aims - changes)
             after = (before + problem.a.select(kept).down(changes)).to(residual.dtype)
             places = [self._lr(spot) for spot in batch]
             still_wrong = self.evidence.at(places).violated(after)
@@ -175,8 +194,10 @@ class Windows:
         mask[tuple(slice(*ends) for ends in inside)] = True
         return mask.to(self.device)
 
-    def _gather(self, spots: list[Spot], levels: Levels, residual: Tensor) -> tuple[Tensor, Tensor, WindowProblem]:
-        """Cut the windows out: the image [B, C, H, W], A y − x [B, C, h, w], and the problem to be solved.
+    def _gather(
+        self, spots: list[Spot], levels: Levels, residual: Tensor, movable: Tensor | None
+    ) -> tuple[Tensor, WindowProblem]:
+        """Cut the windows out: the image [B, C, H, W], and the problem to be solved.
 
         Pixels near a cut are frozen, so the window's own A, which reflects there, is exact for whatever moves.
         Coordinates near a cut that frozen pixels keep wrong may stay as wrong as they are.
@@ -189,15 +210,20 @@ class Windows:
         low, high = (bound.to(COMPUTED_IN) for bound in evidence.tolerance())
         masks = zip(*(self._masks(s) for s in spots), strict=True)
         free, controlled = (torch.stack(mask).unsqueeze(1) for mask in masks)
+        if self.solver.effort.regions:
+            controlled = torch.ones_like(controlled)
+        if movable is not None:
+            chosen = torch.stack([movable[place] for place in places]).to(COMPUTED_IN)
+            free = free & (functional.interpolate(chosen, images.shape[-2:]) > 0)
         tighten = 0.5 - self.solver.effort.slack
         aims = low + tighten, high - tighten
         return (
             images,
-            differences,
             WindowProblem(
                 f=ahead,
                 floor=torch.where(free, -images, 0.0),
                 ceiling=torch.where(free, self.peak - images, 0.0),
+                residual=differences,
                 offset=now,
                 low=torch.where(controlled | (now >= low), low, now - SLIP),
                 high=torch.where(controlled | (now <= high), high, now + SLIP),

@@ -12,6 +12,7 @@ from mapsr_cli.inference.level_upscaler import ConsistencyLevel, LevelUpscaler
 from mapsr_cli.operators import consistency, downsampling, make_kernel, soften, to_levels
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 from tests.bits import same_levels
+from tests.one_bit import one_bit
 from tests.pictures import EXAMPLES, lr_of, scene
 
 
@@ -175,3 +176,11 @@ def test_samples_of_pictures_and_arrays(stochastic_model: Path) -> None:
 )
 def test_bf16_only_where_the_processor_multiplies_it(features: tuple[str, ...], fast: bool) -> None:
     assert multiplies_bf16(features) == fast
+
+
+def test_line_art_is_told_of_with_advice(tiny_model: Path) -> None:
+    model = load_model(tiny_model)
+    _, report = LevelUpscaler(model).upscale(one_bit("ordered dither", 48, 48))
+    assert [note for note in report.notes if "approximated, tone first; --strength 0.5" in note]
+    _, report = LevelUpscaler(model).upscale(lr_of(scene(160, 160, contrast=1.5), model.kernel))
+    assert report.notes == ()

@@ -15,7 +15,7 @@ def problem_of(offset: torch.Tensor) -> WindowProblem:
     a = window_map(make_kernel("bicubic", 2), (8, 8), 0.01, torch.float32, CPU)
     pixels, half = torch.zeros(len(offset), 1, 16, 16), torch.full_like(offset, 0.49)
     coordinates = WindowCoordinates(a, LevelCube(torch.full((1, 8, 8), 100.0), 255))
-    return WindowProblem(pixels, pixels - 9, pixels + 9, offset, -half, half, -half, half, coordinates)
+    return WindowProblem(pixels, pixels - 9, pixels + 9, offset, offset, -half, half, -half, half, coordinates)
 
 
 def test_what_no_single_step_mends_is_mended() -> None:

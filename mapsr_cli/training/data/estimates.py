@@ -124,7 +124,8 @@ class EstimatedImages:
                 pixels = unseen(levels(decode(file, self._config.colours)), view).astype(np.float32)
             except UnreadableError as error:
                 raise ImageError(f"{file}: not a readable estimate ({error})", "make it again") from error
-            if pixels.shape[-2:] not in (size, wanted):
+            # Between the size that A's whole LR pixels have, cut off, and that of `mapsr downscale`'s, rounded up.
+            if not all(w <= n < s + self._kernel.scale for w, n, s in zip(wanted, pixels.shape[1:], size, strict=True)):
                 found, asked = (f"{w}×{h}" for h, w in (pixels.shape[-2:], size))
                 raise ImageError(f"{file}: {found} pixels, but its image has {asked}", "estimates have their HR size")
             pixels = pixels[:, : wanted[0], : wanted[1]]

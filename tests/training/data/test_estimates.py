@@ -109,6 +109,17 @@ def test_the_seed_and_the_sample_decide(images: Path, tmp_path: Path) -> None:
         assert torch.equal(torch.cat([a.target, b.target]), whole)
 
 
+@pytest.mark.parametrize("size", [(40, 36), (41, 38), (44, 40)])
+def test_estimates_of_part_lr_pixels_have_any_size_near_it(images: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+    """A picture of 41×38 has 11×10 LR pixels for `mapsr downscale`, 10×9 for test sets."""
+    folder = estimate(tmp_path / "teacher", {})
+    height, width = size
+    padded = torch.nn.functional.pad(TRUTHS["b"][None], (0, 4, 0, 4), "replicate")[0]
+    save(padded[:, :height, :width], folder / PATHS["b"])
+    for batch in take(images, folder):
+        torch.testing.assert_close(batch.target, batch.y, atol=1e-5, rtol=0)
+
+
 def test_a_list_of_images(images: Path, tmp_path: Path) -> None:
     (images / "all.txt").write_text("a.png\ndeep/b.png\n")
     folder = estimate(tmp_path / "teacher", {})

@@ -13,7 +13,6 @@ from mapsr_cli.operators import (
     consistency,
     downsampling,
     make_kernel,
-    make_psf,
     round_trip,
     to_levels,
 )
@@ -117,11 +116,3 @@ def test_the_solution_is_the_minimum(monkeypatch: pytest.MonkeyPatch) -> None:
     step = found.aim - solver._gradient(problem, found.aim)
     assert (step.clamp(problem.floor, problem.ceiling) - found.aim).abs().max() < 1e-8
     assert torch.equal(found.change, found.aim.round())
-
-
-def test_a_measured_kernel_none_of_whose_windows_improve() -> None:
-    """Such a batch is empty, and A of a measured kernel takes no empty batch."""
-    taps = make_kernel("gaussian9", 4)
-    kernel = make_psf("file:g9.npy", torch.outer(*2 * (torch.tensor(taps.taps),)), 4)
-    x = one_bit("ordered dither", 24, 24)
-    assert torch.isfinite(saved(x, kernel)).all()

@@ -1,5 +1,6 @@
 """The saved levels give the original back, bit for bit."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from mapsr_cli.operators import (
     consistency,
     downsampling,
     make_kernel,
+    make_psf,
     round_trip,
     to_levels,
 )
@@ -198,3 +200,11 @@ def test_exact_between_any_two_sizes(size: tuple[int, int]) -> None:
     assert result.windows > 0
     assert result.remaining == 0
     assert consistency(result.image.double(), x.double(), downsampling(kernel, size, torch.float64), 255).holds
+
+
+def test_a_measured_kernel_none_of_whose_windows_improve() -> None:
+    """No window of one turn improves here; A of a measured kernel takes no empty batch."""
+    taps = make_kernel("gaussian9", 4).taps
+    kernel = make_psf("file:g9.npy", np.outer(taps, taps), 4)
+    result = go_round(scene(20, 20, seed=4, contrast=2.0)[:1], kernel)
+    assert 0 < result.remaining < 200

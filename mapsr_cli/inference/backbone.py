@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError
-from mapsr_cli.inference.level_upscaler import PRECISION_HINT
 from mapsr_cli.inference.memory import is_out_of_memory
 from mapsr_cli.inference.receptive_field import MOST, Probe
+from mapsr_cli.inference.tiled_network import PRECISION_HINT
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.operators.kernels import SCALES
 from mapsr_cli.zoo import Card, Model, describe_kernel

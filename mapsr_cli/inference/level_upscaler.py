@@ -1,6 +1,5 @@
-"""Levels in, levels out: network in tiles, projection, round trip."""
+"""Levels in, levels out: network, projection, round trip."""
 
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +9,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mapsr_cli.errors import MapsrError, UsageError
+from mapsr_cli.errors import UsageError
 from mapsr_cli.inference.chunks import Chunks
-from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory, within_memory
-from mapsr_cli.inference.noise import Noise
+from mapsr_cli.inference.memory import within_memory
 from mapsr_cli.inference.projection import chunks_for, project, project_in_place, residual_of, resize
 from mapsr_cli.inference.report import UpscaleReport
 from mapsr_cli.inference.sizes import SizeRequest
-from mapsr_cli.inference.tiles import run_tiled
+from mapsr_cli.inference.tiled_network import TiledNetwork
 from mapsr_cli.networks import Affine, Constraint, Unconstrained
 from mapsr_cli.operators import (
     AnyKernel,
@@ -58,12 +56,6 @@ class Settings:
     """Size of the result; None is the model's own factor."""
 
 
-LARGEST_VALUE = 1e6
-"""Of an estimate, whose values lie about 0 … 1: the projection of larger ones is not accurate in float32."""
-PRECISION_HINT = "--precision fp32 may do better; or the file is damaged, or not for pictures"
-_SEAMS = "in tiles, and this network sees beyond their surroundings: near their edges it may differ from --tile off"
-
-
 def silent(stage: str, done: int, total: int) -> None:
     """Take progress and say nothing."""
 
@@ -83,9 +75,7 @@ class LevelUpscaler:
         self.model, self.settings = model, settings or Settings()
         self.kernel, self.device, self.dtype = kernel or model.kernel, device, dtype
         self._check()
-        self.network = copy.deepcopy(model.network).to(device, dtype)
-        self.network.to(memory_format=model.memory_format)  # type: ignore[call-overload]
-        self._per_pixel: float | None = None
+        self.network = TiledNetwork(model, device, dtype, self.settings.tile, self.settings.seed)
 
     def _check(self) -> None:
         """Raise UsageError where model, kernel and settings do not go together."""
@@ -120,53 +110,15 @@ class LevelUpscaler:
         device = "cpu" if peak > 255 and self.device == "mps" else self.device  # MPS has no float64
         return downsampling(kernel, kernel.hr_size((height, width)), dtype, device)
 
-    def tile_for(self, x: Tensor) -> int:
-        """Choose the side of a tile for x [C, h, w]: as set, or by the memory that is free now."""
-        if self.settings.tile is not None:
-            return self.settings.tile or max(x.shape[-2:])
-        if self._per_pixel is None:
-            probe = torch.empty(3, 1, 1, dtype=self.dtype, device=self.device)
-            noise = (probe.new_empty(self.model.noise_dim, 1, 1),) if self.model.noise_dim else ()
-            self._per_pixel = bytes_per_pixel(self.network, probe, *noise)
-        image = 4 * self.kernel.hr_pixels(x.numel())  # the estimate itself, in float32
-        free = free_memory(self.device) - image
-        return choose_tile(free, self._per_pixel, self.model.receptive_field, self.device)
-
     def estimate(self, x: Tensor, progress: StageProgress = silent, sample: int = 1) -> Tensor:
         """Compute f(x), the network alone: x [C, h, w] in [0, 1], C = 1 or 3 → [C, s·h, s·w] float32 of any range."""
         f = torch.empty(len(x), *self.kernel.hr_size((x.shape[-2], x.shape[-1])), device=self.device)
-        self._estimate(x, lambda rows, cols, part: f[:, rows, cols].copy_(part), progress, sample)
+
+        def put(rows: slice, cols: slice, part: Tensor) -> None:
+            f[:, rows, cols] = part
+
+        self.network.run(x, put, partial(progress, "network"), sample)
         return f
-
-    def _estimate(
-        self, x: Tensor, put: Callable[[slice, slice, Tensor], object], progress: StageProgress, sample: int
-    ) -> tuple[str, ...]:
-        """Compute f(x), tile by tile; returns notes about memory and seams."""
-        colour = x.to(self.device, self.dtype).expand(3, -1, -1)
-
-        def take(rows: slice, cols: slice, f: Tensor) -> None:
-            f = f[0].float()
-            low, high = f.aminmax()
-            if not (low > -LARGEST_VALUE and high < LARGEST_VALUE):  # also where one is NaN
-                name = self.model.card.name
-                raise MapsrError(f"{name} gives values that are not finite, or far from any picture's", PRECISION_HINT)
-            put(rows, cols, f if len(x) == 3 else f.mean(0, keepdim=True))  # grey in, grey out
-
-        wanted = self.tile_for(x)
-        used = run_tiled(
-            lambda *inputs: self.network(*(part.contiguous(memory_format=self.model.memory_format) for part in inputs)),
-            colour[None],
-            self.kernel.scale,
-            wanted,
-            self.model.receptive_field,
-            take,
-            partial(progress, "network"),
-            partial(self._noise, sample),
-            self.model.period,
-        )
-        notes = () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
-        seams = max(x.shape[-2:]) > max(used, self.model.receptive_field) and not self.model.seamless
-        return notes + (_SEAMS,) * seams
 
     @property
     def _constraint(self) -> Constraint:
@@ -219,7 +171,7 @@ class LevelUpscaler:
         def put(rows: slice, cols: slice, part: Tensor) -> None:
             f.write(rows, cols, width, part.to(strips.device), times=peak)
 
-        return f, self._estimate(x, put, progress, sample)
+        return f, self.network.run(x, put, partial(progress, "network"), sample)
 
     def _approximated(self, share: float) -> tuple[str, ...]:
         """Return the note about a share of the original's samples that no image gives back."""
@@ -227,13 +179,6 @@ class LevelUpscaler:
             return ()
         advice = "" if isinstance(self.kernel, Psf) else "; --strength 0.5 avoids echoes at hard edges"
         return (f"{share:.1%} is sharper than any downscaled picture (line art?): approximated, tone first{advice}",)
-
-    def _noise(self, sample: int, rows: slice, cols: slice) -> tuple[Tensor, ...]:
-        """Draw z [1, noise_dim, rows, cols] for a stochastic network; nothing for others."""
-        if not self.model.noise_dim:
-            return ()
-        z = Noise(self.model.noise_dim, self.settings.seed, sample).draw(rows, cols)
-        return (z[None].to(self.device, self.dtype),)
 
     def upscale(
         self,

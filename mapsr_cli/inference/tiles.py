@@ -56,8 +56,8 @@ class Grid:
         return slice(start, end), slice(outer - outer % self.period, min(end + self.halo, length))
 
 
-def _scaled(span: slice, scale: int, origin: int = 0) -> slice:
-    return slice(scale * (span.start - origin), scale * (span.stop - origin))
+def _shifted(span: slice, by: int) -> slice:
+    return slice(span.start + by, span.stop + by)
 
 
 def _nothing(rows: slice, cols: slice) -> tuple[Tensor, ...]:
@@ -67,7 +67,7 @@ def _nothing(rows: slice, cols: slice) -> tuple[Tensor, ...]:
 def run_tiled(
     network: Callable[..., Tensor],
     x: Tensor,
-    scale: int,
+    hr_range: Callable[[slice], slice],
     size: int,
     halo: int,
     put: Put,
@@ -77,7 +77,8 @@ def run_tiled(
 ) -> int:
     """Run network(x) for x [N, C, h, w] in tiles of `size` LR pixels, handing each to `put`; report (done, total).
 
-    The network is called with a part of x, and with what `beside` gives for it (noise maps).
+    The network is called with a part of x, and with what `beside` gives for it (noise maps). `hr_range` gives the HR
+    rows (or columns) of a range of LR ones.
     Returns the size of the last tiles: less than `size` where memory did not suffice for that. Raises MapsrError where
     it does not suffice for the smallest either.
     """
@@ -92,9 +93,9 @@ def run_tiled(
             waiting = deque(small for large in waiting for small in grid.cut(large.rows, large.cols, size))
             continue
         waiting.popleft()
-        rows = _scaled(tile.rows, scale, tile.outer_rows.start)
-        cols = _scaled(tile.cols, scale, tile.outer_cols.start)
-        put(_scaled(tile.rows, scale), _scaled(tile.cols, scale), y[..., rows, cols])
+        rows = hr_range(_shifted(tile.rows, -tile.outer_rows.start))
+        cols = hr_range(_shifted(tile.cols, -tile.outer_cols.start))
+        put(hr_range(tile.rows), hr_range(tile.cols), y[..., rows, cols])
         done += 1
         progress(done, done + len(waiting))
     return size

@@ -102,15 +102,15 @@ def test_out_of_memory_is_noted(tiny_model: Path, monkeypatch: pytest.MonkeyPatc
     upscaler = LevelUpscaler(load_model(tiny_model), Settings(consistency="float"))
     x = scene(100, 90).byte()
     expected, calm = upscaler.upscale(x)
-    network = upscaler.network
+    network = upscaler.network.network
 
     def cramped(part: torch.Tensor) -> torch.Tensor:
         if part.shape[-1] > 80:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return network(part)  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(upscaler, "network", cramped)
-    monkeypatch.setattr(upscaler, "_per_pixel", 100.0)
+    monkeypatch.setattr(upscaler.network, "network", cramped)
+    monkeypatch.setattr(upscaler.network, "_per_pixel", 100.0)
     levels, report = upscaler.upscale(x)
     assert report.notes == ("out of memory in tiles of 768 pixels: took 48",)
     assert same_levels(levels, expected)
@@ -128,13 +128,16 @@ def test_out_of_memory_after_the_network(tiny_model: Path, monkeypatch: pytest.M
 
 
 def test_tiles_by_free_memory(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    upscaler, x = LevelUpscaler(load_model(tiny_model)), torch.zeros(3, 1000, 1000)
+    def tile(chosen: int | None) -> int:
+        network = LevelUpscaler(load_model(tiny_model), Settings(tile=chosen)).network
+        return network.tile_for(torch.zeros(3, 1000, 1000))
+
     sides = []
     for free in (1 << 34, 1 << 28, 0):
-        monkeypatch.setattr("mapsr_cli.inference.level_upscaler.free_memory", lambda device, free=free: free)
-        sides.append(upscaler.tile_for(x))
+        monkeypatch.setattr("mapsr_cli.inference.tiled_network.free_memory", lambda device, free=free: free)
+        sides.append(tile(None))
     assert sides[0] == 768
     assert 32 < sides[1] < 768
     assert sides[2] == 32
-    assert LevelUpscaler(load_model(tiny_model), Settings(tile=0)).tile_for(x) == 1000
-    assert LevelUpscaler(load_model(tiny_model), Settings(tile=77)).tile_for(x) == 77
+    assert tile(0) == 1000
+    assert tile(77) == 77

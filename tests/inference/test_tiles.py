@@ -29,7 +29,10 @@ def whole(
     def put(rows: slice, cols: slice, y: Tensor) -> None:
         out[..., rows, cols] = y
 
-    return out, run_tiled(network, x, scale, size, halo, put, progress)
+    def hr_range(part: slice) -> slice:
+        return slice(scale * part.start, scale * part.stop)
+
+    return out, run_tiled(network, x, hr_range, size, halo, put, progress)
 
 
 def small_network() -> Compact:

@@ -162,7 +162,7 @@ def test_noise_knows_no_tiles(stochastic_model: Path, tile: int) -> None:
 
 
 def test_tiles_are_chosen_for_stochastic_networks_too(stochastic_model: Path) -> None:
-    assert LevelUpscaler(load_model(stochastic_model)).tile_for(torch.zeros(3, 9, 9)) >= 32
+    assert LevelUpscaler(load_model(stochastic_model)).network.tile_for(torch.zeros(3, 9, 9)) >= 32
 
 
 def test_samples_of_pictures_and_arrays(stochastic_model: Path) -> None:

@@ -1,0 +1,94 @@
+"""A model's network over an image of any size: tiles by memory, noise for stochastic models, values checked."""
+
+import copy
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from mapsr_cli.errors import MapsrError
+from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory
+from mapsr_cli.inference.noise import Noise
+from mapsr_cli.inference.tiles import Put, run_tiled
+from mapsr_cli.zoo import Model
+
+LARGEST_VALUE = 1e6
+"""Of an estimate, whose values lie about 0 … 1: the projection of larger ones is not accurate in float32."""
+PRECISION_HINT = "--precision fp32 may do better; or the file is damaged, or not for pictures"
+_SEAMS = "in tiles, and this network sees beyond their surroundings: near their edges it may differ from --tile off"
+
+
+class TiledNetwork:
+    """f, the network of a model without its constraint, on one device and in one compute type.
+
+    Args:
+        model: what holds the network, which is copied.
+        device, dtype: where and in what it computes.
+        tile: LR pixels a side of a tile; None chooses by free memory; 0 is the whole image at once.
+        seed: random seed for a stochastic model's noise.
+    """
+
+    def __init__(self, model: Model, device: str, dtype: torch.dtype, tile: int | None, seed: int) -> None:
+        self.model, self.device, self.dtype = model, device, dtype
+        self._tile, self._seed = tile, seed
+        self.network = copy.deepcopy(model.network).to(device, dtype)
+        self.network.to(memory_format=model.memory_format)  # type: ignore[call-overload]
+        self._per_pixel: float | None = None
+
+    def tile_for(self, x: Tensor) -> int:
+        """Choose the side of a tile for x [C, h, w]: as set, or by the memory that is free now."""
+        if self._tile is not None:
+            return self._tile or max(x.shape[-2:])
+        if self._per_pixel is None:
+            probe = torch.empty(3, 1, 1, dtype=self.dtype, device=self.device)
+            noise = (probe.new_empty(self.model.noise_dim, 1, 1),) if self.model.noise_dim else ()
+            self._per_pixel = bytes_per_pixel(self.network, probe, *noise)
+        image = 4 * self.model.kernel.hr_pixels(x.numel())  # the estimate itself, in float32
+        free = free_memory(self.device) - image
+        return choose_tile(free, self._per_pixel, self.model.receptive_field, self.device)
+
+    def run(self, x: Tensor, put: Put, progress: Callable[[int, int], None], sample: int) -> tuple[str, ...]:
+        """Compute f(x), tile by tile; returns notes about memory and seams.
+
+        Args:
+            x: [C, h, w] in [0, 1], C = 1 or 3.
+            put: takes HR rows, HR columns and f there, [C, rows, cols] float32 of any range.
+            progress: called with (tiles done, of how many).
+            sample: number of the draw of a stochastic model.
+
+        Raises:
+            MapsrError: values that are not finite, or far from any picture's; memory does not suffice.
+        """
+        colour = x.to(self.device, self.dtype).expand(3, -1, -1)
+
+        def take(rows: slice, cols: slice, f: Tensor) -> None:
+            f = f[0].float()
+            low, high = f.aminmax()
+            if not (low > -LARGEST_VALUE and high < LARGEST_VALUE):  # also where one is NaN
+                name = self.model.card.name
+                raise MapsrError(f"{name} gives values that are not finite, or far from any picture's", PRECISION_HINT)
+            put(rows, cols, f if len(x) == 3 else f.mean(0, keepdim=True))  # grey in, grey out
+
+        wanted = self.tile_for(x)
+        used = run_tiled(
+            lambda *inputs: self.network(*(part.contiguous(memory_format=self.model.memory_format) for part in inputs)),
+            colour[None],
+            self.model.kernel.hr_range,
+            wanted,
+            self.model.receptive_field,
+            take,
+            progress,
+            partial(self._noise, sample),
+            self.model.period,
+        )
+        notes = () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
+        seams = max(x.shape[-2:]) > max(used, self.model.receptive_field) and not self.model.seamless
+        return notes + (_SEAMS,) * seams
+
+    def _noise(self, sample: int, rows: slice, cols: slice) -> tuple[Tensor, ...]:
+        """Draw z [1, noise_dim, rows, cols] for a stochastic network; nothing for others."""
+        if not self.model.noise_dim:
+            return ()
+        z = Noise(self.model.noise_dim, self._seed, sample).draw(rows, cols)
+        return (z[None].to(self.device, self.dtype),)

@@ -27,9 +27,9 @@ def train(
         str,
         typer.Argument(
             metavar="METHOD",
-            help="Method, constraint and criterion in one word. Any result: mse, mae. Results that give their input "
-            "back: affmse, affmae, affgan, affdg, affll. Results that are pulled towards it: softgan, softdg, softll. "
-            "Or a prior, the judge of dg and ll methods: denoiser, density.",
+            help="Method, constraint and criterion in one word. Without a constraint: mse, mae. With results that "
+            "give their input back: affmse, affmae, affgan, affdg, affll. With a penalty where they do not: softgan, "
+            "softdg, softll. Priors, which the dg and ll methods follow: denoiser, density.",
         ),
     ],
     data: Annotated[
@@ -76,7 +76,7 @@ def train(
         typer.Option(
             metavar="X",
             min=0.0,
-            help="Computing time of the run.",
+            help="Computing time of the run, in minutes.",
             show_default="60, without --steps",
             rich_help_panel=options.EVERYDAY,
         ),

@@ -55,7 +55,7 @@ def flags(**given: Any) -> "SectionValues":
 
 
 def need_extra(module: str, extra: str) -> None:
-    """Refuse to go on without an optional package, and say how to get it."""
+    """Raise MissingExtraError, which says how to get it, where an optional package is not installed."""
     if find_spec(module) is None:
         raise MissingExtraError("training" if extra == "train" else "pictures", extra)
 
@@ -77,7 +77,10 @@ def new_recipe(
     assignments: list[str],
     given: "SectionValues",
 ) -> "Recipe":
-    """Make the recipe of a run that begins in `folder`, from options, TOML, --init and preset, the first to say."""
+    """Make the recipe of a run that begins in `folder`, from options, TOML, --init and preset, the first to say.
+
+    Raises UsageError without data, in the folder of another run, and as `make_recipe` does.
+    """
     from mapsr_cli.networks import DEFAULT_PRESET, PRESETS
     from mapsr_cli.training.recipe import RECIPE, make_recipe
     from mapsr_cli.training.settings import merge, parse_assignments, read_settings

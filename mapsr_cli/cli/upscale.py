@@ -105,7 +105,7 @@ def upscale(
         ),
     ] = None,
     seed: Annotated[
-        int | None, options.seed("Start of the random numbers of such a model.", "0", options.MODEL)
+        int | None, options.seed("Random seed of a model that draws its results at random.", "0", options.MODEL)
     ] = None,
     consistency: Annotated[
         ConsistencyChoice,

@@ -24,7 +24,7 @@ class Order:
     trials: int
     """Independent trainings of each row, where an experiment repeats them."""
     seed: int
-    """Of everything."""
+    """Random seed for weights, data and noise."""
     watch: NamedWatch
     """Told how every row's training goes on."""
 

@@ -49,7 +49,10 @@ def encode(picture: Picture, file_format: str, quality: int | None, provenance: 
 
 
 def encode_frames(frames: Frames, file_format: str, quality: int | None, provenance: Provenance | None) -> bytes:
-    """Encode as `encode` does; several frames become an animation, or pages of a TIFF."""
+    """Encode as `encode` does; several frames become an animation, or pages of a TIFF.
+
+    Raises ImageError as `encode` does, and where the format holds one frame, or no 16-bit animation.
+    """
     first = frames.pictures[0]
     count = len(frames.pictures)
     if count > 1 and not FORMATS[file_format].frames:

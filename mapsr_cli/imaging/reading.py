@@ -56,7 +56,11 @@ def read_frames(
     at_most: int | None = None,
     progress: FrameProgress = lambda done, total: None,
 ) -> Frames:
-    """Decode every frame of an animation or page of a stack as `read_picture` does; refuse more than `at_most`."""
+    """Decode every frame of an animation or page of a stack as `read_picture` does.
+
+    `progress` is called with (frames done, of how many). Raises ImageError as `read_picture` does, and for more frames
+    than `at_most`.
+    """
     with opened(source, max_pixels) as file:
         try:
             return _decoded(file, holds, max_pixels, at_most, progress)

@@ -53,7 +53,7 @@ class DenseAxes(nn.Module):
         self.scale = kernel.scale
         self.register_buffer("taps", torch.tensor(kernel.taps, dtype=torch.float64))
         self.register_buffer("offsets", kernel.first + torch.arange(len(kernel.taps)))
-        self.steps = newton_steps(downsampling(kernel, (64 * kernel.scale, 64 * kernel.scale)).condition)
+        self.steps = newton_steps(downsampling(kernel, kernel.hr_size((64, 64))).condition)
 
     def down(self, y: Tensor) -> Tensor:
         """Apply A: [N, C, s·h, s·w] → [N, C, h, w]."""

@@ -137,10 +137,15 @@ class Upscaler:
 
 
 def _request(size: SizeRequest | float | tuple[int, int]) -> SizeRequest:
-    """Read a size as `Upscaler` takes it. Raises UsageError for one that is not positive."""
-    if isinstance(size, SizeRequest):
-        return size
-    return SizeRequest(fit=size) if isinstance(size, tuple) else SizeRequest(scale=float(size))
+    """Read a size as `Upscaler` takes it. Raises UsageError for anything else, and for one that is not positive."""
+    match size:
+        case SizeRequest():
+            return size
+        case int() | float():
+            return SizeRequest(scale=float(size))
+        case (int(), int()):
+            return SizeRequest(fit=size)
+    raise UsageError(f"{size!r} is no size", "give a factor, the (width, height) of a box, or a SizeRequest")
 
 
 def _light(levels: Tensor, peak: int) -> Tensor:

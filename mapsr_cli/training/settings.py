@@ -17,7 +17,10 @@ RANGE = re.compile(r"([\d.]*\d)\.\.(\d[\d.]*)")
 
 
 def read_settings(path: Path) -> SectionValues:
-    """Read a TOML file of tables: `[generator]`, `[criterion]`, `[data]`, `[loop]`, …"""
+    """Read a TOML file of tables: `[generator]`, `[criterion]`, `[data]`, `[loop]`, …
+
+    Raises UsageError for a file that cannot be read, is not TOML, or has values outside a table.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -46,7 +46,10 @@ def write_checkpoint(path: Path, network: nn.Module, header: dict[str, Any], dty
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Write contiguous tensors, bit for bit, and a header, sealed. Raises as `write_checkpoint` does."""
+    """Write contiguous tensors, bit for bit, and a header, sealed.
+
+    Raises CheckpointError for a header that is not plain JSON, FileError where writing fails.
+    """
     unsealed = save(tensors)
     container = read_container(BytesIO(unsealed), path)
     try:

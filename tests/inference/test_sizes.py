@@ -1,10 +1,13 @@
 """Sizes that users ask for."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mapsr_cli.errors import UsageError
+from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.sizes import SizeRequest, parse_box
 
 
@@ -66,3 +69,9 @@ def test_boxes() -> None:
     for bad in ("4K", "3840", "0x5", "3840x2160x3", "-1x4"):
         with pytest.raises(UsageError, match="is no size"):
             parse_box(bad)
+
+
+@pytest.mark.parametrize("size", [(3,), (3.5, 4), "2", [200, 100], 0, (200, -1), float("nan")])
+def test_what_is_no_size_is_refused_at_once(size: Any) -> None:
+    with pytest.raises(UsageError, match=r"is no size|must be positive"):
+        Upscaler(size=size)

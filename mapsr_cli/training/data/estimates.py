@@ -90,9 +90,10 @@ class EstimatedImages:
         """Return (y, e), each float32 [C, H, W]: a patch that begins where an LR pixel does."""
         path, image, rng = self._images.draw(number)
         estimate = self._estimate(path, size_of(image))
-        scale, (height, width), patch = self._kernel.scale, estimate.shape[1:], self._config.patch
+        (height, width), patch = estimate.shape[1:], self._config.patch
         rows, columns = min(height, patch[0]), min(width, patch[1])
-        top, left = (scale * int(rng.integers(room // scale + 1)) for room in (height - rows, width - columns))
+        last = self._kernel.lr_size((height - rows, width - columns))
+        top, left = self._kernel.hr_size((int(rng.integers(last[0] + 1)), int(rng.integers(last[1] + 1))))
         view = self._views[int(rng.integers(len(self._views)))]
         margin = [(0, 0), (0, patch[0] - rows), (0, patch[1] - columns)]
 

@@ -29,7 +29,10 @@ EXPONENT = 0.75
 
 
 def folder_images(location: str, config: DataConfig, share: RankShare) -> "ImageFiles":
-    """Open all images below a folder, except hidden ones, in the order of their paths."""
+    """Open all images below a folder, except hidden ones, in the order of their paths.
+
+    Raises ImageError where none is large enough for a patch.
+    """
     folder = Path(location)
     paths = [p for p in folder.rglob("*") if looks_like_image(p.name) and not _is_hidden(p.relative_to(folder))]
     if not paths and any(folder.glob("*.tar")):
@@ -38,7 +41,10 @@ def folder_images(location: str, config: DataConfig, share: RankShare) -> "Image
 
 
 def listed_images(location: str, config: DataConfig, share: RankShare) -> "ImageFiles":
-    """Open the images that a text file names, one path per line, relative to its folder; # begins a comment line."""
+    """Open the images that a text file names, one path per line, relative to its folder; # begins a comment line.
+
+    Raises ImageError for a list that cannot be read, and where no image is large enough for a patch.
+    """
     listing = Path(location)
     try:
         lines = [line.strip() for line in listing.read_text("utf-8-sig").splitlines()]

@@ -49,7 +49,10 @@ BUSY = (408, 429, 500, 502, 503, 504)
 
 
 def shards(location: str, config: DataConfig, share: RankShare) -> "Shards":
-    """Open the shards of a path, brace pattern, glob or http address. Raises ImageError where one is missing."""
+    """Open the shards of a path, brace pattern, glob or http address.
+
+    Raises ImageError where one is missing, UsageError for unbalanced braces.
+    """
     try:
         patterns = expand_braces(location)
     except ValueError as error:

@@ -55,7 +55,7 @@ def export(
         from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
         if not onnx:
-            raise UsageError("no format to export to is given", "mapsr export --onnx")
+            raise UsageError("no output format is given", "mapsr export --onnx")
         name = model or DEFAULT_MODEL
         with busy(f"exporting {name}") as fetched:
             loaded = load_model(find_model(name, fetched))

@@ -121,7 +121,7 @@ def choose_destination(
     if file_format and is_picture and output_format(path.name) != output_format(file_format):
         raise UsageError(f"-o {output} and --format {file_format} say different formats", "leave out one of them")
     if path.suffix and not is_picture and not file_format:
-        raise UsageError(f"-o {output} ends like no picture that can be written", f"-o {output}/ for a folder")
+        raise UsageError(f"-o {output} does not end in a format that can be written", f"-o {output}/ for a folder")
     return Destination(path, folder=path != PIPE and not path.suffix)
 
 

@@ -143,8 +143,8 @@ def _request(size: SizeRequest | float | tuple[int, int]) -> SizeRequest:
             return size
         case int() | float():
             return SizeRequest(scale=float(size))
-        case (int(), int()):
-            return SizeRequest(fit=size)
+        case (int() as width, int() as height):
+            return SizeRequest(fit=(width, height))
     raise UsageError(f"{size!r} is no size", "give a factor, the (width, height) of a box, or a SizeRequest")
 
 

@@ -12,7 +12,6 @@ from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.errors import UsageError, did_you_mean
 from mapsr_cli.files import write_bytes
 from mapsr_cli.networks import PRESETS, Preset
-from mapsr_cli.operators import Kernel
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.data import DataConfig
 from mapsr_cli.training.defaults import DEFAULTS
@@ -127,9 +126,9 @@ def make_recipe(
         raise UsageError(f"{method} has no settings '{odd[0]}'", f"it has: {', '.join(base)}")
     sections = {name: apply(config, given.get(name, {}), name) for name, config in base.items()}
     if "generator" in sections:
-        kernel = sections["kernel"].make()
-        sections["generator"] = replace(sections["generator"], scale=kernel.scale)
-        sections["data"] = _whole_patches(sections["data"], kernel, getattr(sections["generator"], "size", None))
+        scale = sections["kernel"].scale
+        sections["generator"] = replace(sections["generator"], scale=scale)
+        sections["data"] = _whole_patches(sections["data"], scale, getattr(sections["generator"], "size", None))
     return Recipe(method, preset, sections, location, init)
 
 
@@ -140,11 +139,11 @@ def _without_the_presets_sigma(given: SectionValues) -> SectionValues:
     return {**given, "kernel": {**kernel, "sigma": None}} if other else given
 
 
-def _whole_patches(data: DataConfig, kernel: Kernel, size: tuple[int, int] | None) -> DataConfig:
+def _whole_patches(data: DataConfig, scale: int, size: tuple[int, int] | None) -> DataConfig:
     """Round the patch up to whole LR pixels. Raises UsageError for another than the `size` that the generator makes."""
     height, width = data.patch
     if size is None:
-        return replace(data, patch=kernel.hr_size(kernel.lr_size(data.patch)))
+        return replace(data, patch=(-(-height // scale) * scale, -(-width // scale) * scale))
     if data.patch != size:
         raise UsageError(
             f"the preset's generator makes images of {size[0]}×{size[1]} pixels, not {height}×{width}",

@@ -76,9 +76,9 @@ class TeacherConfig:
         if not 0 < self.share <= 1:
             raise UsageError(f"a teacher's share of {self.share}", "above 0, at most 1")
         if self.weights is not None and self.estimates is not None:
-            raise UsageError("a teacher's weights and a teacher's estimates", "give one of them")
+            raise UsageError("teacher.weights and teacher.estimates exclude each other", "give one of them")
         if self.patches < 1:
-            raise UsageError(f"a teacher of {self.patches} patches")
+            raise UsageError(f"a teacher of {self.patches} patches", "at least 1")
 
 
 PLACES = (("constraint", "pinv"), ("teacher", "weights"), ("teacher", "estimates"), ("prior", "run"))

@@ -74,7 +74,7 @@ def _listed(entry: dict[str, Any]) -> Listed:
     if listed.file is not None and not _FILE_NAME.fullmatch(listed.file):
         raise ValueError("'file' is not the name of a file beside it")
     if not _SHA256.fullmatch(listed.sha256):
-        raise ValueError("'sha256' is none")
+        raise ValueError("'sha256' is no SHA-256")
     if listed.repo is not None and (parse_repo_name(listed.repo) is None or not is_commit(str(listed.revision))):
         raise ValueError("'repo' and 'revision' are not a repository and a commit")
     return listed

@@ -80,7 +80,7 @@ def test_a_second_picture_of_that_name_comes_later(mapsr: Mapsr, folder: Path, t
         ("a.png bmw_x4.png -o out.png", "-o out.png names one picture", "-o out.png/"),
         (". -o out.png", "-o out.png names one picture", "-o out.png/"),
         ("a.png -o x.jpg --format png", "say different formats", "leave out one"),
-        ("a.png -o results_v1.0", "ends like no picture", "-o results_v1.0/"),
+        ("a.png -o results_v1.0", "does not end in a format that can be written", "-o results_v1.0/"),
         ("a.png --format pgn", "cannot write '.pgn' files", "did you mean '.png'?"),
     ],
 )

@@ -71,7 +71,7 @@ def test_boxes() -> None:
             parse_box(bad)
 
 
-@pytest.mark.parametrize("size", [(3,), (3.5, 4), "2", [200, 100], 0, (200, -1), float("nan")])
+@pytest.mark.parametrize("size", [(3,), (3.5, 4), "2", 0, (200, -1), float("nan")])
 def test_what_is_no_size_is_refused_at_once(size: Any) -> None:
     with pytest.raises(UsageError, match=r"is no size|must be positive"):
         Upscaler(size=size)

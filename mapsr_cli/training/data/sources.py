@@ -38,7 +38,7 @@ def kind_of(location: str) -> str:
         raise UsageError(f"{location} is one picture", f"--data takes {KINDS}")
     if not Path(location).exists():
         raise ImageError(f"{location}: no such file or folder", f"--data takes {KINDS}")
-    raise UsageError(f"{location}: no kind of data", f"--data takes {KINDS}")
+    raise UsageError(f"{location}: not a kind of training data", f"--data takes {KINDS}")
 
 
 def open_data(

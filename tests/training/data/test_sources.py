@@ -36,7 +36,7 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is one picture"):
         open_data(save(scene(20, 20), tmp_path / "a.png"), TINY)
     (tmp_path / "a.mp3").write_bytes(b"ID3")
-    with pytest.raises(UsageError, match="no kind of data"):
+    with pytest.raises(UsageError, match="not a kind of training data"):
         open_data(tmp_path / "a.mp3", TINY)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mapsr_cli.cli.paths import Job, page_path, source_name
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
-from mapsr_cli.cli.report import complain, drop, printable, result, say, wrote
+from mapsr_cli.cli.report import complain, drop, guarantee, printable, result, say, wrote
 from mapsr_cli.cli.sources import PIPE
 from mapsr_cli.cli.streams import open_input
 from mapsr_cli.errors import DiskFullError, FileError, MapsrError
@@ -19,7 +19,6 @@ from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.files import Output, encode_file, load_file, upscale_frames
 from mapsr_cli.inference.overlap import overlapped
 from mapsr_cli.inference.report import UpscaleReport
-from mapsr_cli.operators import AnyKernel
 from mapsr_cli.views.before_after import Compared, before_after, describe_consistency, facts_of
 from mapsr_cli.views.comparison_page import comparison_page
 from mapsr_cli.views.screen import as_image
@@ -206,33 +205,17 @@ class Batch:
         self.failed.append({"input": str(source), "error": str(error)})
 
     def _tell(self, job: Job, original: Picture, upscaled: Frames, report: UpscaleReport) -> None:
-        kernel, consistency = self.upscaler.kernel_for(original), report.consistency
+        kernel, settings = self.upscaler.kernel_for(original), self.upscaler.settings
         name, lossless = self.upscaler.model.card.name, self._output_of(job).lossless
         entry = {"input": str(job.source), "output": str(job.target), "model": name, "scale": kernel.scale}
-        drawn = {"seed": self.upscaler.settings.seed, "sample": job.sample} if self.upscaler.model.noise_dim else {}
+        drawn = {"seed": settings.seed, "sample": job.sample} if self.upscaler.model.noise_dim else {}
         shown = {"page": str(page)} if (page := self._page_path(job)) else {}
         count = len(upscaled.pictures)
         size = {"size": list(upscaled.size), **({"frames": count} if count > 1 else {})}
         self.results.append({**entry, "kernel": kernel.name, **drawn, **shown, **size, **report.summary()})
-        for note in report.notes:
-            say(f"note: {job.source}: {note}")
-        if not lossless:
-            say(f"note: {job.target} is lossy: the guarantee ends there, save as PNG to keep it")
-        elif not consistency.holds and self._promised:
-            share = 100 * (1 - consistency.bit_exact)
-            worst = f"{consistency.worst_levels} level{'s' if consistency.worst_levels > 1 else ''}"
-            say(f"note: {job.target}: {share:.4f} % of the input's samples are off, by {worst} at worst")
+        promised = settings.consistency == "bits" and settings.strength == 1
+        exact = guarantee(job.source, job.target, report, lossless, promised)
         if not self.quiet and job.target != PIPE:
-            result(f"{job.target}  {self._sentence(kernel, upscaled, report, lossless)}")
-
-    @property
-    def _promised(self) -> bool:
-        settings = self.upscaler.settings
-        return settings.consistency == "bits" and settings.strength == 1
-
-    def _sentence(self, kernel: AnyKernel, upscaled: Frames, report: UpscaleReport, lossless: bool) -> str:
-        (width, height), count = upscaled.size, len(upscaled.pictures)
-        size, share = f"{width}×{height}" + (f" × {count} frames" if count > 1 else ""), report.consistency.bit_exact
-        exact = "gives its original back bit for bit" if report.consistency.holds else f"{100 * share:.4f} % bit-exact"
-        name = self.upscaler.model.card.name
-        return f"{size}, {name} {kernel.factor} {kernel.name}, {exact if lossless else 'lossy'}, {report.total:.1f} s"
+            pixels = "×".join(map(str, upscaled.size)) + (f" × {count} frames" if count > 1 else "")
+            made = f"{name} {kernel.factor} {kernel.name}"
+            result(f"{job.target}  {pixels}, {made}, {exact}, {report.total:.1f} s")

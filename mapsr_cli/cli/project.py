@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import complain, document, failures, result, say
+from mapsr_cli.cli.report import complain, document, failures, guarantee, result, say
 
 if TYPE_CHECKING:
     from mapsr_cli.inference.verification import KernelChoice
@@ -97,15 +97,9 @@ def _project(
 
         data, report, psnr, frames, kernel = project_file(original, finished, choice, output, show)
     write_bytes(target, data, overwrite)
-    for note in report.notes:
-        say(f"note: {finished}: {note}")
-    if not output.lossless:
-        say(f"note: {target} is lossy: the guarantee ends there, save as PNG to keep it")
+    exact = guarantee(finished, target, report, output.lossless)
     width, height = frames.size
     changed = "unchanged" if isinf(psnr) else f"changed by {psnr:.1f} dB"
-    exact = f"{100 * report.consistency.bit_exact:.4f} % bit-exact"
-    if report.consistency.holds:
-        exact = "gives its original back bit for bit"
     if not quiet:
         result(f"{target}  {width}×{height}, {kernel.factor} {kernel.name}, {exact}, {changed}, {report.total:.1f} s")
     return {

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from mapsr_cli.inference.report import UpscaleReport
+
 _lost: list[OSError] = []
 """Why standard output could not be written, in this command."""
 _turn = RLock()
@@ -52,6 +54,26 @@ def result(line: str) -> None:
     """Print a result for people, on stdout; on a terminal, above what is drawn there."""
     with _output():
         typer.echo(printable(line))
+
+
+def guarantee(source: "Path", target: "Path", report: "UpscaleReport", lossless: bool, promised: bool = True) -> str:
+    """Print the notes on a file that was made, and return in a few words whether it gives its original back.
+
+    `promised`: whether it was to do so bit for bit; then what is off is noted.
+    """
+    consistency = report.consistency
+    for note in report.notes:
+        say(f"note: {source}: {note}")
+    if not lossless:
+        say(f"note: {target} is lossy: the guarantee ends there, save as PNG to keep it")
+        return "lossy"
+    if consistency.holds:
+        return "gives its original back bit for bit"
+    if promised:
+        share, worst = 100 * (1 - consistency.bit_exact), consistency.worst_levels
+        off = f"{share:.4f} % of the input's samples are off, by {worst} level{'s' if worst > 1 else ''} at worst"
+        say(f"note: {target}: {off}")
+    return f"{100 * consistency.bit_exact:.4f} % bit-exact"
 
 
 @contextmanager

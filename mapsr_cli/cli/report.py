@@ -1,6 +1,7 @@
 """How commands print: results on stdout, the rest on stderr; errors in one line, what to do in another."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -70,10 +71,10 @@ def guarantee(source: "Path", target: "Path", report: "UpscaleReport", lossless:
     if consistency.holds:
         return "gives its original back bit for bit"
     if promised:
-        share, worst = 100 * (1 - consistency.bit_exact), consistency.worst_levels
-        off = f"{share:.4f} % of the input's samples are off, by {worst} level{'s' if worst > 1 else ''} at worst"
-        say(f"note: {target}: {off}")
-    return f"{100 * consistency.bit_exact:.4f} % bit-exact"
+        off, worst = consistency.samples - consistency.exact, consistency.worst_levels
+        worst_off = f"by {worst} level{'s' if worst > 1 else ''} at worst"
+        say(f"note: {target}: {off:,} of the input's {consistency.samples:,} samples are off, {worst_off}")
+    return f"{math.floor(1e6 * consistency.bit_exact) / 1e4:.4f} % bit-exact"  # not 100 where one is off
 
 
 @contextmanager

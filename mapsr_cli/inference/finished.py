@@ -116,7 +116,7 @@ def _project_levels(
     cube = LevelCube(x, peak)
     projected = project(strips, f, Affine(kernel), ViolatedOnly(x, peak), x, peak)
     residual = residual_of(strips, projected.levels, x)
-    mended = mend(projected.levels, cube, residual, kernel, partial(progress, "round trip"))
+    mended = mend(projected.levels, cube, residual, kernel, partial(progress, "round trip"), keep=True)
     progress("project", 1, 1)
     return projected.levels.image, UpscaleReport(
         samples=lr.numel(),

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from mapsr_cli.operators.window_solver import WITHIN, WindowProblem
 
-PIXELS = 16
+PIXELS = 25
 """Pixels that are combined: those that a coordinate depends on most."""
 TOGETHER = 3
-"""Pixels that step at once, at most: 4,992 combinations of 16."""
-FEW = 12
+"""Pixels that step at once, at most: 19,650 combinations of 25."""
+FEW = 40
 """Windows with more coordinates wrong are left alone: what is wrong there is more than rounding."""
 
 

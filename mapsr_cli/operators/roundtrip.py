@@ -104,13 +104,20 @@ class Mended:
 
 
 def mend(
-    levels: Levels, evidence: Evidence, residual: Tensor, kernel: AnyKernel, progress: MendingProgress | None = None
+    levels: Levels,
+    evidence: Evidence,
+    residual: Tensor,
+    kernel: AnyKernel,
+    progress: MendingProgress | None = None,
+    keep: bool = False,
 ) -> Mended:
     """Make the round trip in place: `levels` as rounded and `residual` = A of them − x [C, h, w] are kept up to date.
 
-    Works in windows around what violates the evidence, so an image need not exist in floating point as a whole.
+    Works in windows around what violates the evidence, so an image need not exist in floating point as a whole. With
+    `keep`, coordinates that satisfy the evidence may stay at its edge; otherwise all of a window are moved inwards,
+    where rounding does no harm.
     """
-    repair = _Repair(levels, evidence.shrunk(MARGIN), residual, kernel, progress)
+    repair = _Repair(levels, evidence.shrunk(MARGIN), residual, kernel, progress, keep)
     for stage in STAGES:
         before = repair.count
         repair.mend(stage.effort, stage.tries)
@@ -127,8 +134,15 @@ class _Repair:
     """The state of one round trip: the levels and what is wrong with them."""
 
     def __init__(
-        self, levels: Levels, evidence: Evidence, residual: Tensor, kernel: AnyKernel, progress: MendingProgress | None
+        self,
+        levels: Levels,
+        evidence: Evidence,
+        residual: Tensor,
+        kernel: AnyKernel,
+        progress: MendingProgress | None,
+        keep: bool,
     ) -> None:
+        self.keep = keep
         self.levels, self.evidence, self.residual = levels, evidence, residual
         self.kernel, self.progress = kernel, progress
         self.wrong = evidence.violated(residual)
@@ -172,7 +186,7 @@ class _Repair:
         untried = wanted(tried)
         if not untried.any():
             return
-        windows = Windows(self.kernel, solver, self.evidence, self.levels.peak)
+        windows = Windows(self.kernel, solver, self.evidence, self.levels.peak, self.keep)
         for _ in range(ROUNDS):
             spots = windows.place(untried)
             if not spots:

@@ -2,11 +2,11 @@
 
 With the pixels around the window frozen, we want
 
-    min ½‖y − f‖² + μ/2 ‖e‖²    subject to    L(A y − x) = e,   0 ≤ y ≤ peak,   low ≤ e ≤ high,
+    min ½‖y − f‖² + μ/2 ‖e − e₀‖²    subject to    L(A y − x) = e,   0 ≤ y ≤ peak,   low ≤ e ≤ high,
 
-equality (e = 0) where the box allows it, the evidence's bounds low ≤ L(A y − x) ≤ high where it does not (L and the
-bounds are `Evidence`'s; for samples L is the identity). Its dual has one multiplier λ per coordinate,
-y = clip(f + AᵀLᵀλ), e = clip(−λ/μ), gradient e − L(A y − x). We climb it by Nesterov's accelerated gradient with
+equality (e = e₀, by default 0) where the box allows it, the evidence's bounds low ≤ L(A y − x) ≤ high where it does not
+(L and the bounds are `Evidence`'s; for samples L is the identity). Its dual has one multiplier λ per coordinate,
+y = clip(f + AᵀLᵀλ), e = clip(e₀ − λ/μ), gradient e − L(A y − x). We climb it by Nesterov's accelerated gradient with
 restarts, preconditioned by (AAᵀ + I/μ)⁻¹ between L and Lᵀ, damped so that it majorises the dual everywhere. Without
 acceleration and e this is Dykstra's alternating projection between {A y = x} and the box; the acceleration takes it
 from O(1/k) to O(1/k²).
@@ -16,7 +16,7 @@ bounds is repaired by single steps of one level, each where it helps most.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -87,6 +87,8 @@ class WindowProblem:
     aim_high: Tensor
     a: WindowCoordinates
     """L A of the windows."""
+    rest: Tensor | float = 0.0
+    """What e should be near to: 0, A y = x, or where the coordinates that hold are already."""
 
     def excess(self, change: Tensor, tighter: float = 0.0) -> Tensor:
         """Return how far L(A y − x) is beyond bounds `tighter` levels further inside, for `change` = L A d."""
@@ -96,7 +98,7 @@ class WindowProblem:
     def select(self, rows: Tensor) -> "WindowProblem":
         """Return some of the windows."""
         tensors = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return WindowProblem(**tensors, a=self.a.select(rows))
+        return replace(self, **tensors, a=self.a.select(rows))
 
     def penalty(self, change: Tensor) -> Tensor:
         """Return the squared excess over the bounds [B], for `change` = L A d."""
@@ -182,7 +184,7 @@ class WindowSolver:
     def _change_and_gradient(self, problem: WindowProblem, multiplier: Tensor) -> tuple[Tensor, Tensor]:
         """Return d(λ) = clip(f + AᵀLᵀλ), and e − L(A y − x), the dual's gradient: what is still violated."""
         change = problem.a.adjoint(multiplier, problem.f).clamp_(problem.floor, problem.ceiling)
-        e = torch.clamp(-problem.a.softness * multiplier, problem.aim_low, problem.aim_high)
+        e = torch.clamp(problem.rest - problem.a.softness * multiplier, problem.aim_low, problem.aim_high)
         return change, e - problem.offset - problem.a.coordinates(change)
 
     def _repair(self, problem: WindowProblem, change: Tensor, penalty: Tensor) -> None:

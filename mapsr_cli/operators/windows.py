@@ -50,7 +50,9 @@ class Windows:
     A window takes one channel, or all of them where the evidence couples them, and begins where a block of it does.
     """
 
-    def __init__(self, kernel: AnyKernel, solver: Solver, evidence: Evidence, peak: int) -> None:
+    def __init__(self, kernel: AnyKernel, solver: Solver, evidence: Evidence, peak: int, keep: bool = False) -> None:
+        """`keep`: see `mend`."""
+        self.keep = keep
         self.kernel, self.peak, self.evidence, self.device = kernel, peak, evidence, evidence.x.device
         channels, *lr_size = evidence.x.shape
         self.channels = channels if evidence.couples_channels else 1
@@ -217,6 +219,11 @@ class Windows:
             free = free & (functional.interpolate(chosen, images.shape[-2:]) > 0)
         tighten = 0.5 - self.solver.effort.slack
         aims = low + tighten, high - tighten
+        rest: Tensor | float = 0.0
+        if self.keep:  # what holds may stay where it is
+            holds = (now >= low) & (now <= high)
+            rest = torch.where(holds, now, 0.0)
+            aims = torch.minimum(aims[0], rest), torch.maximum(aims[1], rest)
         return (
             images,
             WindowProblem(
@@ -230,5 +237,6 @@ class Windows:
                 aim_low=torch.where(controlled, aims[0], torch.minimum(aims[0], now)),
                 aim_high=torch.where(controlled, aims[1], torch.maximum(aims[1], now)),
                 a=self._map_of(spots),
+                rest=rest,
             ),
         )

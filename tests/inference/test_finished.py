@@ -49,6 +49,19 @@ def test_what_holds_comes_back_with_identical_samples() -> None:
     assert report.consistency.holds
 
 
+def test_what_nearly_holds_changes_little_elsewhere() -> None:
+    hr = scene(200, 200).byte()
+    original = Picture(downscaled(hr, KERNEL, 255).byte())
+    spoilt = hr.clone()
+    spoilt[:, 28:36, 28:36] = 128
+    result, report = project_picture(original, Picture(spoilt), KERNEL)
+    assert report.consistency.holds
+    change = (result.levels.int() - spoilt.int()).abs().float()
+    assert change[:, 20:44, 20:44].amax() > 10
+    assert change[:, 100:].mean() < 0.02  # samples on the very edge of the cube
+    assert change[:, 100:].amax() <= 3
+
+
 def test_alpha_and_sixteen_bits() -> None:
     hr = scene(40, 40).byte()
     alpha = scene(40, 40, seed=5)[:1].byte()

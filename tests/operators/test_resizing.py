@@ -63,11 +63,12 @@ def test_gradients() -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(kernel=kernels(longest=300))
-def test_strips_are_the_whole_to_the_bit(kernel: ResizingKernel) -> None:
+def test_strips_are_the_whole(kernel: ResizingKernel) -> None:
     op = downsampling(kernel, kernel.large)
     y, r = images(0, 2, *kernel.large).float(), images(1, 2, *kernel.small).float()
     strips, whole, onto = make_strips(op, 1 << 12), op.down(y), torch.zeros(2, *kernel.large)
-    assert torch.equal(strips.down_whole(lambda rows: y[:, rows]), whole)
+    # Of narrow images, matrix libraries may sum in another order.
+    assert torch.allclose(strips.down_whole(lambda rows: y[:, rows]), whole, atol=1e-5)
     for part in strips.plan:
         strips.add_adjoint(part, r, onto[:, strips.hr(part)])
     assert torch.allclose(onto, op.adjoint(r), atol=1e-6)

@@ -53,7 +53,7 @@ def test_a_model_that_cannot_be_read(tmp_path: Path, damage: str) -> None:
     if damage == "nan":
         arrays["cov_pris_param"][0, 0] = np.nan
     if damage != "missing":
-        np.savez(tmp_path / FILE, **arrays)
+        np.savez(tmp_path / FILE, **arrays)  # type: ignore[arg-type]
     if damage == "text":
         (tmp_path / FILE).write_text("<html>")
     with pytest.raises(MapsrError, match="no NIQE") as caught:

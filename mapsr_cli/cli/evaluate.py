@@ -124,18 +124,18 @@ def evaluate(
             def show(image: str, model: str, done: int, total: int) -> None:
                 update(f"{image}: {model}", done, total)
 
-            found = evaluate_all(candidates, sets, a, scorer, gallery, show)
+            figures = evaluate_all(candidates, sets, a, scorer, gallery, show)
         if html is not None:
-            write_bytes(html, report(found, data, gallery.sliders).encode(), overwrite)
+            write_bytes(html, report(figures, data, gallery.sliders).encode(), overwrite)
         if csv is not None:
-            write_bytes(csv, found.to_csv().encode(), overwrite)
+            write_bytes(csv, figures.to_csv().encode(), overwrite)
         if json:
-            document(found.to_json())
+            document(figures.to_json())
         else:
-            _print(found)
+            _print(figures)
         wrote(html, csv)
-        if found.failed:
-            _complain(found)
+        if figures.failed:
+            _complain(figures)
             raise typer.Exit(1)
 
 
@@ -156,22 +156,22 @@ def _perceptual(scorer: "Scorer") -> "Scorer":
     return scorer
 
 
-def _print(found: "Evaluation") -> None:
+def _print(figures: "Evaluation") -> None:
     """Print a table per test set, and how it was measured."""
     from mapsr_cli.evaluation.table import tabulate
 
-    for group, rows in found.by_set():
+    for group, rows in figures.by_set():
         titles, cells = tabulate(rows)
         table(group, titles, [[(cell.text, cell.best) for cell in row] for row in cells])
-    for line in found.remarks():
+    for line in figures.remarks():
         result(line)
-    result(found.protocol.describe(found.kernel))
+    result(figures.protocol.describe(figures.kernel))
 
 
-def _complain(found: "Evaluation") -> None:
+def _complain(figures: "Evaluation") -> None:
     """Say which pictures could not be evaluated."""
-    for failure in found.failed[:COMPLAINTS]:
+    for failure in figures.failed[:COMPLAINTS]:
         who = "" if failure.model is None else f", {failure.model}"
         say(f"not evaluated: {failure.image}{who}: {failure.error}")
-    if (more := len(found.failed) - COMPLAINTS) > 0:
+    if (more := len(figures.failed) - COMPLAINTS) > 0:
         say(f"and {more} more; --json lists them all")

@@ -99,8 +99,8 @@ def fit_pinv(
         condition_number(a)  # refuses what has no inverse
         given = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
         began = time.perf_counter()
-        pinv, made = _find(a, taps, method, given)
-        figures: dict[str, Any] = {"steps": made, "seconds": round(time.perf_counter() - began, 4)}
+        pinv, taken = _find(a, taps, method, given)
+        figures: dict[str, Any] = {"steps": taken, "seconds": round(time.perf_counter() - began, 4)}
         report = examine(a, pinv)
         if output is not None:
             save_pinv(output, pinv, a, __version__)

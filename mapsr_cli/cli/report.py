@@ -71,9 +71,7 @@ def guarantee(source: "Path", target: "Path", report: "UpscaleReport", lossless:
     if consistency.holds:
         return "gives its original back bit for bit"
     if promised:
-        off, worst = consistency.samples - consistency.exact, consistency.worst_levels
-        worst_off = f"by {worst} level{'s' if worst > 1 else ''} at worst"
-        say(f"note: {target}: {off:,} of the input's {consistency.samples:,} samples are off, {worst_off}")
+        say(f"note: {target}: made small again, it has {consistency.describe()}")
     return f"{math.floor(1e6 * consistency.bit_exact) / 1e4:.4f} % bit-exact"  # not 100 where one is off
 
 

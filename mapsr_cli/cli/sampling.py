@@ -68,17 +68,17 @@ class SampledBatch(Batch):
             progress.skip(len(parts))
             return
         self._check(*extras)
-        held = []
+        measured = []
         with closing(self._upscaled(parts, progress)) as outcomes:
             for _, outcome in outcomes:
                 if isinstance(outcome, MapsrError):
                     raise outcome
-                held += [outcome.consistency] if outcome else []
+                measured += [outcome.consistency] if outcome else []
         progress.update(f"{job.source.name}: contact sheet and map", progress.begun, progress.total)
         files = tuple(part.target for part in parts)
         original, _ = self._load(parts[0])
         samples = SampleFiles(original, files, self.upscaler.size_of(original.pictures[0]))
-        worst = _least(held) if len(held) == len(parts) else None
+        worst = _least(measured) if len(measured) == len(parts) else None
         doing = f"drawing the {self.count} samples side by side (they are written)"
         within_memory(partial(self._show, job, samples, worst), doing)
 
@@ -92,8 +92,8 @@ class SampledBatch(Batch):
         """Return None: the page is about all samples."""
         return None
 
-    def _show(self, job: Job, samples: SampleFiles, held: Consistency | None) -> None:
-        """Write and tell what the samples show together. `held` is what the worst of them gives back, where known."""
+    def _show(self, job: Job, samples: SampleFiles, worst: Consistency | None) -> None:
+        """Write and tell what the samples show together. `worst`: what the worst of them gives back, where known."""
         card, seed = self.upscaler.model.card, self.upscaler.settings.seed
         title = f"{source_name(job)}: {self.count} samples of {card.name} x{card.scale}, seed {seed}"
         sheet, spread = sheet_path(job.target), map_path(job.target)
@@ -104,25 +104,25 @@ class SampledBatch(Batch):
         entry |= {"sheet": str(sheet), "map": str(spread), "spread_levels": overall, "largest_levels": largest}
         if self.compare:
             page = page_path(job.target)
-            write_bytes(page, self._samples_page(job, samples, held))
+            write_bytes(page, self._samples_page(job, samples, worst))
             entry["page"] = str(page)
         self.sheets.append(entry)
         if not self.quiet:
             result(f"{sheet}  {self.count} samples side by side")
             result(f"{spread}  where they differ: standard deviation {overall:.2f} levels, {largest:.1f} at most")
 
-    def _samples_page(self, job: Job, samples: SampleFiles, held: Consistency | None) -> bytes:
+    def _samples_page(self, job: Job, samples: SampleFiles, worst: Consistency | None) -> bytes:
         labels = [f"sample {n}" for n in range(1, self.count + 1)]
         names = source_name(job), f"{printable(samples.files[0].name)} to {printable(samples.files[-1].name)}"
         compared = Compared(samples.first, samples.size, labels, samples.images, samples.busyness)
         overall, _ = samples.spread.summary()
         lead = f"{self.count} answers to one input, {overall:.2f} levels apart (standard deviation)."
-        if held is not None:
-            lead += f" {describe_consistency('Each', held, self.upscaler.kernel_for(samples.first))}"
-        facts = facts_of(self.upscaler, samples.first, names, held)
+        if worst is not None:
+            lead += f" {describe_consistency('Each', worst, self.upscaler.kernel_for(samples.first))}"
+        facts = facts_of(self.upscaler, samples.first, names, worst)
         return before_after(f"{self.count} samples of {names[0]}", lead, compared, facts).encode()
 
 
-def _least(held: list[Consistency]) -> Consistency:
+def _least(several: list[Consistency]) -> Consistency:
     """Return the worst of several."""
-    return min(held, key=lambda one: (one.bit_exact, -one.worst_levels))
+    return min(several, key=lambda one: (one.bit_exact, -one.worst_levels))

@@ -44,18 +44,18 @@ def find_sources(inputs: list[Path], recursive: bool, suffix: str) -> Sources:
     A list names one input per line, relative to itself; `#` starts a remark. A file named twice counts once, as it was
     named first. Raises UsageError where a folder or a pattern gives no image, ImageError for an unreadable list.
     """
-    found = Sources()
+    sources = Sources()
     known: set[Path] = set()
     for given in inputs:
-        for source, chosen in _expanded(given, recursive, found.unreadable):
+        for source, chosen in _expanded(given, recursive, sources.unreadable):
             if source.path in known:
                 continue
             known.add(source.path)
             if chosen or not is_output(source.path, suffix):
-                found.files.append(source)
+                sources.files.append(source)
             else:
-                found.outputs.append(source.path)
-    return found
+                sources.outputs.append(source.path)
+    return sources
 
 
 def is_output(path: Path, suffix: str) -> bool:
@@ -130,12 +130,12 @@ def _in_folder(folder: Path, recursive: bool, unreadable: dict[Path, FileError])
         closed = Path(error.filename)
         unreadable[closed] = FileError(f"cannot read the folder {closed}: {error.strerror}")
 
-    found: list[Path] = []
+    files: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=note):
-        found += (Path(parent) / name for name in names)
+        files += (Path(parent) / name for name in names)
         if not recursive:
             folders.clear()
-    images = [p for p in sorted(found) if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and _is_plain(p)]
+    images = [p for p in sorted(files) if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and _is_plain(p)]
     if not images and len(unreadable) == before:
         raise UsageError(f"{folder}: no images there", "--recursive looks in its folders too")
     return [Source(path, folder) for path in images]

@@ -213,16 +213,16 @@ def upscale(
             check_stochastic(upscaler)
         if suffix is None:
             suffix = f"_x{upscaler.kernel.scale}" if size is None else size.suffix
-        found = find_sources(inputs, recursive, suffix)
-        destination = paths.choose_destination(output, inputs, found.files, file_format)
-        jobs = paths.plan(found.files, destination, suffix, file_format, samples)
+        sources = find_sources(inputs, recursive, suffix)
+        destination = paths.choose_destination(output, inputs, sources.files, file_format)
+        jobs = paths.plan(sources.files, destination, suffix, file_format, samples)
         paths.refuse_replacing(jobs, samples, overwrite)
-        paths.tell_sources(found.outputs, jobs, samples)
+        paths.tell_sources(sources.outputs, jobs, samples)
         jobs = paths.Share.from_environment().of(jobs)
-        made = Output(output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate)
+        kind = Output(output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate)
         make_batch = partial(SampledBatch, count=samples) if samples else Batch
-        batch = make_batch(upscaler, made, file_format, overwrite, skip_existing, compare, debug, quiet=json)
-        for unreadable, error in found.unreadable.items():
+        batch = make_batch(upscaler, kind, file_format, overwrite, skip_existing, compare, debug, quiet=json)
+        for unreadable, error in sources.unreadable.items():
             batch.fail(unreadable, error)
         batch.run(jobs)
         if json:

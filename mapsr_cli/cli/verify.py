@@ -59,16 +59,14 @@ def verify(
         if picture_of_it is not None:
             difference_picture(checked, lr, hr, picture_of_it, overwrite)
         a = checked.kernel
-        held = checked.consistency
+        consistency = checked.consistency
         if json:
-            summary = {"bit_exact": held.bit_exact, "worst_levels": held.worst_levels, "mse": held.mse}
-            document({**summary, "lr_psnr": held.lr_psnr, "holds": held.holds})
-        elif held.holds:
+            names = ("bit_exact", "worst_levels", "mse", "lr_psnr", "holds")
+            document({name: getattr(consistency, name) for name in names})
+        elif consistency.holds:
             result(f"holds: {hr}, downscaled by {a.describe()}, is {lr} bit for bit")
         else:
-            worst, share = held.worst_levels, 100 * held.bit_exact
-            off = f"{worst} level{'s' if worst > 1 else ''} off"
-            result(f"does not hold: {share:.4f} % of samples agree, the worst is {off}, {a.describe()}")
+            result(f"does not hold: {consistency.describe()}, {a.describe()}")
         wrote(picture_of_it)
-        if not held.holds:
+        if not consistency.holds:
             raise typer.Exit(1)

@@ -60,6 +60,11 @@ class Consistency:
         """PSNR of the rounded A y against x in dB; None where they are equal."""
         return None if self.mse == 0 else -10 * torch.log10(torch.tensor(self.mse, dtype=torch.float64)).item()
 
+    def describe(self) -> str:
+        """Say how many of the input's samples are off, and by how much."""
+        worst = f"{self.worst_levels} level{'' if self.worst_levels == 1 else 's'}"
+        return f"{self.samples - self.exact:,} of {self.samples:,} samples off, by {worst} at worst"
+
 
 def consistency(y: Tensor, x: Tensor, op: Downsampling, peak: int) -> Consistency:
     """Compare A y with x, both in levels 0 … peak: y [C, H, W], x [C, h, w]."""

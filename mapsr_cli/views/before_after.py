@@ -149,9 +149,7 @@ def describe_consistency(what: str, consistency: Consistency, kernel: AnyKernel)
     through = f"{what}, downscaled by {kernel.name} {kernel.factor} and rounded,"
     if consistency.holds:
         return f"{through} is the input again, bit for bit."
-    share, plural = 100 * consistency.bit_exact, "s" if consistency.worst_levels > 1 else ""
-    worst = f"{consistency.worst_levels} level{plural}"
-    return f"{through} gives {share:.4f} % of the input's values back; the worst is off by {worst}."
+    return f"{through} is the input with {consistency.describe()}."
 
 
 def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], consistency: Consistency | None) -> Facts:

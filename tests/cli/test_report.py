@@ -33,7 +33,7 @@ ONE_OFF = UpscaleReport(consistency=Consistency(samples=10**7, exact=10**7 - 1, 
         (ONE_OFF, True, False, "99.9999 % bit-exact", ""),
         (
             ONE_OFF, True, True, "99.9999 % bit-exact",
-            "note: b.png: 1 of the input's 10,000,000 samples are off, by 2 levels at worst",
+            "note: b.png: made small again, it has 1 of 10,000,000 samples off, by 2 levels at worst",
         ),
         (ONE_OFF, False, True, "lossy", "note: b.png is lossy: the guarantee ends there, save as PNG to keep it"),
     ],

@@ -103,7 +103,7 @@ def test_what_is_said(tiny_model: Path) -> None:
     good, bad = Consistency(100, 100), Consistency(100, 99, 3, 0.01)
     exact, other = (describe_consistency("It", held, upscaler.kernel) for held in (good, bad))
     assert exact == "It, downscaled by bicubic ×4 and rounded, is the input again, bit for bit."
-    assert "99.0000 % of the input's values back; the worst is off by 3 levels" in other
+    assert other.endswith("is the input with 1 of 100 samples off, by 3 levels at worst.")
     facts = dict(facts_of(upscaler, SMALL, ("a.png", "b.png"), bad))
     assert facts["Before"] == "a.png: 30 × 20 pixels, 8 bits; shown enlarged by bicubic interpolation"
     assert facts["After"] == "b.png: 120 × 80 pixels"

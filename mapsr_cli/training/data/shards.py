@@ -63,10 +63,10 @@ def shards(location: str, config: DataConfig, share: RankShare) -> "Shards":
 def _files(url: str) -> list[str]:
     if _is_remote(url) or Path(url).is_file():
         return [url]
-    found = sorted(glob(url, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute patterns)
-    if not found:
+    matches = sorted(glob(url, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute patterns)
+    if not matches:
         raise ImageError(f"{url}: no such tar shard", "see --data")
-    return found
+    return matches
 
 
 def _is_remote(url: str) -> bool:

@@ -170,7 +170,7 @@ def parts(lr: Tensor, peak: int, upscaler: LevelUpscaler, fastest: Convolution) 
 
     times["check"] = seconds(check, 2)
     times["encode"] = seconds(lambda: encode(Picture(image, peak), "PNG", None, None), 1)
-    work = multiply_adds(upscaler.network) * lr[0].numel()
+    work = multiply_adds(upscaler.network.network) * lr[0].numel()
     size = f"{lr.shape[2]}×{lr.shape[1]} → {s * lr.shape[2]}×{s * lr.shape[1]}, {8 if peak == 255 else 16} bits"
     print(f"\n{size}: network {network:.2f} s, {work / network / 1e9:.1f} G multiply-adds/s, ", end="")
     print(f"{work / possible:.0%} of what the fastest convolution did meanwhile")

@@ -1,5 +1,6 @@
 """What to train, in full: a method, a preset, every setting of their parts, the data, and the weights to start from."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -83,6 +84,7 @@ class Recipe:
         """Write `folder`/recipe.json."""
         content: dict[str, Any] = {"method": self.method, "preset": self.preset, "sections": self.settings}
         content |= {"data": self.location, "init": None if self.init is None else str(self.init)}
+        content["sha256"] = _seal(content)
         write_bytes(folder / RECIPE, (json.dumps(content, indent=2) + "\n").encode())
 
 
@@ -90,7 +92,10 @@ def read_recipe(folder: Path) -> Recipe:
     """Read the recipe of the run in `folder`. Raises UsageError if there is none, or it is damaged."""
     path = folder / RECIPE
     try:
-        content = make_config(_Written, strict_json.parse(path.read_bytes()), "recipe")
+        stored = strict_json.parse(path.read_bytes())
+        content = make_config(_Written, stored, "recipe")
+        if content.sha256 not in (None, _seal(stored)):
+            raise UsageError("it was changed or damaged since the run began (another SHA-256)")
         init = None if content.init is None else Path(content.init)
         return make_recipe(content.method, content.preset, content.sections, content.data, init)
     except OSError as error:
@@ -108,6 +113,14 @@ class _Written:
     sections: dict[str, dict[str, Any]]
     data: str
     init: str | None = None
+    sha256: str | None = None
+    """Of all the rest; None in a recipe that was written by hand."""
+
+
+def _seal(content: dict[str, Any]) -> str:
+    """Compute the SHA-256 of a recipe's content, but for its own."""
+    sealed = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
 
 
 def make_recipe(

@@ -87,3 +87,12 @@ def test_a_damaged_recipe_is_refused_in_one_line(tmp_path: Path, text: str) -> N
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no run"):
         read_recipe(tmp_path)
+
+
+def test_a_flipped_bit_is_told(tmp_path: Path) -> None:
+    make_recipe("affmse", "compact", {"loop": {"steps": 8}}, "photos").write(tmp_path)
+    assert read_recipe(tmp_path).sections["loop"].steps == 8
+    stored = (tmp_path / "recipe.json").read_bytes()
+    (tmp_path / "recipe.json").write_bytes(stored.replace(b'"steps": 8', b'"steps": 9'))  # one bit
+    with pytest.raises(UsageError, match="changed or damaged"):
+        read_recipe(tmp_path)

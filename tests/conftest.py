@@ -111,3 +111,12 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the library's own attempts
         yield hub
         close_session()
+
+
+@pytest.fixture
+def weights(tmp_path: Path, tiny_model: Path) -> Path:
+    """A folder of weights that holds one model."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "tiny.safetensors").write_bytes(tiny_model.read_bytes())
+    return folder

@@ -51,7 +51,7 @@ class Windows:
     """
 
     def __init__(self, kernel: AnyKernel, solver: Solver, evidence: Evidence, peak: int, keep: bool = False) -> None:
-        """`keep`: see `mend`."""
+        """Take `keep` as `mend` has it."""
         self.keep = keep
         self.kernel, self.peak, self.evidence, self.device = kernel, peak, evidence, evidence.x.device
         channels, *lr_size = evidence.x.shape

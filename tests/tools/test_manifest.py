@@ -12,14 +12,6 @@ from tools.manifest import build_manifest, write_manifest
 PIN = RepoName("org/tiny", "c" * 40)
 
 
-@pytest.fixture
-def weights(tmp_path: Path, tiny_model: Path) -> Path:
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    (folder / "tiny.safetensors").write_bytes(tiny_model.read_bytes())
-    return folder
-
-
 def test_ours_says_what_the_files_say() -> None:
     """`python -m tools.manifest` mends it."""
     folder = weights_folder()

@@ -9,14 +9,6 @@ from mapsr_cli.zoo.manifest import read_card, read_manifest
 from tools.manifest import write_manifest
 
 
-@pytest.fixture
-def weights(tmp_path: Path, tiny_model: Path) -> Path:
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    (folder / "tiny.safetensors").write_bytes(tiny_model.read_bytes())
-    return folder
-
-
 @pytest.mark.parametrize(
     "change",
     [{"file": "../tiny.safetensors"}, {"file": "/tiny.safetensors"}, {"file": "C:tiny.safetensors"}, {"file": 3},

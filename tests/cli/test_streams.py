@@ -19,6 +19,7 @@ from mapsr_cli.cli import report
 from mapsr_cli.cli.app import main
 from mapsr_cli.operators import make_kernel
 from tests.pictures import lr_of, save, scene
+from tests.signals import default_signals
 
 SMALL = "--preset swissroll --steps 1 --device cpu --set data.workers=0 --log csv"
 NAME = "猫 😀.png"
@@ -165,7 +166,9 @@ def test_interrupted_while_it_waits_for_a_pipe(kind: str, folder: Path, tiny_mod
     os.mkfifo(folder / "pipe.png")
     source = "-" if kind == "standard input" else "pipe.png"
     command = [sys.executable, "-m", "mapsr_cli", "upscale", source, "-o", "out.png", "-m", str(tiny_model)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=default_signals
+    ) as process:
         assert process.stdin is not None
         assert process.stderr is not None
         try:

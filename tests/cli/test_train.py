@@ -17,6 +17,7 @@ from mapsr_cli.training.journal import read_metrics
 from mapsr_cli.training.sections import ProjectionKind
 from mapsr_cli.zoo import find_here, load_model
 from tests.cli.conftest import Mapsr
+from tests.signals import default_signals
 
 SMALL = ["--set", "generator.channels=8", "--set", "generator.blocks=1", "--patch", "16", "--batch", "2"]
 SMALL += ["--device", "cpu", "--set", "data.workers=0"]
@@ -231,7 +232,9 @@ def test_a_killed_run_resumes_to_the_same_bits(mapsr: Mapsr, photos: Path, tmp_p
     killed = tmp_path / "killed"
     command = [sys.executable, "-m", "mapsr_cli", "train", "affmse", "--out", killed, *common]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # sums are split by threads: as many as in this process
-    process = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen(
+        [str(word) for word in command], stderr=subprocess.DEVNULL, env=environment, preexec_fn=default_signals
+    )
     deadline = time.monotonic() + 60
     while not (killed / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -302,7 +305,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> Non
     ]
     command += ["--minutes", "5", "--log", "csv", "--set", "loop.log_steps=1", "--precision", "bf16", *SMALL]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=default_signals)
     metrics = tmp_path / "run" / "metrics.csv"
     deadline = time.monotonic() + 60
     while not (metrics.exists() and metrics.stat().st_size > 100) and time.monotonic() < deadline:

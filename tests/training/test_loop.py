@@ -20,6 +20,7 @@ from mapsr_cli.training.engine import LOST_IN_A_ROW, DivergenceError
 from mapsr_cli.training.journal import CsvJournal, TensorBoardJournal, read_metrics
 from mapsr_cli.training.loop import Status, Tasks, train
 from mapsr_cli.training.run import CHECKPOINT, PREVIOUS, Run
+from tests.signals import default_signals
 from tests.training.learners import Fit, engine, run, stream
 
 TEN = LoopConfig(steps=10, warmup=2, log_steps=5)
@@ -362,7 +363,9 @@ except Interrupted as stop:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_stops(tmp_path: Path, number: signal.Signals) -> None:
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)], stdout=subprocess.PIPE, text=True, preexec_fn=default_signals
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.3)

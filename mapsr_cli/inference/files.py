@@ -21,7 +21,7 @@ from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.level_upscaler import StageProgress, silent
 from mapsr_cli.inference.report import UpscaleReport
 from mapsr_cli.inference.upscaler import Upscaler
-from mapsr_cli.operators import Consistency
+from mapsr_cli.operators import AnyKernel, Consistency
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ def encode_file(
     report += UpscaleReport(seconds={"encode": time.perf_counter() - began}, notes=notes)
     # A WebP animation, though lossless to the eye, drops the colour under transparent pixels.
     if not (output.lossless and len(upscaled.pictures) == 1):
-        report = replace(report, consistency=_consistency_of(data, originals, upscaler))
+        kernel = upscaler.kernel_for(originals.pictures[0])
+        report = replace(report, consistency=stored_consistency(data, originals, kernel))
     return data, report
 
 
@@ -107,10 +108,9 @@ def _provenance(originals: Frames, upscaled: Frames, upscaler: Upscaler, sample:
     )
 
 
-def _consistency_of(data: bytes, originals: Frames, upscaler: Upscaler) -> Consistency:
+def stored_consistency(data: bytes, originals: Frames, kernel: AnyKernel) -> Consistency:
     """Decode a file again and compare it with its originals."""
     first = originals.pictures[0]
-    kernel = upscaler.kernel_for(first)
     pixels = kernel.hr_pixels(len(originals.pictures) * first.levels[0].numel())
     saved = read_frames(data, Holds(inks=True), pixels)
     pairs = zip(saved.distinct, originals.distinct, strict=False)  # a lossy animation may merge more than ours

@@ -13,7 +13,7 @@ from torch import Tensor
 from mapsr_cli import __version__
 from mapsr_cli.imaging import Frames, Picture, Provenance, encode_frames
 from mapsr_cli.inference.comparison import compare
-from mapsr_cli.inference.files import Output
+from mapsr_cli.inference.files import Output, stored_consistency
 from mapsr_cli.inference.level_upscaler import StageProgress, silent
 from mapsr_cli.inference.memory import within_memory
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
@@ -66,6 +66,8 @@ def project_file(
     provenance = replace(made_by, original_size=lr.size, size=hr.size)
     data = encode_frames(frames, output.file_format, output.quality, provenance)
     report += UpscaleReport(seconds={"encode": time.perf_counter() - began})
+    if not output.lossless:
+        report = replace(report, consistency=stored_consistency(data, lr, kernel))
     return data, report, inf if squared == 0 else -10 * log10(squared / samples), frames, kernel
 
 

@@ -96,3 +96,11 @@ def test_pictures_of_two_shapes_are_refused(tmp_path: Path) -> None:
     original, theirs = save(scene(20, 30), tmp_path / "a.png"), save(scene(80, 80), tmp_path / "b.png")
     with pytest.raises(ImageError, match="differ in shape"):
         project_file(original, theirs, KernelChoice(kernel="bicubic"), Output("PNG"))
+
+
+def test_of_a_lossy_file_what_it_stores_is_reported(tmp_path: Path) -> None:
+    hr = scene(40, 48)
+    original = save(downscaled(hr, KERNEL, 255), tmp_path / "a.png")
+    theirs = save(blurred(hr), tmp_path / "b.png")
+    _, report, _, _, _ = project_file(original, theirs, KernelChoice(kernel="bicubic"), Output("JPEG", 30))
+    assert not report.consistency.holds

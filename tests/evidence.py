@@ -29,10 +29,13 @@ class QuantisedBlocks(Evidence):
     """
 
     couples_channels: ClassVar[bool] = True
-    block: ClassVar[int] = BLOCK
 
     step: float
     margin: float = 0.0
+
+    @property
+    def block(self) -> int:
+        return BLOCK
 
     def nearest(self, ay: Tensor) -> Tensor:
         c = self.coordinates(ay - self.x)

@@ -4,8 +4,10 @@ from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.consistency import Consistency, consistency
 from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
 from mapsr_cli.operators.downsampling import downsampling
-from mapsr_cli.operators.evidence import Evidence, LevelCube, Point
+from mapsr_cli.operators.evidence import EachOwn, Evidence, LevelCube, Point
 from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
+from mapsr_cli.operators.jpeg_cells import JpegCells, jpeg_cells
+from mapsr_cli.operators.jpeg_tables import JpegTables
 from mapsr_cli.operators.kernels import KERNEL_NAMES, SCALES, Kernel, SeparableKernel, make_kernel
 from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
@@ -23,8 +25,11 @@ __all__ = [
     "Consistency",
     "ConvPinv",
     "Downsampling",
+    "EachOwn",
     "Evidence",
     "FitConfig",
+    "JpegCells",
+    "JpegTables",
     "Kernel",
     "LevelCube",
     "Levels",
@@ -42,6 +47,7 @@ __all__ = [
     "downsampling",
     "examine",
     "fit_pinv",
+    "jpeg_cells",
     "kernel_at",
     "kernel_between",
     "make_kernel",

@@ -30,11 +30,14 @@ class Evidence(ABC):
 
     couples_channels: ClassVar[bool] = False
     """Whether L mixes channels. Otherwise each channel is evidence of its own."""
-    block: ClassVar[int] = 1
-    """LR pixels a side of the blocks within which L mixes pixels, counted from the image's first row and column."""
 
     x: Tensor
     """[..., C, h, w]: the original. Tolerances are relative to it, so that they keep their precision in float32."""
+
+    @property
+    def block(self) -> int:
+        """LR pixels a side of the blocks within which L mixes pixels, counted from the image's first row and column."""
+        return 1
 
     @abstractmethod
     def nearest(self, ay: Tensor) -> Tensor:
@@ -144,3 +147,41 @@ class LevelCube(Evidence):
     def holds(self, ay: Tensor) -> Tensor:
         """Return whether each sample of A y [..., C, h, w] is saved as x; halves are rounded to even levels."""
         return to_levels(ay, self.peak) == self.x
+
+
+@dataclass(frozen=True, eq=False)
+class EachOwn(Evidence):
+    """The evidence of a batch [N, C, h, w] whose originals are of several kinds: each sample has its own."""
+
+    parts: tuple[Evidence, ...]
+    """N, each about [C, h, w]."""
+
+    @classmethod
+    def of(cls, parts: Sequence[Evidence]) -> Self:
+        """Join the evidence about N originals [C, h, w] of one size."""
+        return cls(torch.stack([part.x for part in parts]), tuple(parts))
+
+    def nearest(self, ay: Tensor) -> Tensor:
+        """Project each sample of A y [N, C, h, w] onto its own set."""
+        return torch.stack([part.nearest(v) for part, v in zip(self.parts, ay, strict=True)])
+
+    def tolerance(self) -> tuple[Tensor, Tensor]:
+        """Return each sample's own."""
+        low, high = zip(*(part.tolerance() for part in self.parts), strict=True)
+        return torch.stack(low), torch.stack(high)
+
+    def describe(self) -> str:
+        """Name the kinds, each once."""
+        return "; ".join(dict.fromkeys(part.describe() for part in self.parts))
+
+    def shrunk(self, by: float) -> Self:
+        """Draw in each sample's own set."""
+        return replace(self, parts=tuple(part.shrunk(by) for part in self.parts))
+
+    def coordinates(self, v: Tensor) -> Tensor:
+        """Apply each sample's own map."""
+        return torch.stack([part.coordinates(u) for part, u in zip(self.parts, v, strict=True)])
+
+    def coordinates_adjoint(self, c: Tensor) -> Tensor:
+        """Apply the transpose of each sample's own map."""
+        return torch.stack([part.coordinates_adjoint(u) for part, u in zip(self.parts, c, strict=True)])

@@ -90,6 +90,11 @@ class Kernel(ABC):
         return most
 
     @property
+    def noise_gain(self) -> float:
+        """Standard deviation of A of white noise of standard deviation 1."""
+        return float(np.linalg.norm(self.plane()[0]))
+
+    @property
     def border_width(self) -> int:
         """LR pixels at each end of an axis whose rows or columns of A the border affects."""
         return self.overhang // self.scale + 2

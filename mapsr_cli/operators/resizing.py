@@ -59,6 +59,12 @@ class ResizingKernel:
         return max(float(np.abs(rows.weights).sum(1).max()) for rows in self._axes)
 
     @property
+    def noise_gain(self) -> float:
+        """Standard deviation of A of white noise of standard deviation 1, at most."""
+        down, across = (float(np.linalg.norm(rows.weights, axis=1).max()) for rows in self._axes)
+        return down * across
+
+    @property
     def _axes(self) -> list[AxisRows]:
         return [axis_rows(self.profile, large, small) for large, small in zip(self.large, self.small, strict=True)]
 

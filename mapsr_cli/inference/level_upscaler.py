@@ -124,7 +124,7 @@ class LevelUpscaler:
     def _constraint(self) -> Constraint:
         """What makes an estimate of f at the model's own size."""
         free = self.settings.consistency == "none"
-        return self.model.constraint.unprojected(self.kernel) if free else Affine(self.kernel)
+        return self.model.constraint.unprojected(self.kernel) if free else Affine(self.kernel, self.model.guess)
 
     def _estimate_levels(
         self, x: Tensor, strips: Strips, peak: int, progress: StageProgress, sample: int
@@ -159,7 +159,7 @@ class LevelUpscaler:
         strips = make_strips(downsampling(kernel, middle, torch.float32, self.device))
         f, notes = self._estimate_levels(x, strips, 1, progress, sample)
         if self.settings.consistency != "none":
-            project_in_place(strips, f, Affine(self.kernel), Point(x.to(strips.device)))
+            project_in_place(strips, f, Affine(self.kernel, self.model.guess), Point(x.to(strips.device)))
         return f.read(slice(0, middle[0])).clamp(0, 1), notes
 
     def _estimate_chunks(

@@ -11,6 +11,7 @@ from mapsr_cli.errors import MapsrError
 from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory
 from mapsr_cli.inference.noise import Noise
 from mapsr_cli.inference.tiles import Put, run_tiled
+from mapsr_cli.networks import told_of
 from mapsr_cli.zoo import Model
 
 LARGEST_VALUE = 1e6
@@ -48,7 +49,9 @@ class TiledNetwork:
         free = free_memory(self.device) - image
         return choose_tile(free, self._per_pixel, self.model.receptive_field, self.device)
 
-    def run(self, x: Tensor, put: Put, progress: Callable[[int, int], None], sample: int) -> tuple[str, ...]:
+    def run(
+        self, x: Tensor, put: Put, progress: Callable[[int, int], None], sample: int, told: Tensor | None = None
+    ) -> tuple[str, ...]:
         """Compute f(x), tile by tile; returns notes about memory and seams.
 
         Args:
@@ -56,6 +59,7 @@ class TiledNetwork:
             put: takes HR rows, HR columns and f there, [C, rows, cols] float32 of any range.
             progress: called with (tiles done, of how many).
             sample: number of the draw of a stochastic model.
+            told: `Evidence.told` of the original [1, TOLD], for a network that is told it; None for a lossless one.
 
         Raises:
             MapsrError: values that are not finite, or far from any picture's; memory does not suffice.
@@ -70,9 +74,17 @@ class TiledNetwork:
                 raise MapsrError(f"{name} gives values that are not finite, or far from any picture's", PRECISION_HINT)
             put(rows, cols, f if len(x) == 3 else f.mean(0, keepdim=True))  # grey in, grey out
 
+        beside = {"told": told.to(self.device, self.dtype)} if told is not None and told_of(self.network) else {}
+
+        def network(*inputs: Tensor) -> Tensor:
+            f: Tensor = self.network(
+                *(part.contiguous(memory_format=self.model.memory_format) for part in inputs), **beside
+            )
+            return f
+
         wanted = self.tile_for(x)
         used = run_tiled(
-            lambda *inputs: self.network(*(part.contiguous(memory_format=self.model.memory_format) for part in inputs)),
+            network,
             colour[None],
             self.model.kernel.hr_range,
             wanted,

@@ -20,6 +20,7 @@ from mapsr_cli.networks.constraints import (
     AffineConvolution,
     Constraint,
     ConstraintKind,
+    FirstGuess,
     MinimumNorm,
     Soft,
     Unconstrained,
@@ -30,7 +31,7 @@ from mapsr_cli.networks.density import Density, DensityConfig, bits_per_dim
 from mapsr_cli.networks.discriminator import Discriminator, DiscriminatorConfig
 from mapsr_cli.networks.estimator import Estimator
 from mapsr_cli.networks.generator import PaperGenerator, PaperGeneratorConfig
-from mapsr_cli.networks.layers import noise_dim_of
+from mapsr_cli.networks.layers import noise_dim_of, told_of
 from mapsr_cli.networks.mlp import (
     MlpDenoiser,
     MlpDenoiserConfig,
@@ -66,6 +67,7 @@ __all__ = [
     "Discriminator",
     "DiscriminatorConfig",
     "Estimator",
+    "FirstGuess",
     "MinimumNorm",
     "MlpDenoiser",
     "MlpDenoiserConfig",
@@ -87,4 +89,5 @@ __all__ = [
     "make_constraint",
     "noise_dim_of",
     "read_config",
+    "told_of",
 ]

@@ -10,12 +10,15 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
-from torch import Tensor, nn, zeros_like
+from torch import Tensor, nn
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.operators import AnyKernel, ConvPinv, Downsampling, Evidence, Kernel, downsampling
 
 ConstraintKind = Literal["none", "soft", "affine"]
+FirstGuess = Literal["picture", "detail", "original"]
+"""What is taken for A y before the evidence is asked: A f, where f is a picture; x + A f, where f is detail to add to
+A⁺x and was trained through evidence; x, where f was trained under A ŷ = x, so that A f means nothing."""
 
 
 class Constraint(nn.Module):
@@ -94,18 +97,28 @@ class Soft(Unconstrained):
 
 
 class Affine(Constraint):
-    """ŷ = Π f = f + A⁺(z − A f), eqn (7), with the exact A⁺ and z = P_C(A f): A ŷ = z, which the evidence C holds.
+    """ŷ = Π f = f + A⁺(z − A f), eqn (7), with the exact A⁺ and z = P_C(u): A ŷ = z, which the evidence C holds.
 
-    Of a point x, z = x.
+    u is a first guess of A y: A f, or as `guess` says. Of a point x, z = x, whatever u.
     """
 
     kind: ClassVar[ConstraintKind] = "affine"
     projects = consistent = True
 
+    def __init__(self, kernel: AnyKernel, guess: FirstGuess = "picture") -> None:
+        super().__init__(kernel)
+        self.guess = guess
+
     def residual(self, down: Callable[[], Tensor], evidence: Evidence) -> Tensor:
         """Return z − A f."""
         seen = down()
-        return evidence.nearest(seen) - seen
+        match self.guess:
+            case "picture":
+                return evidence.nearest(seen) - seen
+            case "detail":
+                return evidence.nearest(evidence.x + seen) - seen
+            case "original":
+                return evidence.nearest(evidence.x) - seen
 
     def unprojected(self, kernel: Kernel) -> Constraint:
         """Make the constraint of a network that adds detail to A⁺x."""
@@ -120,9 +133,9 @@ class AffineConvolution(Affine):
 
     consistent = False
 
-    def __init__(self, kernel: Kernel, kernels: Tensor, trainable: bool = False) -> None:
+    def __init__(self, kernel: Kernel, kernels: Tensor, trainable: bool = False, guess: FirstGuess = "picture") -> None:
         """Take B's `kernels` [scale², k, k], one per output phase. Raises UsageError for another shape."""
-        super().__init__(kernel)
+        super().__init__(kernel, guess)
         if len(kernels) != kernel.scale**2:
             raise UsageError(f"a learnt A⁺ at ×{kernel.scale} takes {kernel.scale**2} kernels, not {len(kernels)}")
         self.kernels = nn.Parameter(ConvPinv(kernels).kernels.float().clone(), requires_grad=trainable)
@@ -133,25 +146,31 @@ class AffineConvolution(Affine):
 
 
 class MinimumNorm(Constraint):
-    """ŷ = f + A⁺z with z = P_C(0), A⁺x of a point x: what a network that was trained under Π estimates without it."""
+    """ŷ = f + A⁺x: what a network that was trained under Π estimates without it."""
 
     kind: ClassVar[ConstraintKind] = "none"
 
     def residual(self, down: Callable[[], Tensor], evidence: Evidence) -> Tensor:
-        """Return z."""
-        return evidence.nearest(zeros_like(down()))
+        """Return x."""
+        return evidence.x
 
 
 def make_constraint(
-    kind: str, kernel: Kernel, *, weight: float = 1.0, pinv: Tensor | None = None, trainable: bool = False
+    kind: str,
+    kernel: Kernel,
+    *,
+    weight: float = 1.0,
+    pinv: Tensor | None = None,
+    trainable: bool = False,
+    guess: FirstGuess = "original",
 ) -> Constraint:
-    """Make a constraint of its name: `none`, `soft` (with λ = `weight`) or `affine`.
+    """Make a constraint of its name: `none`, `soft` (with λ = `weight`) or `affine` (with its first `guess`).
 
     `pinv` [scale², k, k] are the kernels of a learnt A⁺, without which an affine one has the exact A⁺; `trainable` says
     whether they go on learning. Raises UsageError for another name, or kernels that do not fit.
     """
     if kind == "affine":
-        return Affine(kernel) if pinv is None else AffineConvolution(kernel, pinv, trainable)
+        return Affine(kernel, guess) if pinv is None else AffineConvolution(kernel, pinv, trainable, guess)
     if pinv is not None:
         raise UsageError(f"a learnt A⁺ goes with the constraint 'affine', not with '{kind}'")
     if kind == "soft":

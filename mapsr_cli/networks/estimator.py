@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.networks.constraints import Constraint
-from mapsr_cli.networks.layers import noise_dim_of
+from mapsr_cli.networks.layers import noise_dim_of, told_of
 from mapsr_cli.operators import Evidence, Kernel, Point
 
 
@@ -34,13 +34,14 @@ class Estimator(nn.Module):
     def forward(self, x: Tensor, z: Tensor | None = None, evidence: Evidence | None = None) -> Tensor:
         """Estimate ŷ [N, C, H, W] of x [N, C, h, w]; the projection is in float32 at least, also under autocast.
 
-        `z` [N, noise_dim, h, w]: the noise, by default drawn anew. `evidence`: what the original says, by default
-        A ŷ = x. Raises UsageError for noise that the network does not take.
+        `z` [N, noise_dim, h, w]: the noise, by default drawn anew. `evidence`: what the original says, in the unit of
+        x, by default A ŷ = x. Raises UsageError for noise that the network does not take.
         """
         if z is None and self.noise_dim:
             z = torch.randn(x.shape[0], self.noise_dim, *x.shape[2:], device=x.device, dtype=x.dtype)
+        beside = {} if evidence is None or not told_of(self.generator) else {"told": evidence.told().to(x)}
         seen = x.contiguous(memory_format=torch.channels_last)
-        f: Tensor = self.generator(seen) if z is None else self.generator(seen, z)
+        f: Tensor = self.generator(seen, **beside) if z is None else self.generator(seen, z, **beside)
         dtype = torch.promote_types(x.dtype, torch.float32)
         estimate: Tensor = self.constraint(f.to(dtype).contiguous(), evidence or Point(x.to(dtype)))
         return estimate.clamp(0, 1) if self.clamp else estimate

@@ -34,3 +34,21 @@ def with_noise(x: Tensor, z: Tensor | None, noise_dim: int) -> Tensor:
     if z.shape != wanted:
         raise UsageError(f"noise maps z are {list(z.shape)}, not {list(wanted)}")
     return cat([x, z.to(x.dtype)], dim=1)
+
+
+def told_of(network: nn.Module) -> int:
+    """Count the numbers that a network is told of its original; 0 if none, or if it has no config."""
+    return int(getattr(getattr(network, "config", None), "told", 0))
+
+
+def with_told(x: Tensor, told: Tensor | None, count: int) -> Tensor:
+    """Concatenate x [N, C, h, w] and `count` numbers `told` [N or 1, count], each as a constant map.
+
+    Without `told` they are zeros. Raises UsageError for another number of them.
+    """
+    if count == 0 and told is None:
+        return x
+    values = x.new_zeros(1, count) if told is None else told.to(x.dtype)
+    if values.dim() != 2 or values.shape[1] != count or len(values) not in (1, len(x)):
+        raise UsageError(f"this generator is told {count} numbers of each original, not {list(values.shape)}")
+    return cat([x, values[:, :, None, None].expand(len(x), -1, *x.shape[2:])], dim=1)

@@ -20,7 +20,7 @@ from torch.nn import functional
 from mapsr_cli.configs import Count, CountTuple, NonNegative
 from mapsr_cli.networks.expanded import expand
 from mapsr_cli.networks.fused import conv_add, conv_relu
-from mapsr_cli.networks.layers import with_noise
+from mapsr_cli.networks.layers import with_noise, with_told
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class SlimConfig:
     """Image channels."""
     noise_dim: NonNegative = 0
     """Noise maps beside the LR image (Appendix F); 0: a deterministic generator."""
+    told: NonNegative = 0
+    """Numbers that it is told of its original (`operators.Evidence.told`); 0: none."""
 
 
 class SlimBlock(nn.Module):
@@ -110,7 +112,9 @@ class Slim(nn.Module):
     def __init__(self, config: SlimConfig) -> None:
         super().__init__()
         self.config = config
-        self.head = nn.Conv2d(config.colours + config.noise_dim, config.channels, 3, padding=1)
+        self.head = nn.Conv2d(config.colours + config.told + config.noise_dim, config.channels, 3, padding=1)
+        with torch.no_grad():
+            self.head.weight[:, config.colours : config.colours + config.told].zero_()
         parts: list[nn.Module] = []
         for number in range(1, config.blocks + 1):
             parts.append(SlimBlock(config))
@@ -127,9 +131,12 @@ class Slim(nn.Module):
         wide = self.config.blocks // self.config.wide_every * sum(self.config.dilations)
         return self.config.blocks * self.config.depth + wide + 2
 
-    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """Map x [N, colours, h, w] (and z [N, noise_dim, h, w]) to [N, colours, s·h, s·w]."""
-        h = self.head(with_noise(x - 0.5, z, self.config.noise_dim))
+    def forward(self, x: Tensor, z: Tensor | None = None, told: Tensor | None = None) -> Tensor:
+        """Map x [N, colours, h, w] (z [N, noise_dim, h, w], `told` [N or 1, told]) to [N, colours, s·h, s·w].
+
+        Without `told` the original is lossless: all zeros.
+        """
+        h = self.head(with_noise(with_told(x - 0.5, told, self.config.told), z, self.config.noise_dim))
         return functional.pixel_shuffle(self.tail(self.body(h)), self.config.scale)
 
     def for_use(self) -> "Slim":

@@ -18,6 +18,11 @@ from torch import Tensor
 
 from mapsr_cli.operators.levels import Place, to_levels
 
+TOLD = 6
+"""Numbers that a network is told of an original: see `Evidence.told`."""
+TOLD_SIGMA = 10.0
+"""Levels of 255: a σ of noise that is told as 1."""
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence(ABC):
@@ -50,6 +55,15 @@ class Evidence(ABC):
     @abstractmethod
     def describe(self) -> str:
         """Say in a few words what C is, for messages and reports."""
+
+    def told(self) -> Tensor:
+        """Return what a network is told of C, [N, TOLD], or [1, TOLD] of one image; zeros where x is exact or rounded.
+
+        The first four are a fifth of log₂ of a JPEG's mean quantisation step, in levels: of luma's low frequencies
+        (u + v < 4) and its high ones, and of chroma's. Then half of log₂ of the pixels per sample of chroma, and σ of
+        noise as a share of `TOLD_SIGMA` levels.
+        """
+        return self.x.new_zeros(len(self.x) if self.x.dim() == 4 else 1, TOLD)
 
     @abstractmethod
     def shrunk(self, by: float) -> Self:

@@ -14,7 +14,7 @@ from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.resolver import SuperResolver
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.errors import UsageError
-from mapsr_cli.networks import Constraint, Estimator, build, make_constraint, noise_dim_of
+from mapsr_cli.networks import Constraint, Estimator, build, make_constraint, noise_dim_of, told_of
 from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
 from mapsr_cli.training.data import Data, open_data, open_estimates, open_lessons
 from mapsr_cli.training.engine import Engine
@@ -56,14 +56,20 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None) -> Learner:
 def _start_from(network: nn.Module, source: nn.Module, path: Path) -> None:
     """Copy the weights of `source`; where it takes fewer noise maps, the weights of the others stay random, and small.
 
-    Large ones would disturb what was learnt, batch statistics included, from inputs without noise.
+    Large ones would disturb what was learnt, batch statistics included, from inputs without noise. What it was not told
+    has no weight at first.
     """
     own, weights = network.state_dict(), source.state_dict()
-    noise = noise_dim_of(network) - noise_dim_of(source)
+    noise, told = noise_dim_of(network) - noise_dim_of(source), told_of(network) - told_of(source)
     for name, value in own.items():
-        if noise > 0 and value.dim() == 4 and name in weights and value[:, :-noise].shape == weights[name].shape:
-            # Noise comes last, see `with_noise`.
-            weights[name] = torch.cat([weights[name], NOISE_AT_FIRST * value[:, -noise:]], dim=1)
+        learnt = weights.get(name)
+        if learnt is None or value.dim() != 4 or min(noise, told) < 0:
+            continue
+        if learnt.shape == (len(value), value.shape[1] - noise - told, *value.shape[2:]):
+            # What it is told comes after the image, noise last: see `with_told` and `with_noise`.
+            image, maps = learnt.tensor_split([learnt.shape[1] - noise_dim_of(source)], dim=1)
+            unheard, fresh = torch.zeros_like(value[:, :told]), NOISE_AT_FIRST * value[:, value.shape[1] - noise :]
+            weights[name] = torch.cat([image, unheard, maps, fresh], dim=1)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -84,6 +90,7 @@ def constraint_of(recipe: Recipe) -> Constraint:
         weight=config.weight,
         pinv=_kernels(config, kernel) if learnt else None,
         trainable=config.projection.endswith("-trainable"),
+        guess="detail" if getattr(recipe["generator"], "told", 0) else "original",
     )
 
 

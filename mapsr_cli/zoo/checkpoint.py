@@ -15,6 +15,7 @@ from mapsr_cli.networks import (
     AnyGeneratorConfig,
     Constraint,
     Estimator,
+    FirstGuess,
     MlpGenerator,
     architecture_of,
     build,
@@ -22,6 +23,7 @@ from mapsr_cli.networks import (
     make_constraint,
     noise_dim_of,
     read_config,
+    told_of,
 )
 from mapsr_cli.operators import Kernel
 from mapsr_cli.operators.fit_pinv import MOST_TAPS
@@ -45,7 +47,14 @@ class Model:
     @cached_property
     def constraint(self) -> Constraint:
         """What ties its estimates to their originals."""
-        return make_constraint(self.card.constraint, self.kernel, pinv=self.pinv)
+        return make_constraint(self.card.constraint, self.kernel, pinv=self.pinv, guess=self.guess)
+
+    @property
+    def guess(self) -> FirstGuess:
+        """What is taken for A y before the evidence is asked, where its estimate is projected."""
+        if self.card.constraint != "affine":
+            return "picture"
+        return "detail" if told_of(self.network) else "original"
 
     def estimator(self, clamp: bool = False) -> Estimator:
         """Make ŷ = Π f(x) of it, as it was trained; see `networks.Estimator`."""

@@ -1,11 +1,13 @@
 """What the constraints promise."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor
 
-from mapsr_cli.networks import Affine, AffineConvolution, Constraint, Soft, Unconstrained
-from mapsr_cli.operators import Kernel, Point, downsampling, make_kernel
+from mapsr_cli.networks import Affine, AffineConvolution, Constraint, FirstGuess, Soft, Unconstrained
+from mapsr_cli.operators import Kernel, LevelCube, Point, downsampling, make_kernel
 
 KERNEL = make_kernel("gaussian9", 4)
 
@@ -45,6 +47,24 @@ def test_the_exact_projection_holds_and_its_gradient_is_projected() -> None:
     assert (constraint.down(estimate) - x).abs().max().item() < 1e-10
     (gradient,) = torch.autograd.grad(estimate.square().sum(), f)
     assert constraint.down(gradient).abs().max().item() < 1e-10  # eqn (25): what A sees cannot be moved
+
+
+@pytest.mark.parametrize("guess", get_args(FirstGuess))
+def test_the_first_guess_says_from_where_the_nearest_point_is_taken(guess: FirstGuess) -> None:
+    """A ŷ = P_C(u) for u = A f, x + A f or x; of a point every guess is eqn (7)."""
+    f, x = images()
+    f, x = 255 * f, (255 * x).round()
+    cube, constraint = LevelCube(x, 255), Affine(KERNEL, guess)
+    seen = constraint.down(f)
+    first = {"picture": seen, "detail": x + seen, "original": x}[guess]
+    torch.testing.assert_close(constraint.down(constraint(f, cube)), cube.nearest(first))
+    torch.testing.assert_close(constraint(f, Point(x)), Affine(KERNEL)(f, Point(x)))
+
+
+def test_without_the_projection_detail_is_added_to_what_a_takes_to_x() -> None:
+    f, x = images()
+    picture = Affine(KERNEL, "detail").unprojected(KERNEL)(f, LevelCube(x, 1))
+    torch.testing.assert_close(picture, f + downsampling(KERNEL, (24, 16), torch.float64).pinv(x))
 
 
 def interpolating(kernel: Kernel) -> Tensor:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import Compact, CompactConfig, Slim, SlimConfig
 from mapsr_cli.networks.expanded import expand
 
@@ -27,6 +28,30 @@ def test_untrained_network_adds_nothing() -> None:
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_shape(scale: int) -> None:
     assert Slim(replace(TINY, scale=scale))(torch.rand(1, 3, 6, 9)).shape == (1, 3, 6 * scale, 9 * scale)
+
+
+def test_what_it_is_told_changes_the_answer_everywhere_alike() -> None:
+    network = trained(replace(TINY, told=2))
+    with torch.no_grad():
+        network.head.weight[:, 3:].normal_()
+    x, told = torch.rand(2, 3, 9, 8, dtype=torch.float64), torch.tensor([[0.0, 0.0], [0.5, 1.0]], dtype=torch.float64)
+    both = network(x, told=told)
+    torch.testing.assert_close(both[:1], network(x[:1]))  # zeros are what a network is told of a lossless original
+    assert (both[1] - network(x)[1]).abs().max() > 1e-3
+    torch.testing.assert_close(network(x, told=told[1:])[1], both[1])
+
+
+def test_an_untrained_network_does_not_listen() -> None:
+    network = Slim(replace(TINY, told=2))
+    nn.init.normal_(network.tail.weight, std=0.3)
+    x = torch.rand(1, 3, 6, 7)
+    assert torch.equal(network(x, told=torch.ones(1, 2)), network(x))
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, torch.zeros(1, 2)), (2, torch.zeros(1, 3)), (2, torch.zeros(3, 2))])
+def test_refuses_what_it_is_not_told(count: int, told: torch.Tensor) -> None:
+    with pytest.raises(UsageError, match=f"told {count} numbers"):
+        Slim(replace(TINY, told=count))(torch.rand(2, 3, 6, 7), told=told)
 
 
 @pytest.mark.parametrize("config", [TINY, replace(TINY, wide_every=3), replace(TINY, wide_every=1, gated=True)])

@@ -8,7 +8,8 @@ import torch
 
 from mapsr_cli.criteria.resolver import SuperResolver
 from mapsr_cli.errors import UsageError
-from mapsr_cli.networks import Estimator
+from mapsr_cli.networks import Affine, Estimator
+from mapsr_cli.operators.evidence import TOLD
 from mapsr_cli.training.assembly import make_learner
 from mapsr_cli.training.export import export
 from mapsr_cli.training.recipe import Recipe, make_recipe
@@ -47,6 +48,26 @@ def test_a_stochastic_network_starts_from_a_deterministic_one(weights: Path) -> 
     torch.testing.assert_close(noisy(x, still), plain(x))
     assert not torch.allclose(noisy(x, noise), plain(x))
     assert not torch.allclose(fresh(x, still), plain(x))
+
+
+def slim(**generator: object) -> Recipe:
+    small = {"channels": 8, "blocks": 1, "depth": 1, "wide_channels": 4, **generator}
+    sections = {"generator": small, "loop": {"steps": 1}, "data": {"patch": (16, 16)}}
+    return make_recipe("affmae", "slim", sections)  # type: ignore[arg-type]
+
+
+def test_a_network_that_is_told_starts_from_one_that_is_not(tmp_path: Path) -> None:
+    """At first it does not listen: a JPEG's tables change nothing."""
+    made, path = slim(), tmp_path / "weights.safetensors"
+    trained = run(tmp_path, made.loop, make_learner(made))
+    trained.advance()
+    export(made, trained, path, {})
+    x, told = torch.rand(1, 3, 4, 4), torch.ones(1, TOLD)
+    plain, listening = estimator(slim(), path), estimator(slim(told=TOLD), path)
+    guesses = [e.constraint.guess for e in (plain, listening) if isinstance(e.constraint, Affine)]
+    assert guesses == ["original", "detail"]
+    torch.testing.assert_close(listening.generator(x, told=told), plain.generator(x))
+    assert load_model(path).guess == "original"
 
 
 @pytest.mark.parametrize("generator", [{"widths": (8, 16)}, {"noise_dim": 2, "widths": (16, 8)}])

@@ -1,5 +1,6 @@
 """Files ↔ tensors. The one place that decodes, encodes and knows about formats."""
 
+from mapsr_cli.imaging.coefficients import JpegCoefficients
 from mapsr_cli.imaging.encoding import encode, encode_frames, write_picture
 from mapsr_cli.imaging.formats import FORMATS, Format, Holds, check_size, is_lossless, output_format
 from mapsr_cli.imaging.hidden import spread
@@ -18,6 +19,7 @@ __all__ = [
     "FrameProgress",
     "Frames",
     "Holds",
+    "JpegCoefficients",
     "Picture",
     "Provenance",
     "Tags",

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, ImageFile
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging.formats import Holds
-from mapsr_cli.imaging.opening import OpenedFile, without_libtiff_lines
+from mapsr_cli.imaging.opening import LIBTIFF, OpenedFile, without_lines
 from mapsr_cli.imaging.tag_reading import orientation
 
 Samples = NDArray[Any]
@@ -111,7 +111,7 @@ class _Reader:
 
     def read(self) -> DecodedFrame:
         """Decode; libtiff's own lines on standard error are left out, and what it leaves out is noted."""
-        with without_libtiff_lines() if any(tile[0] == "libtiff" for tile in self.image.tile) else nullcontext():
+        with without_lines(LIBTIFF) if any(tile[0] == "libtiff" for tile in self.image.tile) else nullcontext():
             frame = self._read()
         return replace(frame, notes=(*frame.notes, *self._left_out()))
 

@@ -23,7 +23,8 @@ METADATA = 1 << 26
 _PER_PIXEL = 9
 """Bytes that a pixel may take in a file: four samples of 16 bits, and what a codec adds where it cannot compress."""
 _CHUNK = 1 << 20
-_LIBTIFF = re.compile(rb"^(tempfile\.tif|_?TIFF\w*|[A-Z]\w*(Decode|Setup|Encode)\w*|LZW\w*|Fax\w*|OJPEG\w*)[:,] ")
+LIBTIFF = re.compile(rb"^(tempfile\.tif|_?TIFF\w*|[A-Z]\w*(Decode|Setup|Encode)\w*|LZW\w*|Fax\w*|OJPEG\w*)[:,] ")
+"""How the lines begin that libtiff writes to standard error."""
 
 
 class FileView(io.RawIOBase):
@@ -213,23 +214,28 @@ def _spooled(stream: IO[bytes], name: str, max_pixels: int) -> Iterator[OpenedFi
 
 
 @contextmanager
-def without_libtiff_lines() -> Iterator[None]:
-    """Keep from standard error what libtiff says there by itself; everything else that is written meanwhile follows."""
+def without_lines(pattern: re.Pattern[bytes]) -> Iterator[list[bytes]]:
+    """Keep from standard error what a library says there by itself; everything else that is written meanwhile follows.
+
+    Afterwards the list holds the lines that begin as `pattern` does.
+    """
+    said: list[bytes] = []
     try:
         stderr = os.dup(2)
     except OSError:  # standard error is closed
-        yield
+        yield said
         return
-    with TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
+    with TemporaryFile() as heard:
+        os.dup2(heard.fileno(), 2)
         try:
-            yield
+            yield said
         finally:
             os.dup2(stderr, 2)
-            said.seek(0)
-            rest = b"".join(line for line in said.read().splitlines(keepends=True) if not _LIBTIFF.match(line))
+            heard.seek(0)
+            lines = heard.read().splitlines(keepends=True)
+            said += [line for line in lines if pattern.match(line)]
             with suppress(OSError):
-                os.write(stderr, rest)
+                os.write(stderr, b"".join(line for line in lines if not pattern.match(line)))
             os.close(stderr)
 
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mapsr_cli.imaging.coefficients import JpegCoefficients
 from mapsr_cli.imaging.tags import Tags
 
 
@@ -28,6 +29,8 @@ class Picture:
     """Colour profile and EXIF."""
     notes: tuple[str, ...] = ()
     """What reading it had to change, each worth a line to the user."""
+    jpeg: JpegCoefficients | None = None
+    """What the file stores, of a JPEG that was read with its coefficients."""
 
     @property
     def size(self) -> tuple[int, int]:

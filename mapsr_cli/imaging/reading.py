@@ -15,6 +15,7 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
+from mapsr_cli.imaging.coefficients import read_coefficients
 from mapsr_cli.imaging.decoding import DecodedFrame, Samples, decode
 from mapsr_cli.imaging.exif import read_pages
 from mapsr_cli.imaging.formats import READABLE, Holds
@@ -30,6 +31,9 @@ MAX_PIXELS = 89_478_485
 _BOMB = "refused as a possible decompression bomb"
 _PNG_CHUNK = 1 << 26
 """Bytes that a PNG's colour profile may have when unpacked: Pillow's own limit is 1 MiB, and printers' have more."""
+INSTEAD = "its decoded levels are taken as exact"
+"""What becomes of a JPEG without its coefficients."""
+_JPEG = ("JPEG", "MPO")
 _MOST_PLAYS = 65535
 """WebP counts in 16 bits."""
 
@@ -55,15 +59,16 @@ def read_frames(
     max_pixels: int = MAX_PIXELS,
     at_most: int | None = None,
     progress: FrameProgress = lambda done, total: None,
+    coefficients: bool = False,
 ) -> Frames:
     """Decode every frame of an animation or page of a stack as `read_picture` does.
 
-    `progress` is called with (frames done, of how many). Raises ImageError as `read_picture` does, and for more frames
-    than `at_most`.
+    `progress` is called with (frames done, of how many). With `coefficients`, those of a JPEG are read, too; where they
+    cannot be, a note says why. Raises ImageError as `read_picture` does, and for more frames than `at_most`.
     """
     with opened(source, max_pixels) as file:
         try:
-            return _decoded(file, holds, max_pixels, at_most, progress)
+            return _decoded(file, holds, max_pixels, at_most, progress, coefficients)
         except ImageError as error:
             raise ImageError(f"{file.name}: {error}", error.hint) from error
         except Image.DecompressionBombError as error:  # twice our limit, in formats that allocate as they open
@@ -80,7 +85,12 @@ def read_frames(
 
 
 def _decoded(
-    file: OpenedFile, holds: Holds | None, max_pixels: int, at_most: int | None, progress: FrameProgress
+    file: OpenedFile,
+    holds: Holds | None,
+    max_pixels: int,
+    at_most: int | None,
+    progress: FrameProgress,
+    coefficients: bool,
 ) -> Frames:
     refuse_raw(file)
     file.check(max_pixels)
@@ -109,6 +119,8 @@ def _decoded(
             pictures.append(_picture(decoded, tags, notes))
             durations.append(int(image.info.get("duration", 0)))
         loop = _plays(image)
+        if coefficients and image.format in _JPEG:
+            pictures = [_with_coefficients(pictures[0], file, image)]
     if len({picture.size for picture in pictures}) > 1:
         raise ImageError("frames of different sizes", "split it into single files first")
     if len({picture.peak for picture in pictures}) > 1:
@@ -117,6 +129,15 @@ def _decoded(
         pictures = _of_one_kind(pictures)
     pictures = [replace(picture, sha256=file.sha256) for picture in pictures]
     return Frames(tuple(pictures), tuple(durations) if count > 1 and any(durations) else (), loop)
+
+
+def _with_coefficients(picture: Picture, file: OpenedFile, image: ImageFile.ImageFile) -> Picture:
+    """Add what the JPEG stores, or a note about why that cannot be had."""
+    try:
+        return replace(picture, jpeg=read_coefficients(file, image))
+    except ImageError as error:
+        reason = f"{error}; {error.hint}" if error.hint else str(error)
+        return replace(picture, notes=(*picture.notes, f"its JPEG coefficients cannot be read ({reason}): {INSTEAD}"))
 
 
 def _frames_of(image: ImageFile.ImageFile, file: OpenedFile) -> tuple[list[int], tuple[str, ...]]:

@@ -19,7 +19,7 @@ from PIL import Image
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging import FORMATS, read_frames, read_picture
 from mapsr_cli.imaging.exif import ASCII, BYTE, LONG, ROOT, SHORT, Entry, directory_bytes, numbers
-from mapsr_cli.imaging.opening import without_libtiff_lines
+from mapsr_cli.imaging.opening import LIBTIFF, without_lines
 from tests.pictures import HAS_AVIF
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -248,9 +248,10 @@ def test_libtiff_says_nothing_of_its_own(capfd: pytest.CaptureFixture[str]) -> N
 
 
 def test_what_others_say_to_standard_error_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
-    with without_libtiff_lines():
+    with without_lines(LIBTIFF) as said:
         os.write(2, b"tempfile.tif: WEBP compression support is not configured.\n")
         os.write(2, b"note: a line of ours\n")
+    assert said == [b"tempfile.tif: WEBP compression support is not configured.\n"]
     assert capfd.readouterr().err == "note: a line of ours\n"
 
 

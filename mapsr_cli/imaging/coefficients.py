@@ -1,0 +1,112 @@
+"""What a JPEG stores of its picture: the DCT coefficients, as the file has them. Read by jpeglib, where it is there."""
+
+import re
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import ImageFile
+from torch import Tensor
+
+from mapsr_cli.errors import ImageError
+from mapsr_cli.imaging.opening import OpenedFile, without_lines
+from mapsr_cli.imaging.tag_reading import orientation
+from mapsr_cli.operators import JpegCells, JpegTables, jpeg_cells
+
+_LIBJPEG = re.compile(rb"[A-Z][\w ,-]+ (JPEG|SOS|scan|code|progression|data|file|library|markers|table|component)")
+"""How the lines begin that libjpeg writes to standard error."""
+_DAMAGE = re.compile(rb"Corrupt|Premature|Inconsistent|Invalid")
+"""How those begin that it writes about damaged files, which it reads all the same."""
+_SPACES = {"JCS_GRAYSCALE": 1, "JCS_YCbCr": 3, "JCS_RGB": 3}
+"""Colours whose coefficients are evidence, and how many planes they have."""
+MOST_FACTOR = 4
+"""Pixels per sample along an axis that a JPEG may have."""
+
+
+@dataclass(frozen=True, eq=False)
+class JpegCoefficients:
+    """The whole numbers that a JPEG stores. Blocks lie in the *stored* orientation, which EXIF may turn."""
+
+    stored: tuple[Tensor, ...]
+    """Of each plane [rows, columns, 8, 8] int16."""
+    tables: JpegTables
+    """Their steps, colours and grids."""
+    turn: int = 1
+    """EXIF orientation 1 … 8: what makes of the stored picture the one that is seen."""
+
+    def cells(self, seen: Tensor) -> JpegCells:
+        """Return the evidence, relative to the decoded picture as it is `seen` [C, h, w]; about the *stored* one."""
+        return jpeg_cells(self.as_stored(seen), self.stored, self.tables)
+
+    def as_seen(self, image: Tensor) -> Tensor:
+        """Turn the last two axes of a stored image as EXIF says."""
+        image = image.flip(-1) if self.turn in (2, 3) else image
+        image = image.flip(-2) if self.turn in (3, 4) else image
+        image = image.mT if self.turn >= 5 else image
+        image = image.flip(-1) if self.turn in (6, 7) else image
+        return image.flip(-2) if self.turn in (7, 8) else image
+
+    def as_stored(self, image: Tensor) -> Tensor:
+        """Turn the last two axes of an image back from how it is seen."""
+        image = image.flip(-2) if self.turn in (7, 8) else image
+        image = image.flip(-1) if self.turn in (6, 7) else image
+        image = image.mT if self.turn >= 5 else image
+        image = image.flip(-2) if self.turn in (3, 4) else image
+        return (image.flip(-1) if self.turn in (2, 3) else image).contiguous()
+
+
+def read_coefficients(file: OpenedFile, image: ImageFile.ImageFile) -> JpegCoefficients:
+    """Read the coefficients of a JPEG that `image` has opened. Not for several threads at once.
+
+    Raises ImageError, in a few words, where they cannot be had: no jpeglib, CMYK, damaged or arithmetic-coded files.
+    """
+    if find_spec("jpeglib") is None:
+        raise ImageError("jpeglib is not installed", "pip install jpeglib")
+    if image.mode not in ("L", "RGB"):
+        raise ImageError(f"{image.mode} is not supported")
+    import jpeglib
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "copy.jpg"
+        path.write_bytes(_bare(file.view().read()))
+        with without_lines(_LIBJPEG) as said:
+            try:
+                jpeg = jpeglib.read_dct(str(path))
+                coefficients = _of(jpeg, orientation(image))
+            except OSError as error:
+                raise ImageError("its coding is not supported") from error
+    if any(_DAMAGE.match(line) for line in said):
+        raise ImageError("it is damaged")
+    return coefficients
+
+
+def _bare(data: bytes) -> bytes:
+    """Leave out metadata before the first scan, but for the JFIF and Adobe markers: jpeglib takes 50 segments."""
+    kept, at = [data[:2]], 2
+    while data[at : at + 1] == b"\xff" and len(data) >= at + 4:
+        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
+        if marker == 0xDA or size < 2:
+            break
+        if marker in (0xE0, 0xEE) or not (0xE0 <= marker <= 0xEF or marker == 0xFE):
+            kept.append(data[at : at + 2 + size])
+        at += 2 + size
+    return b"".join([*kept, data[at:]])
+
+
+def _of(jpeg: Any, turn: int) -> JpegCoefficients:
+    planes = _SPACES.get(jpeg.jpeg_color_space.name, 0)
+    if not planes:
+        raise ImageError(f"its colours ({jpeg.jpeg_color_space.name.removeprefix('JCS_')}) are not supported")
+    stored = tuple(torch.from_numpy(np.array(plane)) for plane in (jpeg.Y, jpeg.Cb, jpeg.Cr)[:planes])
+    steps = np.stack([jpeg.qt[table] for table in jpeg.quant_tbl_no[:planes]]).astype(np.float32)
+    factors = np.asarray(jpeg.samp_factor)[:planes]
+    most = factors.max(0)
+    if (most % factors).any() or (most // factors > MOST_FACTOR).any() or (steps < 1).any():
+        raise ImageError("its sampling is not supported")
+    grids = tuple((int(most[0] // down), int(most[1] // across)) for down, across in factors)
+    rgb = jpeg.jpeg_color_space.name == "JCS_RGB"
+    return JpegCoefficients(stored, JpegTables(torch.from_numpy(steps), grids, rgb), turn)

@@ -59,8 +59,24 @@ def dense_a(kernel: SeparableKernel, n: int) -> DenseMatrix:
 
 
 def _gram(kernel: SeparableKernel, n: int, ridge: float) -> DenseMatrix:
-    a = dense_a(kernel, n)
-    return a @ a.T + ridge * np.eye(a.shape[0])
+    return gram_of(dense_a(kernel, n), ridge)
+
+
+def gram_of(a: DenseMatrix, ridge: float) -> DenseMatrix:
+    """Compute AAᵀ + ridge·I.
+
+    By torch, as is the inverse: the last bits depend on the number of threads, and that of numpy's BLAS is not ours to
+    set.
+    """
+    rows = torch.from_numpy(a)
+    gram: DenseMatrix = (rows @ rows.mT).numpy()
+    return gram + ridge * np.eye(len(a))
+
+
+def inverse_of(gram: DenseMatrix) -> DenseMatrix:
+    """Invert AAᵀ + ridge·I."""
+    inverse: DenseMatrix = torch.linalg.inv(torch.from_numpy(gram)).numpy()
+    return inverse
 
 
 def condition_number(gram: DenseMatrix) -> float:
@@ -82,7 +98,7 @@ def refuse_singular(kernel: Kernel, condition: float, limit: float, ridge: float
 
 
 def _inverse(gram: DenseMatrix) -> DenseMatrix:
-    inverse = np.linalg.inv(gram).astype(np.float64, copy=False)
+    inverse = inverse_of(gram)
     return (inverse + inverse.T) / 2
 
 

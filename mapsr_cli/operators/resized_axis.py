@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from mapsr_cli.errors import KernelError
-from mapsr_cli.operators.axis import CONDITION_LIMIT
+from mapsr_cli.operators.axis import CONDITION_LIMIT, gram_of, inverse_of
 from mapsr_cli.operators.banded import AxisMap, DenseMatrix
 from mapsr_cli.operators.blocks import make_blocks
 from mapsr_cli.operators.border import reflected
@@ -99,8 +99,7 @@ class AxisRows:
 
     def gram(self, start: int, stop: int, ridge: float) -> DenseMatrix:
         """Return AAᵀ + ridge·I of LR pixels start … stop − 1: a principal submatrix of the axis's own."""
-        a, _ = self.dense(start, stop)
-        return a @ a.T + ridge * np.eye(stop - start)
+        return gram_of(self.dense(start, stop)[0], ridge)
 
 
 @lru_cache(maxsize=64)
@@ -143,8 +142,7 @@ class ResizedAxis:
 
         def local(start: int, stop: int) -> tuple[DenseMatrix, int]:
             low, high = max(start - margin, 0), min(stop + margin, n)
-            inverse: DenseMatrix = np.linalg.inv(self.rows.gram(low, high, self.ridge)).astype(np.float64)
-            inverse = inverse[start - low : stop - low]
+            inverse = inverse_of(self.rows.gram(low, high, self.ridge))[start - low : stop - low]
             used = np.flatnonzero((np.abs(inverse) > tolerance * np.abs(inverse).max()).any(axis=0))
             return inverse[:, used[0] : used[-1] + 1], low + int(used[0])
 
@@ -156,7 +154,7 @@ class ResizedAxis:
         n, margin = self.rows.lr, LEAST_MARGIN
         while margin < n:
             low = max(n // 2 - margin, 0)
-            inverse = np.abs(np.linalg.inv(self.rows.gram(low, min(low + 2 * margin, n), self.ridge)))
+            inverse = np.abs(inverse_of(self.rows.gram(low, min(low + 2 * margin, n), self.ridge)))
             row = inverse[len(inverse) // 2]
             if max(row[0], row[-1]) <= tolerance * row.max():
                 return margin

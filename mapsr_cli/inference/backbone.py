@@ -62,8 +62,6 @@ class Trunk(nn.Module):
 class Backbone(Model):
     """Somebody else's network, ready for inference, with its properties."""
 
-    sha256: str
-    """Of its file."""
     measured: int | None
     """As `receptive_field.Probe` measured it; None where no halo makes tiles equal to the whole."""
     multiple: int
@@ -137,6 +135,7 @@ def load_backbone(path: Path) -> Backbone:
         ),
         network=Trunk(descriptor, name).eval().requires_grad_(False),
         kernel=kernel,
+        file=path.name,
         sha256=sha256_of(path),
         measured=measured,
         multiple=descriptor.size_requirements.multiple_of,

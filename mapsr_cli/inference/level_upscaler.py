@@ -16,6 +16,7 @@ from mapsr_cli.inference.projection import chunks_for, project, project_in_place
 from mapsr_cli.inference.report import UpscaleReport
 from mapsr_cli.inference.sizes import SizeRequest
 from mapsr_cli.inference.tiled_network import TiledNetwork
+from mapsr_cli.inference.tiles import TileSize
 from mapsr_cli.networks import Affine, Constraint, Unconstrained
 from mapsr_cli.operators import (
     AnyKernel,
@@ -46,8 +47,9 @@ class Settings:
     consistency: ConsistencyLevel = "bits"
     """`bits`: the saved levels, through A and rounded, give the input back; `float`: projected, then only clipped and
     rounded; `none`: the network's estimate as it is, of a network for which that is a picture."""
-    tile: int | None = None
-    """LR pixels a side of a tile; None chooses by free memory; 0 is the whole image at once."""
+    tile: TileSize = None
+    """LR pixels a side of a tile; None chooses by free memory; 0 is the whole image at once. Several, as a report lists
+    them: of each run of the network in turn, the last one also of all that follow."""
     strength: float = 1.0
     """Below 1, what of a noisy input is kept: see `operators.soften`. The guarantee is then off."""
     seed: int = 0
@@ -207,7 +209,7 @@ class LevelUpscaler:
     def _upscale(
         self, lr: Tensor, kernel: AnyKernel, peak: int, progress: StageProgress, exact: bool, sample: int
     ) -> tuple[Tensor, UpscaleReport]:
-        began = time.perf_counter()
+        began, before = time.perf_counter(), len(self.network.sides)
         strength = 1.0 if exact else self.settings.strength
         strips = make_strips(self.operator(lr.shape[-2], lr.shape[-1], peak, kernel))
         trusted = lr if strength == 1 else torch.stack([soften(plane, kernel, strength) for plane in lr])
@@ -233,5 +235,6 @@ class LevelUpscaler:
             max_abs_float=projected.max_abs_float,
             passes=passes,
             seconds={"network": estimated - began, "project": time.perf_counter() - estimated},
+            tiles=tuple(self.network.sides[before:]),
             notes=notes,
         )

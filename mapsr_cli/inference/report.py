@@ -24,6 +24,8 @@ class UpscaleReport:
     """Of the stored samples; of none while nothing has been checked."""
     notes: tuple[str, ...] = ()
     """What is worth a line to the user, each once: what had to be changed to fit the format, or memory."""
+    tiles: tuple[int, ...] = ()
+    """LR pixels a side of the tiles of every run of the network, in order."""
 
     def __add__(self, other: "UpscaleReport") -> "UpscaleReport":
         steps = self.seconds | other.seconds
@@ -35,6 +37,7 @@ class UpscaleReport:
             {step: self.seconds.get(step, 0.0) + other.seconds.get(step, 0.0) for step in steps},
             self.consistency + other.consistency,
             tuple(dict.fromkeys(self.notes + other.notes)),
+            self.tiles + other.tiles,
         )
 
     @property

@@ -10,7 +10,7 @@ from torch import Tensor
 from mapsr_cli.errors import MapsrError
 from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory
 from mapsr_cli.inference.noise import Noise
-from mapsr_cli.inference.tiles import Put, run_tiled
+from mapsr_cli.inference.tiles import Put, TileSize, run_tiled
 from mapsr_cli.networks import told_of
 from mapsr_cli.zoo import Model
 
@@ -26,21 +26,25 @@ class TiledNetwork:
     Args:
         model: what holds the network, which is copied.
         device, dtype: where and in what it computes.
-        tile: LR pixels a side of a tile; None chooses by free memory; 0 is the whole image at once.
+        tile: how large tiles are.
         seed: random seed for a stochastic model's noise.
     """
 
-    def __init__(self, model: Model, device: str, dtype: torch.dtype, tile: int | None, seed: int) -> None:
+    def __init__(self, model: Model, device: str, dtype: torch.dtype, tile: TileSize, seed: int) -> None:
         self.model, self.device, self.dtype = model, device, dtype
-        self._tile, self._seed = tile, seed
+        self._tiles = tile if isinstance(tile, tuple) else (tile,)
+        self._seed = seed
+        self.sides: list[int] = []
+        """LR pixels a side of the tiles of every run, at most the image's longer side."""
         self.network = copy.deepcopy(model.network).to(device, dtype)
         self.network.to(memory_format=model.memory_format)  # type: ignore[call-overload]
         self._per_pixel: float | None = None
 
     def tile_for(self, x: Tensor) -> int:
         """Choose the side of a tile for x [C, h, w]: as set, or by the memory that is free now."""
-        if self._tile is not None:
-            return self._tile or max(x.shape[-2:])
+        tile = self._tiles[min(len(self.sides), len(self._tiles) - 1)]
+        if tile is not None:
+            return tile or max(x.shape[-2:])
         if self._per_pixel is None:
             probe = torch.empty(3, 1, 1, dtype=self.dtype, device=self.device)
             noise = (probe.new_empty(self.model.noise_dim, 1, 1),) if self.model.noise_dim else ()
@@ -94,6 +98,7 @@ class TiledNetwork:
             partial(self._noise, sample),
             self.model.period,
         )
+        self.sides.append(min(used, max(x.shape[-2:])))
         notes = () if used == wanted else (f"out of memory in tiles of {wanted} pixels: took {used}",)
         seams = max(x.shape[-2:]) > max(used, self.model.receptive_field) and not self.model.seamless
         return notes + (_SEAMS,) * seams

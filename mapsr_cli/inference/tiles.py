@@ -1,11 +1,11 @@
 """A network over an image in tiles, equal to the network over the whole.
 
 Each tile is run with as much of its surroundings (the halo) as an output pixel depends on, so that no seam can appear:
-only the order of floating-point sums differs. Where memory does not suffice, tiles are halved.
+only the order of floating-point sums differs. Where memory does not suffice, the image is begun anew in tiles half as
+large: all tiles of an image have one size, which is enough to make its last bits again.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -13,6 +13,9 @@ from torch import Tensor
 from mapsr_cli.errors import MapsrError
 from mapsr_cli.inference.memory import LEAST_TILE, MORE, is_out_of_memory, release
 
+TileSize = int | tuple[int, ...] | None
+"""LR pixels a side of a tile; None chooses by free memory; 0 is the whole image at once. Several: of each run of the
+network in turn, the last one also of all that follow."""
 Put = Callable[[slice, slice, Tensor], None]
 """Takes HR rows, HR columns and what belongs there [N, C, rows, cols]."""
 Beside = Callable[[slice, slice], tuple[Tensor, ...]]
@@ -41,15 +44,11 @@ class Grid:
 
     def tiles(self, size: int) -> list[Tile]:
         """Cut the whole image into tiles of at most `size`, each with a halo that ends at the image's border."""
-        return list(self.cut(slice(0, self.height), slice(0, self.width), size))
-
-    def cut(self, rows: slice, cols: slice, size: int) -> Iterator[Tile]:
-        """Cut a part of it into tiles."""
-        for top in range(rows.start, rows.stop, size):
-            for left in range(cols.start, cols.stop, size):
-                inner_rows, outer_rows = self._span(top, min(top + size, rows.stop), self.height)
-                inner_cols, outer_cols = self._span(left, min(left + size, cols.stop), self.width)
-                yield Tile(inner_rows, inner_cols, outer_rows, outer_cols)
+        rows, cols = (
+            [self._span(start, min(start + size, length), length) for start in range(0, length, size)]
+            for length in (self.height, self.width)
+        )
+        return [Tile(*inner, *outer) for inner, outer in (zip(r, c, strict=True) for r in rows for c in cols)]
 
     def _span(self, start: int, end: int, length: int) -> tuple[slice, slice]:
         outer = max(start - self.halo, 0)
@@ -79,25 +78,25 @@ def run_tiled(
 
     The network is called with a part of x, and with what `beside` gives for it (noise maps). `hr_range` gives the HR
     rows (or columns) of a range of LR ones.
-    Returns the size of the last tiles: less than `size` where memory did not suffice for that. Raises MapsrError where
-    it does not suffice for the smallest either.
+    Returns the size of the tiles: less than `size` where memory did not suffice for that; `put` then got some places
+    twice, the second time from all the smaller ones. Raises MapsrError where it does not suffice for the smallest
+    either.
     """
     grid, done = Grid(x.shape[-2], x.shape[-1], halo, period), 0
-    waiting = deque(grid.tiles(size))
-    while waiting:
-        tile = waiting[0]
+    tiles = grid.tiles(size)
+    while done < len(tiles):
+        tile = tiles[done]
         inputs = x[..., tile.outer_rows, tile.outer_cols], *beside(tile.outer_rows, tile.outer_cols)
         y = _attempt(network, inputs)
         if y is None:
-            size = _halved(size)
-            waiting = deque(small for large in waiting for small in grid.cut(large.rows, large.cols, size))
+            size, done = _halved(size), 0
+            tiles = grid.tiles(size)
             continue
-        waiting.popleft()
         rows = hr_range(_shifted(tile.rows, -tile.outer_rows.start))
         cols = hr_range(_shifted(tile.cols, -tile.outer_cols.start))
         put(hr_range(tile.rows), hr_range(tile.cols), y[..., rows, cols])
         done += 1
-        progress(done, done + len(waiting))
+        progress(done, len(tiles))
     return size
 
 

@@ -28,6 +28,7 @@ from mapsr_cli.networks import (
 from mapsr_cli.operators import Kernel
 from mapsr_cli.operators.fit_pinv import MOST_TAPS
 from mapsr_cli.zoo.card import Card, describe_kernel, parse_card, restore_kernel
+from mapsr_cli.zoo.manifest import sha256_of
 from mapsr_cli.zoo.sealed import restore, write_checkpoint
 
 _TAP_TOLERANCE = 1e-12
@@ -43,6 +44,10 @@ class Model:
     kernel: Kernel
     pinv: Tensor | None = field(default=None, kw_only=True)
     """Kernels of a learnt A⁺ [scale², k, k], under which it was trained; None: the exact A⁺."""
+    file: str = field(default="", kw_only=True)
+    """Name of the file that it was read from; empty for one that no file holds yet."""
+    sha256: str = field(default="", kw_only=True)
+    """Of that file."""
 
     @cached_property
     def constraint(self) -> Constraint:
@@ -172,9 +177,10 @@ def load_model(path: Path) -> Model:
         return _stored(build(config), card, torch.zeros(kernel.scale**2, taps, taps) if taps else None)
 
     (card, kernel, _), stored = restore(path, understand, unfilled)
+    network, pinv = stored, None
     if isinstance(stored, Estimator):
-        return Model(card, stored.generator, kernel, pinv=stored.constraint.get_parameter("kernels"))
-    return Model(card, stored, kernel)
+        network, pinv = stored.generator, stored.constraint.get_parameter("kernels")
+    return Model(card, network, kernel, pinv=pinv, file=path.name, sha256=sha256_of(path))
 
 
 def _config(card: Card, path: Path) -> AnyGeneratorConfig:

@@ -107,6 +107,24 @@ def test_out_of_memory_halves_the_tiles(error: Exception, size: int, used: int) 
     assert (tiled - network(x)).abs().max() <= 1e-5
 
 
+def test_no_tile_is_larger_than_the_others_where_memory_ran_out_midway() -> None:
+    """What a report records, the last size, is enough to make the same bits again."""
+    network, x = small_network(), torch.rand(1, 3, 160, 90)
+    cramped = Cramped(network, 100 * 100, MemoryError())
+    shapes = []
+
+    def shrinking(part: Tensor) -> Tensor:
+        cramped.room = 60 * 60 if cramped.calls >= 1 else cramped.room
+        y = cramped(part)
+        shapes.append(part.shape[-2:])
+        return y
+
+    tiled, used = whole(shrinking, x, 2, 70, network.receptive_field)
+    again, _ = whole(network, x, 2, used, network.receptive_field)
+    assert (used, max(shapes)[0] > 60) == (35, True)
+    assert torch.equal(tiled, again)
+
+
 def test_where_even_the_smallest_tile_is_too_much() -> None:
     network = small_network()
     with pytest.raises(MapsrError, match="out of memory even in tiles of 32"):

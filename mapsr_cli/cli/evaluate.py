@@ -66,6 +66,15 @@ def evaluate(
             rich_help_panel=PROTOCOL,
         ),
     ] = False,
+    hallucination: Annotated[
+        bool,
+        typer.Option(
+            "--hallucination",
+            help="Measure what was invented, too: the shares of what a result improves on the enlarged original, "
+            "omits, or invents (opensr-test), and of patches that are fake (sFRC).",
+            rich_help_panel=PROTOCOL,
+        ),
+    ] = False,
     kernel: Annotated[str | None, options.kernel("the first model's own, or bicubic", PROTOCOL)] = None,
     sigma: Annotated[float | None, options.sigma(PROTOCOL)] = None,
     scale: Annotated[
@@ -107,6 +116,7 @@ def evaluate(
         from mapsr_cli.evaluation.candidates import make_candidates
         from mapsr_cli.evaluation.evaluate import Scorer
         from mapsr_cli.evaluation.evaluate import evaluate as evaluate_all
+        from mapsr_cli.evaluation.hallucination import hallucination as measure_hallucination
         from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets
         from mapsr_cli.evaluation.report import Gallery, report, spread
         from mapsr_cli.files import write_bytes
@@ -115,7 +125,7 @@ def evaluate(
         read = [*(path for paths in sets.values() for path in paths), *map(Path, model)]
         check_outputs(overwrite, html, csv, inputs=read)
         a, candidates = make_candidates(model, kernel, sigma, scale, device=device, precision=precision.value)
-        scorer = Scorer(PROTOCOLS[protocol.value])
+        scorer = Scorer(PROTOCOLS[protocol.value], pair_measures=(measure_hallucination,) if hallucination else ())
         if perceptual:
             scorer = _perceptual(scorer)
         gallery = Gallery({} if html is None else spread(sets))

@@ -20,6 +20,8 @@ from mapsr_cli.operators import Kernel, RatioKernel
 
 Observer = Callable[[str, Pair, dict[str, tuple[Estimate, Score]]], None]
 """Called after each image with (test set, pair, model → (estimate, score))."""
+PairMeasure = Callable[[Tensor, Pair], Mapping[str, float]]
+"""(estimate [3, H, W] in [0, 1], its HR and LR) → several measures by key; none where it cannot tell."""
 ImageProgress = Callable[[str, str, int, int], None]
 """Called with (image, model, images done, images)."""
 
@@ -33,6 +35,8 @@ class Scorer:
     """Further measures of an estimate, by key."""
     distances: Mapping[str, DenseDistance] = field(default_factory=lambda: {"diversity_mse": squared_error})
     """What the diversity of samples is measured by, by key."""
+    pair_measures: tuple[PairMeasure, ...] = ()
+    """What looks at LR, too."""
 
     def with_measures(self, measures: Mapping[str, Measure]) -> "Scorer":
         """Add measures by key."""
@@ -42,13 +46,15 @@ class Scorer:
         """Add LPIPS and DISTS."""
         measures = {**self.measures, "lpips": perceptual.lpips, "dists": perceptual.dists}
         distances = {**self.distances, "diversity_lpips": perceptual.dense_lpips}
-        return Scorer(self.protocol, measures, distances)
+        return replace(self, measures=measures, distances=distances)
 
     def score(self, estimate: Estimate, pair: Pair, samples: Tensor | None) -> Score:
         """Score one estimate, and the samples [S, 3, H, W] in levels of a stochastic model."""
         y, truth = estimate.levels / PEAK, pair.hr / PEAK
         psnr, ssim = self.protocol.compare(y, truth, pair.scale)
         more = {k: value for k, measure in self.measures.items() if (value := measure(y, truth)) is not None}
+        for measure_pair in self.pair_measures:
+            more |= measure_pair(y, pair)
         if samples is not None:
             more |= {key: diversity(samples / PEAK, truth, distance) for key, distance in self.distances.items()}
         return Score(

@@ -183,3 +183,14 @@ def test_too_little_memory_for_one_image_ends_that_image_alone(
     assert list(done.json["models"]["bicubic"]["images"]) == ["photos/b"]
     (failure,) = done.json["failed"]
     assert (failure["image"], failure["error"]) == ("photos/a", "out of memory evaluating it")
+
+
+def test_hallucination(mapsr: Mapsr, tmp_path: Path, tiny_model: Path) -> None:
+    save(scene(96, 128), tmp_path / "a.png")
+    done = mapsr("evaluate", "-m", "bicubic", "-m", tiny_model, "--data", tmp_path, "--hallucination", "--json")
+    assert done.code == 0
+    for means in done.json["models"].values():
+        assert sum(means[key] for key in ("improvement", "omission", "hallucination")) == pytest.approx(1, abs=1e-5)
+        assert 0 <= means["fake_patches"] <= 1
+    shown = mapsr("evaluate", "-m", "bicubic", "--data", tmp_path, "--hallucination").stdout
+    assert all(title in shown for title in ("improved", "omitted", "invented", "fake patches"))

@@ -7,12 +7,13 @@ criterion owns what it trains besides the generator.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from mapsr_cli.criteria.muon import Muon
+from mapsr_cli.networks import Constraint
 
 Scalars = Mapping[str, Tensor | float]
 """What a step reports: scalars by name."""
@@ -93,8 +94,8 @@ class Stage(Protocol):
 
 
 @dataclass(frozen=True)
-class CriterionConfig:
-    """How a network learns under a criterion."""
+class LearningConfig:
+    """How a network learns."""
 
     rate: float = 1e-3
     """Peak learning rate (Adam)."""
@@ -112,6 +113,22 @@ class CriterionConfig:
         if self.muon_rate:
             return Muon(network, self.muon_rate, self.rate, betas)
         return torch.optim.Adam(network.parameters(), self.rate, betas)
+
+
+@dataclass(frozen=True)
+class CriterionConfig(LearningConfig):
+    """How a generator learns under a criterion, and weights of terms that are added to it; at 0 there is no term."""
+
+    weight: float = 1.0
+    """Weight of the criterion's own objective."""
+    content: float = 0.0
+    """Weight of the mean absolute error."""
+    perceptual: float = 0.0
+    """Weight of the distance between features of EfficientNet-Lite0. Needs the extra `features`."""
+    frequency: float = 0.0
+    """Weight of the mean absolute error of the Fourier transforms."""
+    matching: float = 0.0
+    """Weight of the distance between the discriminator's features."""
 
 
 class Criterion(ABC):
@@ -133,6 +150,9 @@ class Criterion(ABC):
         `truth` [N, C, H, W] is `Patches.target`: only MSE and MAE compare it with ŷ image by image.
         """
 
+    def bind(self, constraint: Constraint) -> None:  # noqa: B027
+        """Take the constraint that estimates obey, before training begins."""
+
     def prepare(self, stage: Stage, sample: Callable[[], tuple[Tensor, Tensor]]) -> Scalars:
         """Train what judges the generator, before it moves. `sample()` gives fresh (y, ŷ), without gradient."""
         return {}
@@ -151,6 +171,31 @@ class Criterion(ABC):
 
     def load_state(self, state: State) -> None:  # noqa: B027
         """Go on from `state()`."""
+
+
+@runtime_checkable
+class Adversary(Protocol):
+    """A criterion that trains a discriminator."""
+
+    discriminator: Player
+
+    def view(self, images: Tensor) -> Tensor:
+        """Make of images [N, C, H, W] what the discriminator sees of them, but for noise: the same of all."""
+
+
+class Term(ABC):
+    """What may be added to a criterion, by a weight: how much ŷ differs from y in one respect."""
+
+    def __init__(self, criterion: Criterion) -> None:  # noqa: B027
+        """Take the criterion that it is added to. Raises UsageError where the term cannot do with it."""
+
+    @abstractmethod
+    def value(self, estimate: Tensor, truth: Tensor) -> Tensor:
+        """Compute the difference between ŷ, with gradient, and y, [N, C, H, W] both: a scalar."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Yield networks that it uses: the loop moves them to the device."""
+        return iter(())
 
 
 class Learner(ABC):
@@ -183,9 +228,9 @@ class Learner(ABC):
 class PriorLearner(Learner):
     """A network that learns from images alone, to guide generators later. A subclass needs `loss`."""
 
-    Config: ClassVar[type[CriterionConfig]] = CriterionConfig
+    Config: ClassVar[type[LearningConfig]] = LearningConfig
 
-    def __init__(self, config: CriterionConfig, network: nn.Module) -> None:
+    def __init__(self, config: LearningConfig, network: nn.Module) -> None:
         self.config = config
         self.prior = Player(network, config.optimiser(network))
 

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mapsr_cli.criteria.annealing import Annealing, anneal, check_levels
-from mapsr_cli.criteria.base import CriterionConfig, PriorLearner, Scalars
+from mapsr_cli.criteria.base import LearningConfig, PriorLearner, Scalars
 
 
 @dataclass(frozen=True)
-class DenoisingConfig(CriterionConfig):
+class DenoisingConfig(LearningConfig):
     """How a denoiser learns."""
 
     sigma_start: float = 0.5

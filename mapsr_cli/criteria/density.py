@@ -6,13 +6,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mapsr_cli.criteria.base import CriterionConfig, PriorLearner, Scalars
+from mapsr_cli.criteria.base import LearningConfig, PriorLearner, Scalars
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import bits_per_dim
 
 
 @dataclass(frozen=True)
-class MaximumLikelihoodConfig(CriterionConfig):
+class MaximumLikelihoodConfig(LearningConfig):
     """How a density model learns."""
 
     dequantise: float = 1 / 255

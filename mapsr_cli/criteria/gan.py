@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 
 from mapsr_cli.criteria.annealing import Annealing, anneal, check_levels
 from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Player, Scalars, Stage, State
+from mapsr_cli.criteria.judging import held, shifted
 from mapsr_cli.errors import UsageError
 
 
@@ -53,8 +53,8 @@ class GANConfig(CriterionConfig):
     noise_gain: float = 0.02
     """Adaptive: change of log σ per step of the generator, per nat that the loss is off its target."""
     shift: int = 0
-    """Pixels to cut off each axis before D looks, some at the low end, the rest at the high one, drawn for every batch.
-    Where D's strides meet the generator's pixel shuffle always in the same phase, texture becomes a grid."""
+    """Pixels to cut off each axis before D looks, some at the low end, the rest at the high one, drawn for every batch:
+    against grids, see `shifted`."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.discriminator_steps <= self.discriminator_limit:
@@ -157,7 +157,7 @@ class GAN(Criterion):
     def discriminate(self, y: Tensor, estimate: Tensor, progress: float) -> tuple[Tensor, Scalars]:
         """Compute the loss of logistic regression between images y and estimates ŷ, [N, C, H, W] both."""
         sigma = self.noise.sigma(progress)
-        real, fake = _logits(self.discriminator.network, y, estimate, sigma, self.config.shift)
+        real, fake = self._logits(self.discriminator.network, y, estimate, sigma)
         smoothed = torch.full_like(real, 1 - self.config.label_smoothing)
         real_loss = functional.binary_cross_entropy_with_logits(real, smoothed)
         fake_loss = functional.softplus(fake).mean()  # −log(1 − D)
@@ -176,20 +176,20 @@ class GAN(Criterion):
         `truth` is used for the discriminator's batch statistics only.
         """
         real = truth if self.has_batch_norm else truth[:0]
-        _, fake = _logits(self._frozen_discriminator(), real, estimate, self.noise.sigma(progress), self.config.shift)
+        _, fake = self._logits(held(self.discriminator.bare), real, estimate, self.noise.sigma(progress))
         return -fake
 
-    def _frozen_discriminator(self) -> Callable[[Tensor], Tensor]:
-        """Make D a function through which gradients pass and which changes neither its weights nor its statistics."""
-        bare = self.discriminator.bare
-        frozen = {name: weight.detach() for name, weight in bare.named_parameters()}
-        frozen |= {name: buffer.clone() for name, buffer in bare.named_buffers()}
+    def view(self, images: Tensor) -> Tensor:
+        """Crop images at a random corner, see `shifted`."""
+        return shifted(images, self.config.shift)
 
-        def logits(y: Tensor) -> Tensor:
-            values: Tensor = functional_call(bare, frozen, (y,))
-            return values
-
-        return logits
+    def _logits(
+        self, discriminator: Callable[[Tensor], Tensor], y: Tensor, estimate: Tensor, sigma: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        """Compute logits of images and of estimates, both with noise, of one batch: [N] and [M], or per position."""
+        both = self.view(torch.cat([y, estimate]))
+        logits = discriminator(both + sigma * torch.randn_like(both)).to(both.dtype)
+        return logits[: len(y)], logits[len(y) :]
 
     def state(self) -> State:
         """Return the adaptive noise level."""
@@ -199,23 +199,3 @@ class GAN(Criterion):
         """Go on from `state()`."""
         if self.noise.log_sigma is not None:
             self.noise.log_sigma = torch.tensor(state["log_sigma"])
-
-
-def _logits(
-    discriminator: Callable[[Tensor], Tensor], y: Tensor, estimate: Tensor, sigma: Tensor | float, shift: int
-) -> tuple[Tensor, Tensor]:
-    """Compute logits of images and of estimates, both with noise, from one batch: [N] and [M], or one per position."""
-    both = _shifted(torch.cat([y, estimate]), shift)
-    logits = discriminator(both + sigma * torch.randn_like(both)).to(both.dtype)
-    return logits[: len(y)], logits[len(y) :]
-
-
-def _shifted(images: Tensor, most: int) -> Tensor:
-    """Crop [N, C, H, W] to [N, C, H − most, W − most] at a random position. Raises UsageError if nothing is left."""
-    if not most:
-        return images
-    height, width = images.shape[2] - most, images.shape[3] - most
-    if min(height, width) < 1:
-        raise UsageError(f"a shift of {most} leaves nothing of {images.shape[2]}×{images.shape[3]} pixels")
-    top, left = torch.randint(most + 1, (2,)).tolist()
-    return images[:, :, top : top + height, left : left + width]

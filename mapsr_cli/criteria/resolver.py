@@ -25,6 +25,7 @@ class SuperResolver(Learner):
     def __init__(self, estimator: Estimator, criterion: Criterion, rounded: bool = False) -> None:
         """Take `rounded` as `lr_patches` does."""
         self.criterion, self.rounded = criterion, rounded
+        criterion.bind(estimator.constraint)
         self.generator = Player(estimator, criterion.config.optimiser(estimator))
 
     @property

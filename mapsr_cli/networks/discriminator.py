@@ -1,5 +1,6 @@
 """The paper's discriminators for images (Appendix D): strided convolutions."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
@@ -52,6 +53,14 @@ class Discriminator(nn.Module):
             layers += [convolution(a, b, stride=stride, batch_norm=config.batch_norm), nn.LeakyReLU(config.slope)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(config.widths[-1], 1)
+
+    def features(self, y: Tensor) -> Iterator[Tensor]:
+        """Yield the feature maps [N, width, h, w] of each convolution, after its rectifier."""
+        h = y - 0.5
+        for layer in self.body:
+            h = layer(h)
+            if isinstance(layer, nn.LeakyReLU):
+                yield h
 
     def forward(self, y: Tensor) -> Tensor:
         """Map [N, colours, H, W] to logits [N], or [N, positions] where they are local."""

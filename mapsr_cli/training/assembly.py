@@ -13,6 +13,7 @@ from mapsr_cli.criteria.base import Learner
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.resolver import SuperResolver
 from mapsr_cli.criteria.snapshots import Snapshots
+from mapsr_cli.criteria.terms import with_terms
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import Constraint, Estimator, build, make_constraint, noise_dim_of, told_of
 from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
@@ -49,7 +50,7 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None) -> Learner:
         _start_from(generator, load_model(init).network, init)
     judge = build(recipe["discriminator"]) if row.criterion.needs == "discriminator" else snapshots
     estimator = Estimator(generator, constraint_of(recipe))
-    criterion = row.criterion(recipe.criterion, judge)
+    criterion = with_terms(row.criterion(recipe["criterion"], judge))
     return SuperResolver(estimator, criterion, recipe["kernel"].rounded)
 
 

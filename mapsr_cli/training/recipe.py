@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mapsr_cli.configs import make_config
-from mapsr_cli.criteria.base import CriterionConfig
+from mapsr_cli.criteria.base import LearningConfig
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.errors import UsageError, did_you_mean
 from mapsr_cli.files import write_bytes
@@ -49,10 +49,10 @@ class Recipe:
         return config
 
     @property
-    def criterion(self) -> CriterionConfig:
+    def criterion(self) -> LearningConfig:
         """How the networks learn."""
         config = self.sections["criterion"]
-        assert isinstance(config, CriterionConfig)
+        assert isinstance(config, LearningConfig)
         return config
 
     @property

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Patches, Player, Scalars
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
+from mapsr_cli.criteria.terms import with_terms
 from mapsr_cli.networks import Denoiser, DenoiserConfig, Density, DensityConfig, Discriminator, DiscriminatorConfig
 
 
@@ -70,9 +71,9 @@ def tiny_judge(kind: Judge) -> nn.Module | None:
 
 
 def build(criterion: type[Criterion], judge: nn.Module | None = None, **fields: object) -> Criterion:
-    """A criterion with some of its config's fields set."""
+    """A criterion with some of its config's fields set, and the terms that they give a weight."""
     config: CriterionConfig = criterion.Config(**fields)  # type: ignore[arg-type]
-    return criterion(config, judge)
+    return with_terms(criterion(config, judge))
 
 
 def images(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:

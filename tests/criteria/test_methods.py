@@ -17,6 +17,7 @@ from mapsr_cli.criteria.mae import MAE
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.mse import MSE
 from mapsr_cli.criteria.resolver import SuperResolver
+from mapsr_cli.criteria.terms import TERMS
 from mapsr_cli.networks import Affine, Compact, CompactConfig, Constraint, Estimator, Soft, Unconstrained
 from mapsr_cli.operators import make_kernel
 from tests.criteria.stage import Rehearsal, build, images, same, tiny_denoiser, tiny_density, tiny_judge, weights
@@ -27,9 +28,20 @@ CONSTRAINTS: dict[str, Callable[[], Constraint]] = {
     "soft": lambda: Soft(KERNEL, 1.0),
     "affine": lambda: Affine(KERNEL),
 }
-every_method = pytest.mark.parametrize("name", METHODS)
+WITH_TERMS: list[tuple[str, dict[str, Any]]] = [
+    *(("affgan", {name: 0.5}) for name in TERMS),
+    ("softgan", dict.fromkeys(("weight", *TERMS), 0.5)),
+    *(("affmse", {name: 0.5}) for name in TERMS if name != "matching"),
+    ("affdg", {"content": 0.5}),
+]
+"""Methods with something added."""
+every_method = pytest.mark.parametrize(("name", "fields"), [*((name, {}) for name in METHODS), *WITH_TERMS])
 every_criterion = pytest.mark.parametrize(
-    "criterion", list(dict.fromkeys(m.criterion for m in METHODS.values())), ids=lambda c: c.__name__
+    ("criterion", "fields"),
+    [
+        *((criterion, {}) for criterion in dict.fromkeys(m.criterion for m in METHODS.values())),
+        *((METHODS[name].criterion, fields) for name, fields in WITH_TERMS),
+    ],
 )
 
 
@@ -57,8 +69,8 @@ def test_the_table_holds_the_designs_rows() -> None:
 
 @every_method
 @pytest.mark.parametrize("noise_dim", [0, 2])
-def test_a_step_moves_what_it_should(name: str, noise_dim: int) -> None:
-    method = learner(name, noise_dim)
+def test_a_step_moves_what_it_should(name: str, fields: dict[str, Any], noise_dim: int) -> None:
+    method = learner(name, noise_dim, **fields)
     moving = [player.bare for _, player in method.players()]
     still = list(method.modules())
     before, before_still = [weights([module]) for module in moving], weights(still)
@@ -67,11 +79,12 @@ def test_a_step_moves_what_it_should(name: str, noise_dim: int) -> None:
     assert not any(same(old, weights([module])) for old, module in zip(before, moving, strict=True))
     assert same(before_still, weights(still))
     assert ("penalty" in report) == (METHODS[name].constraint == "soft")
+    assert report.keys() & TERMS.keys() == fields.keys() & TERMS.keys()
 
 
 @every_method
-def test_the_generators_step_moves_the_generator_alone(name: str) -> None:
-    method = learner(name)
+def test_the_generators_step_moves_the_generator_alone(name: str, fields: dict[str, Any]) -> None:
+    method = learner(name, **fields)
     criterion = method.criterion
     others = [player.bare for _, player in criterion.players()] + list(criterion.modules())
     before = weights(others)
@@ -85,7 +98,12 @@ def test_the_generators_step_moves_the_generator_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fields"), [*((name, {}) for name in METHODS), ("affgan", {"noise": "adaptive", "noise_target": 0.6})]
+    ("name", "fields"),
+    [
+        *((name, {}) for name in METHODS),
+        ("affgan", {"noise": "adaptive", "noise_target": 0.6}),
+        ("affgan", {"noise": "adaptive", "noise_target": 0.6, "content": 0.5}),
+    ],
 )
 def test_state_is_enough_to_go_on(name: str, fields: dict[str, Any]) -> None:
     """With weights, optimisers and `state()`, another learner takes the very step that the first takes next."""
@@ -109,8 +127,8 @@ def test_state_is_enough_to_go_on(name: str, fields: dict[str, Any]) -> None:
 
 @every_criterion
 @pytest.mark.parametrize("progress", [0.0, 0.5, 1.0])
-def test_any_progress_will_do(criterion: type[Criterion], progress: float) -> None:
-    judged = build(criterion, tiny_judge(criterion.needs))
+def test_any_progress_will_do(criterion: type[Criterion], fields: dict[str, Any], progress: float) -> None:
+    judged = build(criterion, tiny_judge(criterion.needs), **fields)
     y = images(2, 3, 16, 16)
     judged.prepare(stage(progress), lambda: (y, y.flip(0)))
     loss, _ = judged.loss(y.flip(0).requires_grad_(), y, progress)
@@ -124,11 +142,16 @@ def meta(monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
 
 
 @every_criterion
-def test_its_own_tensors_are_made_where_the_images_are(criterion: type[Criterion], meta: Rehearsal) -> None:
+def test_its_own_tensors_are_made_where_the_images_are(
+    criterion: type[Criterion], fields: dict[str, Any], meta: Rehearsal
+) -> None:
     """On the meta device, which refuses to mix with tensors of the CPU as a GPU does."""
-    fields = {"noise": "adaptive"} if criterion.needs == "discriminator" else {}
+    if criterion.needs == "discriminator":
+        fields = {"noise": "adaptive", **fields}
     judge = tiny_judge(criterion.needs)
     judged = build(criterion, judge and judge.to("meta"), **fields)
+    for module in judged.modules():
+        module.to("meta")
     y, estimate = meta.draw().y, meta.draw().y.requires_grad_()
     for _ in range(2):  # the second meets what the first left
         judged.prepare(meta, lambda: (y, estimate.detach()))

@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from mapsr_cli.criteria.base import Learner, Patches, Player, Scalars
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
+from mapsr_cli.criteria.terms import TERMS
 from mapsr_cli.networks import PRESETS, Constraint, build, constraints
 from mapsr_cli.training.assembly import make_learner
 from mapsr_cli.training.export import export
@@ -30,7 +31,16 @@ FAST = ("swissroll", "grass", "compact")
 EVERY = [
     pytest.param(method, preset, marks=() if preset in FAST else pytest.mark.slow)
     for method, preset in itertools.product((*METHODS, *PRIORS), PRESETS)
-] + [*itertools.product(("affmae+muon", "denoiser+muon"), ("grass", "compact")), ("affmae+muon", "slim")]
+] + [
+    *itertools.product(("affmae+muon", "denoiser+muon", "affgan+terms"), ("grass", "compact")),
+    ("affmae+muon", "slim"),
+]
+CRITERIA: dict[str, dict[str, float]] = {
+    "": {},
+    "muon": {"muon_rate": 1e-3},
+    "terms": dict.fromkeys(("weight", *TERMS), 0.5),
+}
+"""Settings of the criterion by what stands after a +."""
 AFFINE = [name for name, method in METHODS.items() if method.constraint == "affine"]
 pytestmark = pytest.mark.parametrize(("method", "preset"), EVERY)
 
@@ -42,9 +52,9 @@ def _tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def recipe(method: str, preset: str, steps: int = 4) -> Recipe:
-    name, *optimiser = method.split("+")
+    name, _, added = method.partition("+")
     settings: SectionValues = {"data": {"batch": 2}, "loop": {"steps": steps, "warmup": 0, "log_steps": 1}}
-    return make_recipe(name, preset, settings | ({"criterion": {"muon_rate": 1e-3}} if optimiser else {}))
+    return make_recipe(name, preset, settings | {"criterion": CRITERIA[added]})
 
 
 def learner(wanted: Recipe) -> Learner:

@@ -1,0 +1,184 @@
+"""Terms that are added to a criterion."""
+
+import math
+import sys
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mapsr_cli.criteria.base import CriterionConfig, LearningConfig, Term
+from mapsr_cli.criteria.content import Content
+from mapsr_cli.criteria.frequency import Frequency
+from mapsr_cli.criteria.gan import GAN
+from mapsr_cli.criteria.mae import MAE
+from mapsr_cli.criteria.matching import Matching
+from mapsr_cli.criteria.methods import METHODS
+from mapsr_cli.criteria.mse import MSE
+from mapsr_cli.criteria.perceptual import LiteFeatures, PerceptualDistance
+from mapsr_cli.criteria.terms import TERMS, WeightedSum, with_terms
+from mapsr_cli.errors import MissingExtraError, UsageError, install_command
+from mapsr_cli.networks import MlpDiscriminator, MlpDiscriminatorConfig
+from tests.criteria.stage import build, images, tiny_discriminator
+
+DOUBLE = torch.float64
+Y, ESTIMATE = images(2, 3, 16, 24, dtype=DOUBLE), images(2, 3, 16, 24, seed=1, dtype=DOUBLE)
+
+
+def gan(**given: object) -> GAN:
+    torch.manual_seed(0)
+    criterion = GAN(GAN.Config(noise="none", **given), tiny_discriminator(batch_norm=False).double())  # type: ignore[arg-type]
+    assert with_terms(criterion) is criterion
+    return criterion
+
+
+def test_every_term_has_a_weight_which_is_zero() -> None:
+    assert {f.name: f.default for f in fields(CriterionConfig)}.items() >= dict.fromkeys(TERMS, 0.0).items()
+    assert not {f.name for f in fields(LearningConfig)} & {"weight", *TERMS}  # a prior's criterion has none
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_nothing_is_added_by_default(name: str) -> None:
+    config = METHODS[name].criterion.Config()
+    assert all(getattr(config, term) == 0 for term in TERMS)
+    assert config.weight == 1
+
+
+def test_the_sum_is_weighted_and_what_is_reported_is_not() -> None:
+    criterion = build(MSE, weight=0.25, content=3.0, frequency=0.5)
+    loss, report = criterion.loss(ESTIMATE, Y, 0.0)
+    parts = {
+        "loss": (Y - ESTIMATE).square().mean(),
+        "content": (Y - ESTIMATE).abs().mean(),
+        "frequency": torch.fft.rfft2(Y - ESTIMATE, norm="ortho").abs().mean(),
+    }
+    assert report.keys() == parts.keys()
+    assert all(torch.allclose(torch.as_tensor(report[key]), value, rtol=0, atol=1e-12) for key, value in parts.items())
+    wanted = 0.25 * parts["loss"] + 3 * parts["content"] + 0.5 * parts["frequency"]
+    assert torch.allclose(loss, wanted, rtol=0, atol=1e-12)
+
+
+def test_gradients_add_up() -> None:
+    estimate = ESTIMATE.clone().requires_grad_()
+    both, _ = build(MSE, content=2.0).loss(estimate, Y, 0.0)
+    mse, _ = build(MSE).loss(estimate, Y, 0.0)
+    mae, _ = build(MAE).loss(estimate, Y, 0.0)
+    (found,), (a,), (b,) = (torch.autograd.grad(value, estimate, retain_graph=True) for value in (both, mse, mae))
+    assert torch.allclose(found, a + 2 * b, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_the_own_objective_may_weigh_less_or_nothing(weight: float) -> None:
+    loss, report = build(MAE, weight=weight).loss(ESTIMATE, Y, 0.0)
+    assert loss == pytest.approx(weight * float(report["loss"]))
+
+
+@pytest.mark.parametrize(("name", "value"), [("weight", -1.0), ("content", -0.1), ("matching", math.nan)])
+def test_a_weight_is_zero_or_more(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=rf"criterion\.{name}="):
+        build(MSE, None, **{name: value})
+
+
+def test_all_else_is_the_criterions_own() -> None:
+    own = gan(noise_start=0.1)
+    added = WeightedSum(own, {"content": Content(own)})
+    assert list(added.players()) == list(own.players())
+    assert added.state() == own.state()
+    assert [name for name, _ in added.players()] == ["discriminator"]
+
+
+def terms() -> list[Term]:
+    criterion = gan()
+    return [Content(criterion), Frequency(criterion), Matching(criterion), PerceptualDistance(criterion)]
+
+
+@pytest.mark.parametrize("term", terms(), ids=lambda term: type(term).__name__)
+def test_a_term_is_zero_at_the_truth_alone_and_has_a_gradient_elsewhere(term: Term) -> None:
+    single = [y.float() for y in (Y, ESTIMATE)] if isinstance(term, PerceptualDistance) else [Y, ESTIMATE]
+    truth, estimate = single[0], single[1].requires_grad_()
+    assert term.value(truth, truth).item() == pytest.approx(0, abs=1e-10)
+    value = term.value(estimate, truth)
+    assert value.shape == ()
+    assert value.item() > 1e-3
+    (gradient,) = torch.autograd.grad(value, estimate)
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0
+
+
+@pytest.mark.parametrize("term", terms(), ids=lambda term: type(term).__name__)
+def test_swapping_the_two_changes_nothing(term: Term) -> None:
+    values = []
+    for pair in ((Y, ESTIMATE), (ESTIMATE, Y)):
+        torch.manual_seed(0)
+        values.append(term.value(*(y.float() if isinstance(term, PerceptualDistance) else y for y in pair)).item())
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_a_wave_counts_at_its_own_frequency() -> None:
+    """cos of amplitude a is one number of rfft2, a/2 · √(H·W), of H · (W/2 + 1)."""
+    wave = 0.3 * torch.cos(2 * math.pi * 3 * torch.arange(24, dtype=DOUBLE) / 24).expand(1, 1, 16, 24)
+    found = Frequency(gan()).value(Y[:1, :1] + wave, Y[:1, :1])
+    assert found.item() == pytest.approx(0.15 * math.sqrt(16 * 24) / (16 * 13), rel=1e-10)
+
+
+def test_matching_compares_every_layer_of_the_discriminator_and_holds_it() -> None:
+    criterion = gan()
+    term, judge = Matching(criterion), criterion.discriminator.bare
+    assert isinstance(judge, nn.Module)
+    ours, theirs = (list(judge.features(y)) for y in (ESTIMATE, Y))  # type: ignore[operator]
+    assert [layer.shape[1] for layer in ours] == [4, 8]
+    wanted = sum((a - b).abs().mean() for a, b in zip(ours, theirs, strict=True)) / 2
+    value = term.value(ESTIMATE.clone().requires_grad_(), Y)
+    assert torch.allclose(value, wanted, rtol=0, atol=1e-12)
+    value.backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is None for p in judge.parameters())
+
+
+def test_the_last_features_are_those_that_are_judged() -> None:
+    judge = tiny_discriminator()
+    y = Y.float()
+    judge.eval()
+    *_, last = judge.features(y)
+    assert torch.allclose(judge.head(last.mean(dim=(2, 3))).squeeze(-1), judge(y))
+
+
+def test_matching_needs_a_discriminator_of_images() -> None:
+    with pytest.raises(UsageError, match=r"criterion\.matching"):
+        build(MSE, matching=1.0)
+    with pytest.raises(UsageError, match=r"criterion\.matching"):
+        build(GAN, MlpDiscriminator(MlpDiscriminatorConfig()), matching=1.0)
+
+
+def test_features_are_of_five_depths_and_of_unchanging_weights() -> None:
+    network = LiteFeatures()
+    features = network(images(1, 3, 64, 96))
+    strides = (2, 4, 8, 16, 16)
+    shapes = [(maps, 64 // s, 96 // s) for maps, s in zip((16, 24, 40, 80, 112), strides, strict=True)]
+    assert [tuple(layer.shape[1:]) for layer in features] == shapes
+    assert not network.training
+    assert not any(p.requires_grad for p in network.parameters())
+
+
+def test_features_tell_blur_from_noise_of_equal_error() -> None:
+    """What the term is for: of two images with the same mean square error, the blurred one is farther."""
+    torch.manual_seed(0)
+    truth = torch.rand(1, 3, 64, 64)
+    blurred = nn.functional.avg_pool2d(nn.functional.pad(truth, (1, 1, 1, 1), mode="reflect"), 3, 1)
+    error = (blurred - truth).square().mean().sqrt()
+    brighter: Tensor = truth + error
+    term = PerceptualDistance(gan())
+    assert term.value(blurred, truth) > 3 * term.value(brighter, truth)
+
+
+@pytest.mark.parametrize(("colours", "side"), [(1, 16), (3, 15)])
+def test_features_are_of_three_colours_and_sixteen_pixels(colours: int, side: int) -> None:
+    with pytest.raises(UsageError, match=rf"{side}×24 pixels and {colours} channels"):
+        PerceptualDistance(gan()).value(ESTIMATE[:, :colours, :side], Y[:, :colours, :side])
+
+
+def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(MissingExtraError, match=r"criterion\.perceptual") as caught:
+        build(MSE, perceptual=1.0)
+    assert caught.value.hint == install_command("features")

@@ -242,4 +242,4 @@ def _validation(folder: Path | None, recipe: "Recipe") -> "Validation | None":
 
     # A prior looks at HR alone: which kernel makes the LR twins that nobody sees does not matter.
     kernel = recipe["kernel"].make() if "kernel" in recipe.sections else make_kernel("box", 2)
-    return Validation(folder, kernel, recipe["data"].patch)
+    return Validation(folder, kernel, recipe["data"].patch, None if recipe.is_prior else recipe["data"])

@@ -6,7 +6,7 @@ criterion owns what it trains besides the generator.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.criteria.muon import Muon
 from mapsr_cli.networks import Constraint
+from mapsr_cli.operators import Evidence
 
 Scalars = Mapping[str, Tensor | float]
 """What a step reports: scalars by name."""
@@ -33,6 +34,8 @@ class Patches:
     """[N, C, H, W], float32: y mixed with a teacher's estimates of it; None without a teacher."""
     x: Tensor | None = None
     """[N, C, h, w], in y's unit: degraded LR images of y; None where x = A y."""
+    evidence: Evidence | None = None
+    """What these say of A y, in [0, 1]; None: A y = x."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -53,11 +56,12 @@ class Patches:
             pixels = pixels.to(device, non_blocking=True)
             return pixels if pixels.is_floating_point() else pixels.float() / 255
 
-        return self._each(moved)
+        evidence = None if self.evidence is None else self.evidence.to(device)
+        return replace(self._each(moved), evidence=evidence)
 
     def _each(self, function: Callable[[Tensor], Tensor]) -> "Patches":
-        parts = (None if part is None else function(part) for part in (self.blend, self.x))
-        return Patches(function(self.y), *parts)
+        blend, x = (None if part is None else function(part) for part in (self.blend, self.x))
+        return replace(self, y=function(self.y), blend=blend, x=x)
 
 
 @dataclass(eq=False)

@@ -57,14 +57,14 @@ class SuperResolver(Learner):
         def sample() -> tuple[Tensor, Tensor]:
             x, patches = self.examples(stage)
             with torch.no_grad():
-                estimate: Tensor = self.generator.bare(x)
+                estimate: Tensor = self.generator.bare(x, evidence=patches.evidence)
             return patches.y, estimate
 
         def objective() -> tuple[Tensor, Scalars]:
             x, patches = self.examples(stage)
-            estimate = self.generator.network(x)
+            estimate = self.generator.network(x, evidence=patches.evidence)
             loss, report = self.criterion.loss(estimate, patches.target, stage.progress)
-            penalty = self.constraint.penalty(estimate, Point(x))
+            penalty = self.constraint.penalty(estimate, patches.evidence or Point(x))
             if penalty is None:
                 return loss, report
             return loss + penalty, {**report, "penalty": penalty.detach()}

@@ -3,8 +3,10 @@
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,9 +14,11 @@ from mapsr_cli.errors import ImageError
 from mapsr_cli.evaluation.candidates import BASELINES, Baseline, Estimate, as_upscaled
 from mapsr_cli.evaluation.metrics import mean_psnr, psnr
 from mapsr_cli.evaluation.protocol import PEAK, PROTOCOLS, Pair, pairs
-from mapsr_cli.networks import Density, Estimator, bits_per_dim
-from mapsr_cli.operators import Kernel
+from mapsr_cli.networks import Density, Estimator, bits_per_dim, told_of
+from mapsr_cli.operators import Kernel, to_levels
 from mapsr_cli.operators.border import reflected
+from mapsr_cli.training.data import DataConfig
+from mapsr_cli.training.data.degradation import Degraded, degraded, evidence_of
 from mapsr_cli.zoo import Model, model_of
 
 TILES = 4
@@ -44,17 +48,40 @@ def _mean_psnr(scores: Sequence[tuple[Estimate, Pair]]) -> float:
 class Validation:
     """A folder of HR images, read once, with their LR twins (8 bits, as files have them)."""
 
-    def __init__(self, folder: Path, kernel: Kernel, patch: tuple[int, int]) -> None:
-        """Read the images; `patch`: (H, W) of crops for grids and priors. Raises ImageError without images."""
+    def __init__(self, folder: Path, kernel: Kernel, patch: tuple[int, int], data: DataConfig | None = None) -> None:
+        """Read the images; `patch`: (H, W) of crops for grids and priors. Raises ImageError without images.
+
+        The twins are degraded as `data`, a training's, says: each in a way of its own, always the same.
+        """
         self.name, self.kernel, self.patch = folder.resolve().name, kernel, patch
         self.pairs = list(pairs(folder, kernel)) if os.path.isdir(folder) else []  # noqa: PTH112 (False, not an error, if unreadable)
         if not self.pairs:
             raise ImageError(f"{folder}: no images to validate on", "--valid takes a folder of HR images")
+        self.degraded: list[Degraded] = []
+        """Of each image, where LR images are degraded."""
+        if data is not None and data.degrades:
+            rngs = (np.random.default_rng(number) for number in range(len(self.pairs)))
+            self.degraded = [degraded(p.lr.numpy(), data, rng) for p, rng in zip(self.pairs, rngs, strict=True)]
+            levels = [torch.from_numpy(row.levels.astype(np.float32)) for row in self.degraded]
+            self.pairs = [replace(pair, lr=lr) for pair, lr in zip(self.pairs, levels, strict=True)]
 
     def measure(self, estimator: nn.Module) -> Mapping[str, float]:
-        """Measure an estimator as `quality` does, on its device."""
+        """Measure an estimator as `quality` does, on its device; of degraded images, its PSNR as it was trained."""
         assert isinstance(estimator, Estimator)
+        if self.degraded:
+            return {"psnr_y": self._measure_degraded(estimator)}
         return quality(model_of(estimator, "this run"), self.pairs, str(next(estimator.parameters()).device))
+
+    @torch.inference_mode()
+    def _measure_degraded(self, estimator: Estimator) -> float:
+        """Compute the mean Y-PSNR in dB of whole levels; a network that is told something has the evidence, too."""
+        device, values = next(estimator.parameters()).device, []
+        for row, pair in zip(self.degraded, self.pairs, strict=True):
+            x, evidence = evidence_of([row])
+            told = evidence.to(device) if told_of(estimator.generator) else None
+            levels = to_levels(PEAK * estimator(x.to(device), evidence=told)[0].cpu(), PEAK)
+            values.append(PROTOCOLS["y"].psnr(levels / PEAK, pair.hr / PEAK, pair.scale))
+        return mean_psnr(values)
 
     def bicubic(self) -> float:
         """Measure what bicubic enlargement has: its mean Y-PSNR in dB."""

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+import threading
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,8 @@ _DAMAGE = re.compile(rb"Corrupt|Premature|Inconsistent|Invalid")
 """How those begin that it writes about damaged files, which it reads all the same."""
 _SPACES = {"JCS_GRAYSCALE": 1, "JCS_YCbCr": 3, "JCS_RGB": 3}
 """Colours whose coefficients are evidence, and how many planes they have."""
+_ONE_AT_A_TIME = threading.Lock()
+"""jpeglib does not say that several threads may use it."""
 MOST_FACTOR = 4
 """Pixels per sample along an axis that a JPEG may have."""
 
@@ -64,24 +67,31 @@ def read_coefficients(file: OpenedFile, image: ImageFile.ImageFile) -> JpegCoeff
 
     Raises ImageError, in a few words, where they cannot be had: no jpeglib, CMYK, damaged or arithmetic-coded files.
     """
-    if find_spec("jpeglib") is None:
-        raise ImageError("jpeglib is not installed", "pip install jpeglib")
     if image.mode not in ("L", "RGB"):
         raise ImageError(f"{image.mode} is not supported")
-    import jpeglib
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "copy.jpg"
-        path.write_bytes(_bare(file.view().read()))
-        with without_lines(_LIBJPEG) as said:
-            try:
-                jpeg = jpeglib.read_dct(str(path))
-                coefficients = _of(jpeg, orientation(image))
-            except OSError as error:
-                raise ImageError("its coding is not supported") from error
+    with without_lines(_LIBJPEG) as said:
+        coefficients = read_sound(_bare(file.view().read()), orientation(image))
     if any(_DAMAGE.match(line) for line in said):
         raise ImageError("it is damaged")
     return coefficients
+
+
+def read_sound(jpeg: bytes, turn: int = 1) -> JpegCoefficients:
+    """Read the coefficients of a JPEG that is whole, such as one that was just made; of damage, lines are printed.
+
+    `turn`: its EXIF orientation. Raises ImageError where they cannot be had.
+    """
+    if find_spec("jpeglib") is None:
+        raise ImageError("jpeglib is not installed", "pip install jpeglib")
+    import jpeglib
+
+    with _ONE_AT_A_TIME, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "copy.jpg"
+        path.write_bytes(jpeg)
+        try:
+            return _of(jpeglib.read_dct(str(path)), turn)
+        except OSError as error:
+            raise ImageError("its coding is not supported") from error
 
 
 def _bare(data: bytes) -> bytes:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from mapsr_cli.networks.constraints import Constraint
 from mapsr_cli.networks.layers import noise_dim_of, told_of
 from mapsr_cli.operators import Evidence, Kernel, Point
+from mapsr_cli.operators.precision import exact_products
 
 
 class Estimator(nn.Module):
@@ -43,5 +44,6 @@ class Estimator(nn.Module):
         seen = x.contiguous(memory_format=torch.channels_last)
         f: Tensor = self.generator(seen, **beside) if z is None else self.generator(seen, z, **beside)
         dtype = torch.promote_types(x.dtype, torch.float32)
-        estimate: Tensor = self.constraint(f.to(dtype).contiguous(), evidence or Point(x.to(dtype)))
+        with exact_products(x.device):
+            estimate: Tensor = self.constraint(f.to(dtype).contiguous(), evidence or Point(x.to(dtype)))
         return estimate.clamp(0, 1) if self.clamp else estimate

@@ -4,12 +4,14 @@ from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.consistency import Consistency, consistency
 from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
 from mapsr_cli.operators.downsampling import downsampling
-from mapsr_cli.operators.evidence import EachOwn, Evidence, LevelCube, Point
+from mapsr_cli.operators.each_own import EachOwn
+from mapsr_cli.operators.evidence import TOLD, Evidence, LevelCube, Point
 from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
 from mapsr_cli.operators.jpeg_cells import JpegCells, jpeg_cells
 from mapsr_cli.operators.jpeg_tables import JpegTables
 from mapsr_cli.operators.kernels import KERNEL_NAMES, SCALES, Kernel, SeparableKernel, make_kernel
 from mapsr_cli.operators.levels import Levels, to_levels
+from mapsr_cli.operators.noise_cube import NoiseCube
 from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
 from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
 from mapsr_cli.operators.resized_axis import make_profile
@@ -21,6 +23,7 @@ from mapsr_cli.operators.strips import Strips, make_strips
 __all__ = [
     "KERNEL_NAMES",
     "SCALES",
+    "TOLD",
     "AnyKernel",
     "Consistency",
     "ConvPinv",
@@ -33,6 +36,7 @@ __all__ = [
     "Kernel",
     "LevelCube",
     "Levels",
+    "NoiseCube",
     "PinvReport",
     "Point",
     "Psf",

@@ -10,8 +10,8 @@ of which eqn (7) is the case of a point. The round trip looks for an image of wh
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -68,6 +68,11 @@ class Evidence(ABC):
     @abstractmethod
     def shrunk(self, by: float) -> Self:
         """Move every face of C inwards by so many levels: what lies in there stays in C when disturbed by as much."""
+
+    def to(self, device: torch.device) -> Self:
+        """Return the same evidence with its tensors on a device."""
+        moved: Self = _moved(self, device)
+        return moved
 
     def coordinates(self, v: Tensor) -> Tensor:
         """Apply L to an LR image, or a difference of two, [..., C, h, w]; here the identity."""
@@ -163,39 +168,12 @@ class LevelCube(Evidence):
         return to_levels(ay, self.peak) == self.x
 
 
-@dataclass(frozen=True, eq=False)
-class EachOwn(Evidence):
-    """The evidence of a batch [N, C, h, w] whose originals are of several kinds: each sample has its own."""
-
-    parts: tuple[Evidence, ...]
-    """N, each about [C, h, w]."""
-
-    @classmethod
-    def of(cls, parts: Sequence[Evidence]) -> Self:
-        """Join the evidence about N originals [C, h, w] of one size."""
-        return cls(torch.stack([part.x for part in parts]), tuple(parts))
-
-    def nearest(self, ay: Tensor) -> Tensor:
-        """Project each sample of A y [N, C, h, w] onto its own set."""
-        return torch.stack([part.nearest(v) for part, v in zip(self.parts, ay, strict=True)])
-
-    def tolerance(self) -> tuple[Tensor, Tensor]:
-        """Return each sample's own."""
-        low, high = zip(*(part.tolerance() for part in self.parts), strict=True)
-        return torch.stack(low), torch.stack(high)
-
-    def describe(self) -> str:
-        """Name the kinds, each once."""
-        return "; ".join(dict.fromkeys(part.describe() for part in self.parts))
-
-    def shrunk(self, by: float) -> Self:
-        """Draw in each sample's own set."""
-        return replace(self, parts=tuple(part.shrunk(by) for part in self.parts))
-
-    def coordinates(self, v: Tensor) -> Tensor:
-        """Apply each sample's own map."""
-        return torch.stack([part.coordinates(u) for part, u in zip(self.parts, v, strict=True)])
-
-    def coordinates_adjoint(self, c: Tensor) -> Tensor:
-        """Apply the transpose of each sample's own map."""
-        return torch.stack([part.coordinates_adjoint(u) for part, u in zip(self.parts, c, strict=True)])
+def _moved(value: Any, device: torch.device) -> Any:
+    """Move every tensor in dataclasses and tuples to a device."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, tuple):
+        return tuple(_moved(item, device) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{field.name: _moved(getattr(value, field.name), device) for field in fields(value)})
+    return value

@@ -1,5 +1,6 @@
 """The evidence of a JPEG: each DCT coefficient of A y rounds to the stored one."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -56,6 +57,13 @@ class JpegCells(Evidence):
     def shrunk(self, by: float) -> Self:
         """Add to the margin; a cell that is narrower becomes its middle."""
         return replace(self, margin=self.margin + by)
+
+    def told(self) -> Tensor:
+        """Return the tables and the grid of chroma, see `Evidence.told`."""
+        told = super().told()
+        told[:, :4] = self.tables.numbers() / 5
+        told[:, 4] = math.log2(math.prod(self.tables.grids[-1])) / 2
+        return told
 
     def coordinates(self, v: Tensor) -> Tensor:
         """Compute coefficients."""

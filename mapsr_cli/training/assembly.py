@@ -144,12 +144,13 @@ def _open_data(recipe: Recipe, accelerator: Accelerator, lessons: Path | None) -
     config = replace(config, batch=config.batch // parts)
     kernel = recipe["kernel"].make() if "kernel" in recipe.sections else None
     place = accelerator.process_index, accelerator.num_processes
+    told = bool(getattr(recipe.sections.get("generator"), "told", 0))
     if lessons is not None and kernel is not None:
-        return open_lessons(lessons, recipe["teacher"].share, config, kernel, *place)
+        return open_lessons(lessons, recipe["teacher"].share, config, kernel, *place, evidence=told)
     teacher = recipe.teacher
     if teacher is not None and teacher.estimates is not None and kernel is not None:
         folder, rounded = Path(teacher.estimates), recipe["kernel"].rounded
         return open_estimates(recipe.location, folder, teacher.share, config, kernel, rounded, *place)
     if not recipe.location:
         raise UsageError("no data to train on", "--data takes a folder of images, a list file or tar shards")
-    return open_data(recipe.location, config, *place, kernel)
+    return open_data(recipe.location, config, *place, kernel, told)

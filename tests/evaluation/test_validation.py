@@ -5,10 +5,27 @@ from pathlib import Path
 import pytest
 
 from mapsr_cli.evaluation.validation import Validation
-from mapsr_cli.operators import downsampling, make_kernel, to_levels
+from mapsr_cli.networks import Affine, Estimator, Slim, SlimConfig
+from mapsr_cli.operators import TOLD, downsampling, make_kernel, to_levels
+from mapsr_cli.training.data import DataConfig
 from tests.pictures import save, scene
 
 KERNEL = make_kernel("bicubic", 4)
+
+
+@pytest.mark.parametrize("told", [0, TOLD])
+def test_a_run_on_degraded_images_is_measured_on_such(tmp_path: Path, told: int) -> None:
+    """The same ones each time; worse than on clean images, and about as good as bicubic, which sees them, too."""
+    for n in range(3):
+        save(scene(64, 96, seed=n), tmp_path / f"{n}.png")
+    network = Slim(SlimConfig(channels=8, blocks=1, wide_every=2, told=told))
+    estimator = Estimator(network, Affine(KERNEL, "detail" if told else "original")).eval()
+    clean, *jpegs = (Validation(tmp_path, KERNEL, (64, 64), data) for data in (None, *2 * [DataConfig(jpeg=(30, 30))]))
+    found = [validation.measure(estimator)["psnr_y"] for validation in (clean, *jpegs)]
+    assert found[0] > found[1] + 0.3
+    assert found[1] == found[2]
+    assert abs(found[1] - jpegs[0].bicubic()) < 1.5
+    assert clean.bicubic() > jpegs[0].bicubic()
 
 
 @pytest.mark.parametrize("side", [16, 36, 48, 200])

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mapsr_cli.operators import Evidence, LevelCube, Point, downsampling, make_kernel, to_levels
+from mapsr_cli.operators import TOLD, Evidence, LevelCube, NoiseCube, Point, downsampling, make_kernel, to_levels
 from tests.evidence import quantised
 
 EXACT = 1e-10
-KINDS = ["point", "levels", "levels with a margin"]
+KINDS = ["point", "levels", "levels with a margin", "noise", "noise with a margin"]
 
 
 def evidence_of(kind: str, seed: int, size: tuple[int, ...] = (3, 6, 7)) -> Evidence:
@@ -18,6 +18,8 @@ def evidence_of(kind: str, seed: int, size: tuple[int, ...] = (3, 6, 7)) -> Evid
     x = to_levels(128 + 200 * draw(seed, size), 255)
     if kind == "blocks":
         return quantised(x, 8.0)
+    if kind.startswith("noise"):
+        return NoiseCube(x, 7.0, margin=0.25 if "margin" in kind else 0.0)
     return Point(x) if kind == "point" else LevelCube(x, 255, margin=0.01 if "margin" in kind else 0.0)
 
 
@@ -76,6 +78,30 @@ def test_a_margin_keeps_clear_of_rounding() -> None:
     v = torch.tensor([[[-30.0, 7.495, 300.0]]])
     assert cube.violation(v).flatten().tolist() == pytest.approx([0, 0.005, 0], abs=1e-5)
     assert torch.isfinite(cube.nearest(v)).all()
+
+
+def test_noise_may_be_three_sigma() -> None:
+    cube = NoiseCube(torch.tensor([[[0.0, 90.0, 255.0]]]), 5.0)
+    v = torch.tensor([[[-50.0, 106.0, 300.0]]])
+    assert cube.violation(v).flatten().tolist() == [0, 1, 0]  # what is clipped may have been anything beyond
+    assert cube.shrunk(2.0).nearest(v).flatten().tolist() == [-50, 103, 300]
+    assert cube.shrunk(99.0).nearest(v)[..., 1].item() == 90
+    assert "σ = 5 levels" in cube.describe()
+    assert "σ = 5 levels" in NoiseCube(cube.x / 255, 5 / 255, peak=1.0).describe()
+
+
+def test_what_a_network_is_told() -> None:
+    """Nothing of what is exact, σ of noise, whatever the unit."""
+    x = torch.zeros(2, 3, 4, 5)
+    assert torch.equal(Point(x).told(), torch.zeros(2, TOLD))
+    assert torch.equal(LevelCube(x[0], 255).told(), torch.zeros(1, TOLD))
+    for cube in (NoiseCube(x, 5.0), NoiseCube(x, 5 / 255, peak=1.0)):
+        torch.testing.assert_close(cube.told(), torch.tensor([[0, 0, 0, 0, 0, 0.5]]).expand(2, -1))
+
+
+def test_goes_to_a_device() -> None:
+    moved = LevelCube(torch.zeros(3, 4, 5), 255, margin=0.25).to(torch.device("meta"))
+    assert (moved.x.device.type, moved.margin) == ("meta", 0.25)
 
 
 def test_a_batch_shares_the_original() -> None:

@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators import EachOwn, Evidence, JpegCells, JpegTables, Point, downsampling, jpeg_cells, make_kernel
+from mapsr_cli.operators import (
+    TOLD,
+    EachOwn,
+    Evidence,
+    JpegCells,
+    JpegTables,
+    Point,
+    downsampling,
+    jpeg_cells,
+    make_kernel,
+)
 from mapsr_cli.operators.jpeg_tables import GRIDS
 
 EXACT = 1e-10
@@ -183,6 +193,32 @@ def test_what_a_network_is_told() -> None:
     assert JpegTables(flat[:1]).numbers().tolist() == [1, 1, 0, 0]
     assert JpegTables(torch.ones(3, 8, 8)).numbers().tolist() == [0, 0, 0, 0]
     assert JpegTables(torch.full((3, 8, 8), 8.0), rgb=True).numbers().tolist() == [3, 3, 3, 3]
+
+
+def test_what_a_network_is_told_of_a_file() -> None:
+    """A fifth of the tables' numbers, and half of log₂ of the pixels per sample of chroma."""
+    for kind, halvings in {"4:4:4": 0.0, "4:2:2": 0.5, "4:2:0": 1.0, "grey": 0.0}.items():
+        cells = cells_of(kind)
+        wanted = torch.cat([cells.tables.numbers() / 5, torch.tensor([halvings, 0.0])])
+        assert torch.allclose(cells.told(), wanted[None].double())
+    batch = cells_of("4:2:0", batch=(2,))
+    assert batch.told().shape == (2, TOLD)
+    assert not torch.equal(batch.told()[0], batch.told()[1])
+
+
+def test_batches_of_several_kinds() -> None:
+    """Samples of a kind together, wherever they lie in the batch."""
+    pair, other = cells_of("4:2:0", batch=(2,)), cells_of("4:4:4", 5)
+    batch = EachOwn.of([pair, other], [[2, 0], 1])
+    v = 128 + 90 * draw(4, *batch.x.shape)
+    z = batch.nearest(v)
+    assert torch.equal(z[[2, 0]], pair.nearest(v[[2, 0]]))
+    assert torch.equal(z[1], other.nearest(v[1]))
+    assert torch.equal(batch.told()[[2, 0]], pair.told())
+    assert torch.equal(batch.told()[1], other.told()[0])
+    assert torch.equal(batch.violation(v)[1], other.violation(v[1]))
+    moved = batch.to(torch.device("meta"))
+    assert {part.x.device.type for part in moved.parts} == {moved.x.device.type} == {"meta"}
 
 
 def test_samples_of_several_kinds() -> None:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -14,7 +15,10 @@ from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshot, Snapshots
 from mapsr_cli.criteria.terms import TERMS
 from mapsr_cli.networks import PRESETS, Constraint, build, constraints
+from mapsr_cli.operators import TOLD, downsampling
 from mapsr_cli.training.assembly import make_learner
+from mapsr_cli.training.data import DataConfig
+from mapsr_cli.training.data.degradation import degraded, evidence_of
 from mapsr_cli.training.export import export
 from mapsr_cli.training.loop import Tasks, train
 from mapsr_cli.training.recipe import Recipe, make_recipe
@@ -34,11 +38,13 @@ EVERY = [
 ] + [
     *itertools.product(("affmae+muon", "denoiser+muon", "affgan+terms"), ("grass", "compact")),
     ("affmae+muon", "slim"),
+    ("affmae+told", "slim"),
 ]
 CRITERIA: dict[str, dict[str, float]] = {
     "": {},
     "muon": {"muon_rate": 1e-3},
     "terms": dict.fromkeys(("weight", *TERMS), 0.5),
+    "told": {},
 }
 """Settings of the criterion by what stands after a +."""
 AFFINE = [name for name, method in METHODS.items() if method.constraint == "affine"]
@@ -54,6 +60,8 @@ def _tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
 def recipe(method: str, preset: str, steps: int = 4) -> Recipe:
     name, _, added = method.partition("+")
     settings: SectionValues = {"data": {"batch": 2}, "loop": {"steps": steps, "warmup": 0, "log_steps": 1}}
+    if added == "told":
+        settings["generator"] = {"told": TOLD}
     return make_recipe(name, preset, settings | {"criterion": CRITERIA[added]})
 
 
@@ -68,10 +76,19 @@ def learner(wanted: Recipe) -> Learner:
 
 
 def patches(wanted: Recipe, start: int = 0) -> Iterator[Patches]:
-    """Float patches of the preset's shape; batch k is a function of k."""
+    """Float patches of the preset's shape; batch k is a function of k. A network that is told gets what it is told."""
     shape = (wanted["data"].batch, wanted["data"].colours, *wanted["data"].patch)
+    told = wanted.method not in PRIORS and bool(getattr(wanted["generator"], "told", 0))
     for k in itertools.count(start):
-        yield Patches(torch.rand(shape, generator=torch.Generator().manual_seed(k)))
+        y = torch.rand(shape, generator=torch.Generator().manual_seed(k))
+        if not told:
+            yield Patches(y)
+            continue
+        small = downsampling(wanted["kernel"].make(), wanted["data"].patch).down(255 * y).numpy()
+        kinds = DataConfig(jpeg=(50, 90)), DataConfig(noise=(2.0, 2.0))
+        rows = [degraded(image, kind, np.random.default_rng(k)) for image, kind in zip(small, kinds, strict=True)]
+        x, evidence = evidence_of(rows)
+        yield Patches(y, x=x, evidence=evidence)
 
 
 def run(wanted: Recipe, folder: Path) -> Run:
@@ -147,6 +164,10 @@ def test_affine_methods_agree_with_their_input(method: str, preset: str, tmp_pat
     with torch.inference_mode():
         error = constraint.down(trained.result(x)) - x
     assert error.square().mean().item() < 1e-12
+    if (evidence := next(patches(wanted)).evidence) is not None:
+        with torch.inference_mode():
+            beyond = evidence.violation(constraint.down(trained.result(evidence.x, evidence=evidence)))
+        assert beyond.max().item() < 1e-5
 
 
 class FakeStage:

@@ -56,8 +56,12 @@ class DataConfig:
     (at least 1; 1: none), and clipped. Comes after gamma."""
     jpeg: tuple[int, int] | None = None
     """LR images are saved as JPEG, of a random quality in this range (within 1 … 100) and chroma grid."""
+    twice: float = 0.0
+    """Share of these that were JPEG before: on another grid of blocks, or at up to 1.25 times the size."""
     noise: tuple[float, float] | None = None
     """LR images get white Gaussian noise of a random σ in this range, in levels of 255. Comes before JPEG."""
+    noisy: float | None = None
+    """Share of the degraded samples that have this noise and are not JPEG; the others have none. None: all have it."""
     blur: tuple[float, float] | None = None
     """LR images are blurred by a Gaussian of a random σ in this range, in LR pixels. Comes before noise."""
     clean: float = 0.0
@@ -91,14 +95,15 @@ class DataConfig:
         for name, range_ in (("noise", self.noise), ("blur", self.blur)):
             if range_ is not None and not 0 <= range_[0] <= range_[1] < math.inf:
                 raise UsageError(f"{name} = {range_[0]}..{range_[1]}", "least and largest σ, such as 0..5")
-        if not 0 <= self.clean <= 1:
-            raise UsageError(f"clean = {self.clean}", "a share, from 0 to 1")
+        for name, share in (("clean", self.clean), ("twice", self.twice), ("noisy", self.noisy or 0.0)):
+            if not 0 <= share <= 1:
+                raise UsageError(f"{name} = {share}", "a share, from 0 to 1")
         if self.shuffle < 16:
             raise UsageError(f"shuffle = {self.shuffle}", "16 samples or more, or a few damaged ones could end the run")
 
     def decisive(self) -> dict[str, Any]:
         """Return the settings that decide HR patches, as plain values: without speed, memory and degradations."""
-        others = ("workers", "cache_mb", "jpeg", "noise", "blur", "clean")
+        others = ("workers", "cache_mb", "jpeg", "twice", "noise", "noisy", "blur", "clean")
         return {name: value for name, value in asdict(self).items() if name not in others}
 
     @property

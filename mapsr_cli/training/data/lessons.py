@@ -77,15 +77,21 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def open_lessons(
-    folder: Path, teacher: float, config: DataConfig, kernel: Kernel, rank: int = 0, world: int = 1
+    folder: Path,
+    teacher: float,
+    config: DataConfig,
+    kernel: Kernel,
+    rank: int = 0,
+    world: int = 1,
+    evidence: bool = False,
 ) -> Data:
     """Open batches for process `rank` of `world` from a folder of lessons, in the orientations that keep A.
 
     `teacher`: the estimates' share of what is learnt, above 0 and at most 1; `kernel`: A's. The LR images are degraded
-    where `config` asks for it; the teacher's estimates are of A y.
+    where `config` asks for it, with what their files say of A y as `evidence`; the teacher's estimates are of A y.
     """
     share = RankShare(config.batch, rank, world)
     source: PatchSource = Lessons(folder, teacher, config, share, orientations(config, kernel))
     if config.degrades:
-        source = DegradedSource(source, config, share, kernel)
+        source = DegradedSource(source, config, share, kernel, evidence)
     return Data(source, config.workers)

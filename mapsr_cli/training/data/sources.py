@@ -42,11 +42,17 @@ def kind_of(location: str) -> str:
 
 
 def open_data(
-    location: str | Path, config: DataConfig, rank: int = 0, world: int = 1, kernel: Kernel | None = None
+    location: str | Path,
+    config: DataConfig,
+    rank: int = 0,
+    world: int = 1,
+    kernel: Kernel | None = None,
+    evidence: bool = False,
 ) -> Data:
     """Open batches for process `rank` of `world` from a folder, a list, tar shards, or `swissroll:`.
 
-    Batches have degraded LR images where `config` asks for them and `kernel`, A's, is given.
+    Batches have degraded LR images where `config` asks for them and `kernel`, A's, is given; with `evidence`, also what
+    their files say of A y.
     Raises ImageError where nothing is there or no image is large enough (half a patch), UsageError where the batch
     cannot be shared by `world` processes, or the location is of no known kind.
     """
@@ -55,5 +61,5 @@ def open_data(
     if config.degrades and kernel is not None:
         if kind == "swissroll":
             raise UsageError("points cannot be degraded", "leave out data.jpeg, data.noise and data.blur")
-        source = DegradedSource(source, config, share, kernel)
+        source = DegradedSource(source, config, share, kernel, evidence)
     return Data(source, config.workers)

@@ -13,7 +13,7 @@ from torch import Tensor
 from mapsr_cli.errors import UsageError
 from mapsr_cli.operators import downsampling, make_kernel, to_levels
 from mapsr_cli.training.data import DataConfig, open_data
-from mapsr_cli.training.data.degradation import degraded
+from mapsr_cli.training.data.degradation import degraded, evidence_of
 from tests.pictures import scene
 from tests.training.data.conftest import TINY
 
@@ -29,7 +29,7 @@ def change(seed: int = 0, x: NDArray[np.float32] | None = None, **settings: obje
     """What a degradation adds to a picture."""
     x = picture() if x is None else x
     config = DataConfig(**settings)  # type: ignore[arg-type]
-    return degraded(x, config, np.random.default_rng(seed)).astype(np.float32) - x
+    return degraded(x, config, np.random.default_rng(seed)).levels.astype(np.float32) - x
 
 
 def batches(
@@ -68,7 +68,7 @@ def test_a_blur_is_a_gaussian_s() -> None:
     points = np.arange(31) - 15
     wanted = np.exp(-0.5 * (points / 1.5) ** 2)
     wanted = np.clip(np.round(25_500 * np.outer(wanted, wanted) / wanted.sum() ** 2), 0, 255)
-    np.testing.assert_array_equal(degraded(x, DataConfig(blur=(1.5, 1.5)), np.random.default_rng(0))[0], wanted)
+    np.testing.assert_array_equal(degraded(x, DataConfig(blur=(1.5, 1.5)), np.random.default_rng(0)).levels[0], wanted)
     flat = np.full((3, 9, 9), 77, np.float32)
     assert not change(x=flat, blur=(0.0, 3.0)).any()
 
@@ -76,6 +76,51 @@ def test_a_blur_is_a_gaussian_s() -> None:
 def test_a_share_stays_clean() -> None:
     clean = [not change(seed, x=picture(16).round(), noise=(3.0, 3.0), clean=0.25).any() for seed in range(400)]
     assert 70 < sum(clean) < 130
+
+
+def test_evidence_is_what_the_files_say() -> None:
+    """The truth lies in the cells of a JPEG, but for what rounding moved; and within 3 σ of a noisy image."""
+    x = picture()
+    configs = DataConfig(jpeg=(30, 80)), DataConfig(noise=(4.0, 4.0)), DataConfig(clean=1.0)
+    rows = [
+        degraded(x, config, np.random.default_rng(n))
+        for config, count in zip(configs, (4, 2, 1), strict=True)
+        for n in range(count)
+    ]
+    order = [0, 4, 1, 6, 2, 5, 3]
+    seen, evidence = evidence_of([rows[n] for n in order])
+    assert torch.equal(255 * seen, torch.stack([torch.from_numpy(rows[n].levels.astype(np.float32)) for n in order]))
+    truth = torch.from_numpy(x.round().clip(0, 255) / 255)
+    held = evidence.violation(truth.expand_as(seen)) < 2 / 255
+    for place, n in enumerate(order):
+        assert held[place].float().mean() > (0.999 if n < 4 else 0.99 if n < 6 else 0.9999)
+    told = evidence.told()
+    assert [bool(told[place, 0] > 0) for place in range(7)] == [n < 4 for n in order]
+    assert [round(float(told[place, 5]), 2) for place in range(7)] == [0.4 * (4 <= n < 6) for n in order]
+
+
+def test_noisy_samples_are_no_jpegs() -> None:
+    config = DataConfig(jpeg=(50, 50), noise=(3.0, 3.0), noisy=0.25)
+    rows = [degraded(picture(16), config, np.random.default_rng(n)) for n in range(200)]
+    noisy = [row for row in rows if row.sigma]
+    assert 30 < len(noisy) < 70
+    assert all((row.jpeg is None) == (row.sigma == 3.0) for row in rows)
+
+
+def test_twice_compressed_loses_more() -> None:
+    once, twice = (np.mean([np.square(change(n, jpeg=(50, 50), twice=t)).mean() for n in range(8)]) for t in (0.0, 1.0))
+    assert 1.05 * once < twice < 2.5 * once
+
+
+def test_evidence_comes_with_the_batches(pictures: Path) -> None:
+    data = open_data(pictures, EVERYTHING, kernel=KERNEL, evidence=True)
+    batch = next(data.batches()).to(torch.device("cpu"))
+    data.close()
+    (plain,) = batches(pictures, EVERYTHING, 1)
+    assert batch.x is not None
+    assert batch.evidence is not None
+    assert torch.equal(255 * batch.x, plain.float())
+    assert torch.equal(batch.evidence.x, batch.x)
 
 
 def test_qualities_and_sigmas_vary() -> None:
@@ -119,6 +164,8 @@ def test_hr_patches_are_those_of_a_run_without(pictures: Path) -> None:
         {"noise": (0.0, float("inf"))},
         {"blur": (2.0, 1.0)},
         {"clean": 1.5},
+        {"twice": -0.5},
+        {"noisy": 2.0},
     ],
 )
 def test_ranges_that_make_no_sense(wrong: dict[str, object]) -> None:

@@ -86,6 +86,7 @@ def evaluate(
             rich_help_panel=PROTOCOL,
         ),
     ] = None,
+    network: options.Network = None,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -120,7 +121,10 @@ def evaluate(
         from mapsr_cli.evaluation.protocol import PROTOCOLS, find_sets
         from mapsr_cli.evaluation.report import Gallery, report, spread
         from mapsr_cli.files import write_bytes
+        from mapsr_cli.networks import name_network
 
+        if network is not None:
+            name_network(network)
         sets = find_sets(data)
         read = [*(path for paths in sets.values() for path in paths), *map(Path, model)]
         check_outputs(overwrite, html, csv, inputs=read)

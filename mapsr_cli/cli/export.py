@@ -31,6 +31,7 @@ def export(
         ),
     ] = None,
     model: Annotated[str | None, options.model("natural-x4-affmse")] = None,
+    network: options.Network = None,
     scale: Annotated[
         float | None,
         typer.Option(
@@ -52,11 +53,14 @@ def export(
         from mapsr_cli.errors import UsageError
         from mapsr_cli.files import check_target
         from mapsr_cli.inference.onnx_graph import export_onnx
+        from mapsr_cli.networks import name_network
         from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
         if not onnx:
             raise UsageError("no output format is given", "mapsr export --onnx")
         name = model or DEFAULT_MODEL
+        if network is not None:
+            name_network(network)
         with busy(f"exporting {name}") as fetched:
             loaded = load_model(find_model(name, fetched))
             at = "" if scale in (None, loaded.kernel.scale) else f"-at-x{scale:g}"

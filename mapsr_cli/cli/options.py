@@ -101,6 +101,19 @@ def model(default: str, purpose: str = "Model to use") -> Any:
     )
 
 
+Network = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="NAME",
+        help="Code of a model whose network is not mapsr's own, where you trust it: FILE.py:CLASS, or the name that an "
+        "installed package gives it.",
+        show_default="none",
+        rich_help_panel=MODEL,
+    ),
+]
+
+
 def seed(meaning: str, default: str, panel: str) -> Any:
     """Return `--seed`, whose help says what it is the seed of."""
     return typer.Option(

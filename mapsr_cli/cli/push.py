@@ -42,6 +42,7 @@ def push(
             rich_help_panel=options.EVERYDAY,
         ),
     ] = False,
+    network: options.Network = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -57,6 +58,7 @@ def push(
     with failures(debug):
         from mapsr_cli.errors import UsageError
         from mapsr_cli.inference import Upscaler
+        from mapsr_cli.networks import name_network
         from mapsr_cli.views.card_picture import example_picture, sample_picture
         from mapsr_cli.zoo import find_here, load_model
         from mapsr_cli.zoo.hub import publish
@@ -65,6 +67,8 @@ def push(
 
         if parse_repo_name(repo) is None or "@" in repo:
             raise UsageError(f"'{repo}' is not ORG/REPO", "letters, digits and . _ - on both sides of one slash")
+        if network is not None:
+            name_network(network)
         checkpoint = find_here(source)
         model = load_model(checkpoint)  # what does not load is not published
         terms = licence_of(model.card, license_id)

@@ -103,6 +103,16 @@ def train(
             rich_help_panel=options.EVERYDAY,
         ),
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Network to train in place of the preset's: FILE.py:CLASS, a class of your own; spandrel:NAME, such "
+            "as spandrel:SPAN, one of spandrel's; or the name that an installed package gives it.",
+            show_default="the preset's",
+            rich_help_panel=SETTINGS,
+        ),
+    ] = None,
     kernel: Annotated[str | None, options.kernel("the preset's", SETTINGS)] = None,
     sigma: Annotated[float | None, options.sigma(SETTINGS)] = None,
     scale: Annotated[int | None, options.scale("the preset's", SETTINGS)] = None,
@@ -223,10 +233,11 @@ def train(
         )
         folder = run_folder(method, preset, out)
         if resume:
-            recipe = resumed_recipe(folder, method, preset, data, given, fixed=bool(config or assignments or init))
+            fixed = bool(config or assignments or init)
+            recipe = resumed_recipe(folder, method, preset, data, given, fixed, network)
         else:
-            recipe = new_recipe(folder, method, preset, data, init, config, assignments or [], given)
-        run = run_training(recipe, folder, valid, device, precision, compiled, log, quiet=json)
+            recipe = new_recipe(folder, method, preset, data, init, config, assignments or [], given, network)
+        run = run_training(recipe, folder, valid, device, precision, compiled, log, json, network)
         if run is None:
             return
         if json:

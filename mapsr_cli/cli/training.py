@@ -15,6 +15,7 @@ from mapsr_cli.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from mapsr_cli.evaluation.validation import Validation
+    from mapsr_cli.networks import NetworkCode
     from mapsr_cli.training.recipe import Recipe
     from mapsr_cli.training.run import Run
     from mapsr_cli.training.settings import SectionValues
@@ -76,19 +77,22 @@ def new_recipe(
     config: Path | None,
     assignments: list[str],
     given: "SectionValues",
+    network: str | None,
 ) -> "Recipe":
     """Make the recipe of a run that begins in `folder`, from options, TOML, --init and preset, the first to say.
 
-    Raises UsageError without data, in the folder of another run, and as `make_recipe` does.
+    `network`: as `name_network` takes it. Raises UsageError without data, in the folder of another run, and as
+    `make_recipe` does.
     """
-    from mapsr_cli.networks import DEFAULT_PRESET, PRESETS
+    from mapsr_cli.networks import DEFAULT_PRESET, PRESETS, name_network
     from mapsr_cli.training.recipe import RECIPE, make_recipe
     from mapsr_cli.training.settings import merge, parse_assignments, read_settings
     from mapsr_cli.zoo import find_model
 
     preset = preset or DEFAULT_PRESET
     start = find_model(init) if init is not None else None
-    layers = [_network_of(start, method, preset)] if start is not None else []
+    code = name_network(network) if network is not None else None
+    layers = [_network_of(start, method, preset, code)] if start is not None else []
     if config is not None:
         layers.append(read_settings(config))
     settings = merge(*layers, parse_assignments(assignments), given)
@@ -100,7 +104,7 @@ def new_recipe(
         raise UsageError("no data to train on", "--data takes a folder of images, a list file or tar shards")
     if (folder / RECIPE).exists():
         raise UsageError(f"{folder} already holds a run", "--resume goes on with it; --out names another folder")
-    recipe = make_recipe(method, preset, settings, location, start)
+    recipe = make_recipe(method, preset, settings, location, start, code)
     wanted = tuple(settings.get("data", {}).get("patch", PRESETS[preset].patch))
     if wanted != recipe["data"].patch:
         patch = "×".join(map(str, recipe["data"].patch))
@@ -109,12 +113,20 @@ def new_recipe(
 
 
 def resumed_recipe(
-    folder: Path, method: str, preset: str | None, location: str | None, given: "SectionValues", fixed: bool
+    folder: Path,
+    method: str,
+    preset: str | None,
+    location: str | None,
+    given: "SectionValues",
+    fixed: bool,
+    network: str | None,
 ) -> "Recipe":
     """Read the recipe of the run in `folder`; only its length and its data's place may be given anew.
 
-    `fixed`: whether settings were given that cannot change. Raises UsageError for those, and for another run's folder.
+    `fixed`: whether settings were given that cannot change; `network` is named again, as `name_network` takes it.
+    Raises UsageError for those, and for another run's folder.
     """
+    from mapsr_cli.networks import name_network
     from mapsr_cli.training.recipe import read_recipe
     from mapsr_cli.training.settings import apply
 
@@ -123,7 +135,10 @@ def resumed_recipe(
         raise UsageError(
             "--resume takes its settings from the run itself", "only --steps, --minutes and --data may be given again"
         )
-    begun = read_recipe(folder)
+    code = name_network(network) if network is not None else None
+    begun = read_recipe(folder, code)
+    if code is not None and begun.network is not None and code.sha256 != begun.network.sha256:
+        say(f"{begun.network.place} has changed since the run began: it goes on with the code as it is now")
     if begun.method != method:
         raise UsageError(f"{folder} holds a run of {begun.method}, not of {method}")
     if preset not in (None, begun.preset):
@@ -141,6 +156,7 @@ def run_training(
     compiled: bool,
     log: str,
     quiet: bool,
+    network: str | None = None,
 ) -> "Run | None":
     """Train to the end; return the run in the main process, None in others, which have nothing to say.
 
@@ -164,7 +180,7 @@ def run_training(
             run = train_recipe(recipe, folder, accelerator, watch, logs, validation, compiled, say)
     except Interrupted as stop:
         if main:
-            again = _again(recipe.method, folder, valid, device, precision, compiled)
+            again = _again(recipe.method, folder, valid, device, precision, compiled, network)
             say(
                 f"stopped and saved at step {stop.step}; go on with: {again}"
                 if stop.folder == folder
@@ -176,11 +192,11 @@ def run_training(
     if run.data is not None and (skipped := run.data.report.corrupt + run.data.report.small):
         say(f"{skipped} of {run.data.report.found} images were left out: damaged, or too small for a patch")
     if not quiet:
-        _tell(run, recipe, validation)
+        _tell(run, recipe, validation, network)
     return run
 
 
-def _tell(run: "Run", recipe: "Recipe", validation: "Validation | None") -> None:
+def _tell(run: "Run", recipe: "Recipe", validation: "Validation | None", network: str | None) -> None:
     """Say how long it took, how good it became, and how to use it."""
     from mapsr_cli.training.export import WEIGHTS
 
@@ -192,7 +208,9 @@ def _tell(run: "Run", recipe: "Recipe", validation: "Validation | None") -> None
         guided = "affdg" if recipe.method == "denoiser" else "affll"
         say(f"to follow it: mapsr train {guided} --set prior.run={shlex.quote(str(run.folder))}")
     else:
-        say(f"to use it: mapsr upscale photo.png -m {weights}")
+        named = recipe.network is not None and recipe.network.architecture.startswith("own:")
+        code = f" --network {shlex.quote(network or '')}" if named else ""
+        say(f"to use it: mapsr upscale photo.png -m {weights}{code}")
 
 
 def report_of(run: "Run") -> dict[str, Any]:
@@ -209,9 +227,17 @@ def report_of(run: "Run") -> dict[str, Any]:
     }
 
 
-def _again(method: str, folder: Path, valid: Path | None, device: str, precision: str, compiled: bool) -> str:
+def _again(
+    method: str,
+    folder: Path,
+    valid: Path | None,
+    device: str,
+    precision: str,
+    compiled: bool,
+    network: str | None,
+) -> str:
     """Return the command that goes on: the recipe holds neither how this machine computes nor what it validates on."""
-    given = {"--valid": valid, "--device": device, "--precision": precision}
+    given = {"--network": network, "--valid": valid, "--device": device, "--precision": precision}
     words = ["mapsr", "train", method, "--out", str(folder), "--resume"]
     for name, value in given.items():
         if value not in (None, "auto"):
@@ -221,8 +247,8 @@ def _again(method: str, folder: Path, valid: Path | None, device: str, precision
     return shlex.join(words)
 
 
-def _network_of(init: Path, method: str, preset: str) -> "SectionValues":
-    """Return the generator's settings as the weights to start from have them, if the preset's is of that kind."""
+def _network_of(init: Path, method: str, preset: str, code: "NetworkCode | None") -> "SectionValues":
+    """Return the generator's settings as the weights to start from have them, if the run's is of that kind."""
     from mapsr_cli.criteria.methods import METHODS
     from mapsr_cli.networks import PRESETS, architecture_of
     from mapsr_cli.zoo import load_model
@@ -230,7 +256,8 @@ def _network_of(init: Path, method: str, preset: str) -> "SectionValues":
     if method not in METHODS or preset not in PRESETS:
         return {}
     card = load_model(init).card
-    alike = architecture_of(PRESETS[preset].generator) == card.architecture
+    own = architecture_of(PRESETS[preset].generator) if code is None else code.architecture
+    alike = own == card.architecture
     return {"generator": dict(card.config)} if alike else {}
 
 

@@ -91,6 +91,7 @@ def upscale(
             rich_help_panel=options.MODEL,
         ),
     ] = None,
+    network: options.Network = None,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -183,7 +184,10 @@ def upscale(
                 from mapsr_cli.imaging import MAX_PIXELS, output_format
                 from mapsr_cli.inference.files import Output
                 from mapsr_cli.inference.sizes import request_size
+                from mapsr_cli.networks import name_network
 
+            if network is not None:
+                name_network(network)
             if overwrite and skip_existing:
                 raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
             if model is not None and backbone is not None:

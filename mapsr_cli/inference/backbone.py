@@ -13,27 +13,26 @@ from textwrap import shorten
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mapsr_cli.errors import CheckpointError, MapsrError, MissingExtraError
+from mapsr_cli.errors import CheckpointError, MapsrError
 from mapsr_cli.inference.memory import is_out_of_memory
-from mapsr_cli.inference.receptive_field import MOST, Probe
 from mapsr_cli.inference.tiled_network import PRECISION_HINT
+from mapsr_cli.networks import Foreign
+from mapsr_cli.networks.spandrel_library import import_spandrel
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.operators.kernels import SCALES
 from mapsr_cli.zoo import Card, Model, describe_kernel
 from mapsr_cli.zoo.container import check_kind, opened
 from mapsr_cli.zoo.manifest import sha256_of
 
-PAIR = "torch==2.14.1 torchvision==0.29.1"
-"""Versions that spandrel was tested with."""
 KERNEL = "bicubic"
 """A, unless the call says otherwise: what nearly everybody trains for."""
 _SAFE = "ask for a .safetensors file, or convert it where you trust it"
 _UPSCALES = f"a backbone takes RGB and upscales it ×{', '.join(map(str, SCALES))}"
 
 
-class Trunk(nn.Module):
+class Trunk(Foreign):
     """f(x): x [1, 3, h, w] in [0, 1] → [1, 3, s·h, s·w] in [0, 1], as spandrel calls its model.
 
     That pads an image that is too small for the architecture, or of the wrong multiple, by mirroring, and cuts the
@@ -44,7 +43,10 @@ class Trunk(nn.Module):
         """Wrap `descriptor`, spandrel's `ImageModelDescriptor`."""
         super().__init__()
         self.network = descriptor.model  # registered here, so that `to` finds its tensors
-        self.descriptor, self.name = descriptor, name
+        self.descriptor, self.name, self.scale = descriptor, name, descriptor.scale
+        self.least, self.period = descriptor.size_requirements.minimum, descriptor.size_requirements.multiple_of
+        halves = {torch.float16: descriptor.supports_half, torch.bfloat16: descriptor.supports_bfloat16}
+        self.halves = frozenset(dtype for dtype, supported in halves.items() if supported)
 
     def forward(self, x: Tensor) -> Tensor:
         """Estimate; raise MapsrError where the network fails."""
@@ -62,52 +64,15 @@ class Trunk(nn.Module):
 class Backbone(Model):
     """Somebody else's network, ready for inference, with its properties."""
 
-    measured: int | None
-    """As `receptive_field.Probe` measured it; None where no halo makes tiles equal to the whole."""
-    multiple: int
-    """Of how many LR pixels an image's sides are, for the architecture."""
-    halves: frozenset[torch.dtype]
-    """Half-precision types that the architecture supports."""
-
     @property
     def identity(self) -> str:
         """The file's name and SHA-256."""
         return f"{self.card.name} sha256:{self.sha256}"
 
     @property
-    def receptive_field(self) -> int:
-        """Radius of the receptive field as measured, else MOST."""
-        return MOST if self.measured is None else self.measured
-
-    @property
     def takes_pictures(self) -> bool:
         """Yes: others are refused when they are read."""
         return True
-
-    @property
-    def period(self) -> int:
-        """LR pixels by whose multiples tiles may start."""
-        return self.multiple
-
-    @property
-    def seamless(self) -> bool:
-        """Whether tiles are equal to the whole."""
-        return self.measured is not None
-
-    @property
-    def memory_format(self) -> torch.memory_format:
-        """Channels last where the same image in tiles shall be the same to the bit; attention may not take it."""
-        return torch.channels_last if self.seamless else torch.contiguous_format
-
-    @property
-    def dtypes(self) -> frozenset[torch.dtype]:
-        """Float32, and the half-precision types that the architecture supports."""
-        return self.halves | {torch.float32}
-
-    @property
-    def halves_measured(self) -> bool:
-        """No: what half precision costs this network is not known, and some that claim bf16 fail in it."""
-        return False
 
 
 def load_backbone(path: Path) -> Backbone:
@@ -117,44 +82,28 @@ def load_backbone(path: Path) -> Backbone:
     purpose; MissingExtraError without spandrel; MapsrError where torchvision does not load.
     """
     reader = _reader_of(path)
-    spandrel = _import_spandrel()
+    spandrel = import_spandrel()
     with warnings.catch_warnings(action="ignore"):  # other people's code is not ours to mend
         descriptor = _recognise(spandrel, _read(path, reader), path)
         _check(spandrel, descriptor, path)
-        measured = _measure(descriptor)
-    kernel, name = make_kernel(KERNEL, descriptor.scale), repr(path.name)[1:-1]  # names of files may hold anything
-    halves = {torch.float16: descriptor.supports_half, torch.bfloat16: descriptor.supports_bfloat16}
+        trunk = Trunk(descriptor, repr(path.name)[1:-1])  # names of files may hold anything
+        trunk.eval().requires_grad_(False)
+        _ = trunk.radius  # measured now, in the memory format that it is then left in
+    kernel = make_kernel(KERNEL, descriptor.scale)
     return Backbone(
         card=Card(
-            name=name,
+            name=trunk.name,
             architecture=f"spandrel:{descriptor.architecture.id}",
             config={},
             kernel=describe_kernel(kernel),
             constraint="none",
             method="",
         ),
-        network=Trunk(descriptor, name).eval().requires_grad_(False),
+        network=trunk,
         kernel=kernel,
         file=path.name,
         sha256=sha256_of(path),
-        measured=measured,
-        multiple=descriptor.size_requirements.multiple_of,
-        halves=frozenset(dtype for dtype, supported in halves.items() if supported),
     )
-
-
-def _import_spandrel() -> Any:
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            import spandrel
-    except ImportError as error:
-        raise MissingExtraError("other people's networks", "spandrel") from error
-    except RuntimeError as error:  # torchvision registers operators with a torch that it was not built for
-        raise MapsrError(
-            f"torchvision, which spandrel needs, does not load beside torch {torch.__version__} ({_reason(error)})",
-            f"install both from one place: pip install {PAIR}",
-        ) from error
-    return spandrel
 
 
 def _read_safetensors(file: BufferedReader) -> dict[str, Any]:
@@ -223,23 +172,6 @@ def _check(spandrel: Any, descriptor: Any, path: Path) -> None:
     channels = descriptor.input_channels, descriptor.output_channels
     if channels != (3, 3):
         raise CheckpointError(f"{path}: {name} takes {channels[0]} and gives {channels[1]} channels", _UPSCALES)
-
-
-def _measure(descriptor: Any) -> int | None:
-    """Measure the receptive field's radius in LR pixels; None where tiles cannot be equal to the whole.
-
-    Leaves the weights in the memory format that the answer asks for (`Backbone.memory_format`).
-    """
-    size = descriptor.size_requirements
-    height = -(-max(size.minimum, 8) // size.multiple_of) * size.multiple_of
-    try:
-        descriptor.model.to(memory_format=torch.channels_last)
-        radius = Probe(descriptor, descriptor.scale, height, size.multiple_of).radius()
-    except Exception:  # not every network takes what is no number, or weights that lie so
-        radius = None
-    if radius is None:
-        descriptor.model.to(memory_format=torch.contiguous_format)
-    return radius
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,8 @@ from mapsr_cli.errors import ConsistencyError, MissingExtraError, UsageError
 from mapsr_cli.files import write_bytes
 from mapsr_cli.inference.onnx_modules import dense
 from mapsr_cli.inference.onnx_scaled import ScaledEstimator
-from mapsr_cli.networks import Estimator, MlpGenerator
+from mapsr_cli.networks import Estimator, MlpGenerator, Named
+from mapsr_cli.networks.spandrel_library import folded
 from mapsr_cli.operators import downsampling, kernel_between
 from mapsr_cli.zoo import Model
 
@@ -54,6 +55,8 @@ def export_onnx(model: Model, path: Path, scale: float | None = None) -> GraphCh
         raise MissingExtraError("mapsr export --onnx", "export") from error
     if isinstance(model.network, MlpGenerator):
         raise UsageError(f"{model.card.name} takes images of one size only", "export a convolutional network")
+    if isinstance(model.network, Named):
+        model = replace(model, network=folded(model.network))
     kernel = model.kernel
     reference: Estimator | ScaledEstimator = model.estimator().eval()
     graph_of: nn.Module = Estimator(model.network, dense(model.constraint)).eval()

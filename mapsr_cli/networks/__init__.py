@@ -30,6 +30,7 @@ from mapsr_cli.networks.denoiser import Denoiser, DenoiserConfig
 from mapsr_cli.networks.density import Density, DensityConfig, bits_per_dim
 from mapsr_cli.networks.discriminator import Discriminator, DiscriminatorConfig
 from mapsr_cli.networks.estimator import Estimator
+from mapsr_cli.networks.foreign import Foreign, lay_out, memory_format_of
 from mapsr_cli.networks.generator import PaperGenerator, PaperGeneratorConfig
 from mapsr_cli.networks.layers import noise_dim_of, told_of
 from mapsr_cli.networks.mlp import (
@@ -40,6 +41,7 @@ from mapsr_cli.networks.mlp import (
     MlpGenerator,
     MlpGeneratorConfig,
 )
+from mapsr_cli.networks.named import Named, NamedConfig, NetworkCode, name_network
 from mapsr_cli.networks.presets import DEFAULT_PRESET, PRESETS, Preset
 from mapsr_cli.networks.slim import Slim, SlimConfig
 
@@ -68,6 +70,7 @@ __all__ = [
     "DiscriminatorConfig",
     "Estimator",
     "FirstGuess",
+    "Foreign",
     "MinimumNorm",
     "MlpDenoiser",
     "MlpDenoiserConfig",
@@ -75,6 +78,9 @@ __all__ = [
     "MlpDiscriminatorConfig",
     "MlpGenerator",
     "MlpGeneratorConfig",
+    "Named",
+    "NamedConfig",
+    "NetworkCode",
     "PaperGenerator",
     "PaperGeneratorConfig",
     "Preset",
@@ -86,7 +92,10 @@ __all__ = [
     "bits_per_dim",
     "build",
     "for_use",
+    "lay_out",
     "make_constraint",
+    "memory_format_of",
+    "name_network",
     "noise_dim_of",
     "read_config",
     "told_of",

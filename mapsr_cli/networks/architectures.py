@@ -20,10 +20,11 @@ from mapsr_cli.networks.mlp import (
     MlpGenerator,
     MlpGeneratorConfig,
 )
+from mapsr_cli.networks.named import Named, NamedConfig, find_arguments
 from mapsr_cli.networks.slim import Slim, SlimConfig
 
-AnyGenerator = Compact | Slim | PaperGenerator | MlpGenerator
-AnyGeneratorConfig = CompactConfig | SlimConfig | PaperGeneratorConfig | MlpGeneratorConfig
+AnyGenerator = Compact | Slim | PaperGenerator | MlpGenerator | Named
+AnyGeneratorConfig = CompactConfig | SlimConfig | PaperGeneratorConfig | MlpGeneratorConfig | NamedConfig
 AnyDiscriminator = Discriminator | MlpDiscriminator
 AnyDiscriminatorConfig = DiscriminatorConfig | MlpDiscriminatorConfig
 AnyDenoiser = Denoiser | MlpDenoiser
@@ -44,7 +45,9 @@ ARCHITECTURES: dict[str, tuple[Callable[[Any], nn.Module], type[Any]]] = {
 
 
 def architecture_of(config: AnyConfig) -> str:
-    """Find the key of ARCHITECTURES that a config belongs to."""
+    """Find the key of ARCHITECTURES that a config belongs to, or the architecture that the command line named."""
+    if isinstance(config, NamedConfig):
+        return config.architecture
     return next(name for name, (_, kind) in ARCHITECTURES.items() if kind is type(config))
 
 
@@ -58,6 +61,8 @@ def build(config: AnyDenoiserConfig) -> AnyDenoiser: ...
 def build(config: DensityConfig) -> Density: ...
 def build(config: AnyConfig) -> nn.Module:
     """Build the network that a config describes, freshly initialised."""
+    if isinstance(config, NamedConfig):
+        return Named(config)
     module, _ = ARCHITECTURES[architecture_of(config)]
     return module(config)
 
@@ -70,10 +75,10 @@ def for_use(network: nn.Module) -> nn.Module:
 def read_config(architecture: str, fields: dict[str, Any]) -> AnyConfig:
     """Read a config from JSON or TOML values (lists for tuples); fields left out take their defaults.
 
-    Raises UsageError for an unknown architecture, and as `make_config`.
+    Raises UsageError for an unknown architecture, and as `make_config` and `find_arguments`.
     """
-    if architecture not in ARCHITECTURES:
+    kind: type[Any] | None = ARCHITECTURES.get(architecture, (None, None))[1] or find_arguments(architecture)
+    if kind is None:
         raise UsageError(f"unknown architecture '{architecture}'", did_you_mean(architecture, ARCHITECTURES))
-    _, kind = ARCHITECTURES[architecture]
     config: AnyConfig = make_config(kind, fields, f"architecture '{architecture}'")
     return config

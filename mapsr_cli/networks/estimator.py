@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.networks.constraints import Constraint
+from mapsr_cli.networks.foreign import memory_format_of
 from mapsr_cli.networks.layers import noise_dim_of, told_of
 from mapsr_cli.operators import Evidence, Kernel, Point
 from mapsr_cli.operators.precision import exact_products
@@ -41,7 +42,7 @@ class Estimator(nn.Module):
         if z is None and self.noise_dim:
             z = torch.randn(x.shape[0], self.noise_dim, *x.shape[2:], device=x.device, dtype=x.dtype)
         beside = {} if evidence is None or not told_of(self.generator) else {"told": evidence.told().to(x)}
-        seen = x.contiguous(memory_format=torch.channels_last)
+        seen = x.contiguous(memory_format=memory_format_of(self.generator))
         f: Tensor = self.generator(seen, **beside) if z is None else self.generator(seen, z, **beside)
         dtype = torch.promote_types(x.dtype, torch.float32)
         with exact_products(x.device):

@@ -15,7 +15,7 @@ from mapsr_cli.criteria.resolver import SuperResolver
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.criteria.terms import with_terms
 from mapsr_cli.errors import UsageError
-from mapsr_cli.networks import Constraint, Estimator, build, make_constraint, noise_dim_of, told_of
+from mapsr_cli.networks import Constraint, Estimator, Named, build, make_constraint, noise_dim_of, told_of
 from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
 from mapsr_cli.training.data import Data, open_data, open_estimates, open_lessons
 from mapsr_cli.training.engine import Engine
@@ -46,6 +46,8 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None) -> Learner:
         return PRIORS[recipe.method](recipe.criterion, prior)
     row = METHODS[recipe.method]
     generator = build(recipe["generator"])
+    if isinstance(generator, Named):
+        generator.check()
     if init is not None:
         _start_from(generator, load_model(init).network, init)
     judge = build(recipe["discriminator"]) if row.criterion.needs == "discriminator" else snapshots

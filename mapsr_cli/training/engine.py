@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.criteria.base import Learner, Patches, Player, Scalars
 from mapsr_cli.errors import MapsrError
+from mapsr_cli.networks import lay_out
 from mapsr_cli.training.config import LoopConfig
 
 LOST_IN_A_ROW = 10
@@ -53,7 +54,7 @@ class Engine:
         for _, player in learner.players():
             for group in player.optimiser.param_groups:
                 group.setdefault("peak", group["lr"])
-            player.bare.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            lay_out(player.bare)
             player.network = self.accelerator.prepare_model(player.network)
             player.optimiser = self.accelerator.prepare_optimizer(player.optimiser)
         for module in learner.modules():

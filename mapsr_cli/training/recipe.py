@@ -12,7 +12,7 @@ from mapsr_cli.criteria.base import LearningConfig
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.errors import UsageError, did_you_mean
 from mapsr_cli.files import write_bytes
-from mapsr_cli.networks import PRESETS, Preset
+from mapsr_cli.networks import PRESETS, AnyConfig, NetworkCode, Preset, read_config
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.data import DataConfig
 from mapsr_cli.training.defaults import DEFAULTS
@@ -37,6 +37,8 @@ class Recipe:
     """The training data, as `open_data` takes them; empty: the caller feeds the run."""
     init: Path | None = None
     """Weights that the run starts from; None: random ones."""
+    network: NetworkCode | None = None
+    """What the command line named in the place of the preset's generator; None: nothing."""
 
     def __getitem__(self, section: str) -> Any:
         return self.sections[section]
@@ -78,18 +80,25 @@ class Recipe:
         for section, field in PLACES:
             if place := sections.get(section, {}).get(field):
                 sections[section][field] = Path(place).name
-        return {"method": self.method, "preset": self.preset, "sections": sections}
+        told = {"method": self.method, "preset": self.preset, "sections": sections}
+        return told if self.network is None else {**told, "network": asdict(self.network)}
 
     def write(self, folder: Path) -> None:
         """Write `folder`/recipe.json."""
         content: dict[str, Any] = {"method": self.method, "preset": self.preset, "sections": self.settings}
         content |= {"data": self.location, "init": None if self.init is None else str(self.init)}
+        if self.network is not None:
+            content["network"] = asdict(self.network)
         content["sha256"] = _seal(content)
         write_bytes(folder / RECIPE, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def read_recipe(folder: Path) -> Recipe:
-    """Read the recipe of the run in `folder`. Raises UsageError if there is none, or it is damaged."""
+def read_recipe(folder: Path, named: NetworkCode | None = None) -> Recipe:
+    """Read the recipe of the run in `folder`. Raises UsageError if there is none, or it is damaged.
+
+    `named`: what the command line named now. A run's own network has to be named again, as no file may say what code is
+    imported; UsageError says so.
+    """
     path = folder / RECIPE
     try:
         stored = strict_json.parse(path.read_bytes())
@@ -97,7 +106,12 @@ def read_recipe(folder: Path) -> Recipe:
         if content.sha256 not in (None, _seal(stored)):
             raise UsageError("it was changed or damaged since the run began (another SHA-256)")
         init = None if content.init is None else Path(content.init)
-        return make_recipe(content.method, content.preset, content.sections, content.data, init)
+        network = content.network
+        if (named and named.architecture) != (network and network.architecture):
+            raise _OtherNetworkError(network)
+        return make_recipe(content.method, content.preset, content.sections, content.data, init, network)
+    except _OtherNetworkError as error:
+        raise UsageError(f"{folder}: {error}", error.hint) from error
     except OSError as error:
         raise UsageError(f"{folder} holds no run", "a run's folder has a recipe.json") from error
     except (UsageError, AttributeError, TypeError, ValueError) as error:
@@ -115,6 +129,18 @@ class _Written:
     init: str | None = None
     sha256: str | None = None
     """Of all the rest; None in a recipe that was written by hand."""
+    network: NetworkCode | None = None
+
+
+class _OtherNetworkError(UsageError):
+    """A run is resumed with other code than it began with, or with none."""
+
+    def __init__(self, begun: NetworkCode | None) -> None:
+        what, hint = "a network of its preset", "leave out --network"
+        if begun is not None:
+            what, again = begun.place, begun.architecture if not begun.sha256 else f"PATH/{begun.place}"
+            hint = f"name it again, where you trust it: --network {again}"
+        super().__init__(f"the run trains {what}", hint)
 
 
 def _seal(content: dict[str, Any]) -> str:
@@ -124,16 +150,21 @@ def _seal(content: dict[str, Any]) -> str:
 
 
 def make_recipe(
-    method: str, preset: str, settings: SectionValues, location: str = "", init: Path | None = None
+    method: str,
+    preset: str,
+    settings: SectionValues,
+    location: str = "",
+    init: Path | None = None,
+    network: NetworkCode | None = None,
 ) -> Recipe:
-    """Make the preset's recipe for a method, with `settings` in place.
+    """Make the preset's recipe for a method, with `settings` in place, and `network` in that of its generator.
 
     Patches are rounded up to whole LR pixels. Raises UsageError for an unknown method, preset, section or field, or a
     value that does not fit.
     """
     if preset not in PRESETS:
         raise UsageError(f"unknown preset '{preset}'", did_you_mean(preset, PRESETS))
-    base = _sections(method, PRESETS[preset])
+    base = _sections(method, PRESETS[preset], network)
     given = _without_the_presets_sigma(merge(DEFAULTS.get(preset, {}).get(method, {}), settings))
     if odd := sorted(given.keys() - base.keys()):
         raise UsageError(f"{method} has no settings '{odd[0]}'", f"it has: {', '.join(base)}")
@@ -142,7 +173,7 @@ def make_recipe(
         scale = sections["kernel"].scale
         sections["generator"] = replace(sections["generator"], scale=scale)
         sections["data"] = _whole_patches(sections["data"], scale, getattr(sections["generator"], "size", None))
-    return Recipe(method, preset, sections, location, init)
+    return Recipe(method, preset, sections, location, init, network)
 
 
 def _without_the_presets_sigma(given: SectionValues) -> SectionValues:
@@ -165,17 +196,19 @@ def _whole_patches(data: DataConfig, scale: int, size: tuple[int, int] | None) -
     return data
 
 
-def _sections(method: str, preset: Preset) -> dict[str, Any]:
-    """Return the sections of a method's recipe as the preset has them."""
+def _sections(method: str, preset: Preset, network: NetworkCode | None) -> dict[str, Any]:
+    """Return the sections of a method's recipe as the preset has them, but for a `network` that was named."""
     common = {"data": DataConfig(patch=preset.patch, colours=preset.colours), "loop": LoopConfig()}
     if method in PRIORS:
+        if network is not None:
+            raise UsageError(f"{method} trains a prior, not a generator", "leave out --network")
         return {method: getattr(preset, method), "criterion": PRIORS[method].Config(), **common}
     if method not in METHODS:
         raise UsageError(f"unknown method '{method}'", did_you_mean(method, [*METHODS, *PRIORS]))
     row = METHODS[method]
     sections: dict[str, Any] = {
         "kernel": KernelConfig(preset.kernel, preset.scale, preset.sigma),
-        "generator": preset.generator,
+        "generator": preset.generator if network is None else _generator(preset, network),
         "criterion": row.criterion.Config(),
     }
     if row.constraint != "none":
@@ -187,3 +220,7 @@ def _sections(method: str, preset: Preset) -> dict[str, Any]:
     if row.criterion.needs in PRIORS:
         sections["prior"] = PriorConfig()
     return {**sections, **common}
+
+
+def _generator(preset: Preset, network: NetworkCode) -> AnyConfig:
+    return read_config(network.architecture, {"scale": preset.scale, "colours": preset.colours})

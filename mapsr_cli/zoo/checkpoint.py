@@ -16,21 +16,27 @@ from mapsr_cli.networks import (
     Constraint,
     Estimator,
     FirstGuess,
+    Foreign,
     MlpGenerator,
+    Named,
     architecture_of,
     build,
     for_use,
     make_constraint,
+    memory_format_of,
     noise_dim_of,
     read_config,
     told_of,
 )
+from mapsr_cli.networks.named import OWN, SPANDREL
 from mapsr_cli.operators import Kernel
 from mapsr_cli.operators.fit_pinv import MOST_TAPS
 from mapsr_cli.zoo.card import Card, describe_kernel, parse_card, restore_kernel
 from mapsr_cli.zoo.manifest import sha256_of
 from mapsr_cli.zoo.sealed import restore, write_checkpoint
 
+HALVES = frozenset({torch.float16, torch.bfloat16})
+"""Half-precision types, in which every network of mapsr's computes."""
 _TAP_TOLERANCE = 1e-12
 """How far a tap may lie from what this machine computes: exp and sin differ in the last bit between machines."""
 
@@ -93,27 +99,31 @@ class Model:
     @property
     def period(self) -> int:
         """LR pixels by whose multiples a tile, with its halo, may start."""
-        return 1
+        return self.network.period if isinstance(self.network, Foreign) else 1
 
     @property
     def seamless(self) -> bool:
         """Whether tiles with a halo of the receptive field's radius are equal to the whole."""
-        return True
+        return not isinstance(self.network, Foreign) or self.network.radius is not None
 
     @property
     def dtypes(self) -> frozenset[torch.dtype]:
         """Types that the network computes in."""
-        return frozenset({torch.float32, torch.float16, torch.bfloat16})
+        halves = self.network.halves if isinstance(self.network, Foreign) else HALVES
+        return halves | {torch.float32}
 
     @property
     def halves_measured(self) -> bool:
-        """Whether it is known what half precision costs: only then may `auto` choose it."""
-        return True
+        """Whether it is known what half precision costs: only then may `auto` choose it.
+
+        Of other authors' networks it is not, and some that claim bf16 fail in it.
+        """
+        return not isinstance(self.network, Foreign)
 
     @property
     def memory_format(self) -> torch.memory_format:
         """How its tensors lie in memory when it runs."""
-        return torch.channels_last
+        return memory_format_of(self.network)
 
 
 def model_of(estimator: Estimator, name: str, **card: Any) -> Model:
@@ -180,6 +190,8 @@ def load_model(path: Path) -> Model:
     network, pinv = stored, None
     if isinstance(stored, Estimator):
         network, pinv = stored.generator, stored.constraint.get_parameter("kernels")
+    if isinstance(network, Named):
+        network.check()
     return Model(card, network, kernel, pinv=pinv, file=path.name, sha256=sha256_of(path))
 
 
@@ -187,9 +199,9 @@ def _config(card: Card, path: Path) -> AnyGeneratorConfig:
     try:
         config = read_config(card.architecture, card.config)
     except UsageError as error:
-        raise CheckpointError(
-            f"{path}: the header describes no network ({shorten(str(error), 200)})", "update mapsr"
-        ) from error
+        message = f"{path}: the header describes no network ({shorten(str(error), 200)})"
+        named = card.architecture.startswith((OWN, SPANDREL))
+        raise CheckpointError(message, error.hint if named else "update mapsr") from error
     if not isinstance(config, AnyGeneratorConfig):
         raise CheckpointError(f"{path}: '{card.architecture}' does not upscale")
     if card.scale != config.scale:

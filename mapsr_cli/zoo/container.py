@@ -20,7 +20,7 @@ from mapsr_cli.zoo import strict_json
 
 MAX_HEADER = 1 << 20
 """Bytes. The format allows 100 MB; a network of a thousand tensors needs 150 kB."""
-ITEM_BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8, "I64": 8}
+ITEM_BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8, "I64": 8, "U8": 1}
 """The dtypes that networks are stored in: weights, and the step counts of batch normalisation; A⁺ in float64."""
 _METADATA = "__metadata__"
 _MOST_DIMENSIONS = 8

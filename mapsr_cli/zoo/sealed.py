@@ -25,7 +25,14 @@ from mapsr_cli.zoo.card import read_header, seal, to_metadata
 from mapsr_cli.zoo.container import Container, TensorEntry, opened, read_container
 
 Description = TypeVar("Description")
-DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
+DTYPES = {
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F32": torch.float32,
+    "F64": torch.float64,
+    "I64": torch.int64,
+    "U8": torch.uint8,
+}
 _CHUNK = 1 << 18
 """Bytes read at a time: loading takes the network's memory and this."""
 

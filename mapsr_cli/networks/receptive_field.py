@@ -16,7 +16,7 @@ _ROOM = 16
 
 @dataclass(frozen=True)
 class Probe:
-    """A network f from [1, 3, h, w] to [1, 3, s·h, s·w], measured on narrow strips."""
+    """A network f from [1, colours, h, w] to [1, colours, s·h, s·w], measured on narrow strips."""
 
     network: Callable[[Tensor], Tensor]
     scale: int
@@ -25,6 +25,8 @@ class Probe:
     """Of a strip in LR pixels: the least that the network takes."""
     period: int
     """LR pixels by whose multiples f is equivariant to translation: more than 1 where it downscales inside."""
+    colours: int = 3
+    """Image channels."""
 
     def radius(self) -> int | None:
         """Measure how many LR pixels on each side an output pixel depends on.
@@ -51,7 +53,7 @@ class Probe:
         """
         width = self._multiple(2 * MOST + 2 + 2 * self.period)
         first = self._multiple(width // 2) - (1 - moved) * self.period
-        x = torch.full((1, 3, self.height, width), 0.5)
+        x = torch.full((1, self.colours, self.height, width), 0.5)
         x[..., first : first + self.period] = torch.nan
         columns = self._run(x, upright).isnan().any(dim=2).any(dim=1).nonzero()[:, -1] // self.scale
         if len(columns) == 0 or columns[0] == 0 or columns[-1] == width - 1:
@@ -62,7 +64,7 @@ class Probe:
         """Compare a piece of a strip with the whole, beyond `radius` from where it was cut."""
         start = 3 * self.period
         width = self._multiple(start + 2 * radius + _ROOM) + 1  # tiles end anywhere
-        x = torch.rand(1, 3, self.height, width + self.period, generator=torch.Generator().manual_seed(0))
+        x = torch.rand(1, self.colours, self.height, width + self.period, generator=torch.Generator().manual_seed(0))
         inner = slice(self.scale * radius, self.scale * (width - start - radius))
         whole = self._run(x, upright)[..., self.scale * start :][..., inner]
         part = self._run(x[..., start:width], upright)[..., inner]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mapsr_cli.inference.receptive_field import MOST, Probe
 from mapsr_cli.networks import Compact, CompactConfig
+from mapsr_cli.networks.receptive_field import MOST, Probe
 
 
 @pytest.mark.parametrize("scale", [2, 4])

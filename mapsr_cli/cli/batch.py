@@ -9,7 +9,7 @@ from typing import Any
 
 from mapsr_cli.cli.paths import Job, page_path, source_name
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
-from mapsr_cli.cli.report import complain, drop, guarantee, printable, result, say, wrote
+from mapsr_cli.cli.report import complain, drop, evidence, guarantee, noise, printable, result, say, wrote
 from mapsr_cli.cli.sources import PIPE
 from mapsr_cli.cli.streams import open_input
 from mapsr_cli.errors import DiskFullError, FileError, MapsrError
@@ -212,10 +212,11 @@ class Batch:
         shown = {"page": str(page)} if (page := self._page_path(job)) else {}
         count = len(upscaled.pictures)
         size = {"size": list(upscaled.size), **({"frames": count} if count > 1 else {})}
-        self.results.append({**entry, "kernel": kernel.name, **drawn, **shown, **size, **report.summary()})
+        taken = {"kernel": kernel.name, **evidence(original)}
+        self.results.append({**entry, **taken, **drawn, **shown, **size, **report.summary()})
         promised = settings.consistency == "bits" and settings.strength == 1
         exact = guarantee(job.source, job.target, report, lossless, promised)
         if not self.quiet and job.target != PIPE:
             pixels = "×".join(map(str, upscaled.size)) + (f" × {count} frames" if count > 1 else "")
-            made = f"{name} {kernel.factor} {kernel.name}"
+            made = f"{name} {kernel.factor} {kernel.name}{noise(original)}"
             result(f"{job.target}  {pixels}, {made}, {exact}, {report.total:.1f} s")

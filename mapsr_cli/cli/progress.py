@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mapsr_cli.cli.report import above, has_terminal, one_line, stderr
 
 if TYPE_CHECKING:
-    from mapsr_cli.inference.level_upscaler import StageProgress
+    from mapsr_cli.inference.report import StageProgress
 
 Update = Callable[[str, float, float | None], None]
 """Called with (description, done, total); without a total, the bar says only that something goes on."""

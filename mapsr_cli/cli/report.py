@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from mapsr_cli.imaging import Picture
     from mapsr_cli.inference.report import UpscaleReport
 
 _lost: list[OSError] = []
@@ -69,10 +70,21 @@ def guarantee(source: "Path", target: "Path", report: "UpscaleReport", lossless:
         say(f"note: {target} is lossy: the guarantee ends there, save as PNG to keep it")
         return "lossy"
     if consistency.holds:
-        return "gives its original back bit for bit"
+        exact = consistency.bit_exact == 1
+        return "gives its original back bit for bit" if exact else "within ±3 σ of every sample of its original"
     if promised:
         say(f"note: {target}: made small again, it has {consistency.describe()}")
     return f"{math.floor(1e6 * consistency.bit_exact) / 1e4:.4f} % bit-exact"  # not 100 where one is off
+
+
+def noise(original: "Picture") -> str:
+    """Say what noise an original is taken to have; nothing of none."""
+    return f", σ = {original.noise:.2g} levels" if original.noise else ""
+
+
+def evidence(original: "Picture") -> dict[str, Any]:
+    """Return what an original is taken to say, as `--json` prints it."""
+    return {"evidence": "noise", "noise": original.noise} if original.noise else {"evidence": "levels"}
 
 
 @contextmanager

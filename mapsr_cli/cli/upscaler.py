@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.imaging import find_kernel
@@ -23,6 +24,7 @@ def make_upscaler(
     device: str,
     precision: str,
     strength: float,
+    noise: float | Literal["auto"] | None = None,
     seed: int = 0,
     size: SizeRequest | None = None,
     fetched: Callable[[int, int], None] = lambda done, total: None,
@@ -36,8 +38,20 @@ def make_upscaler(
     a = None
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
-    settings = Settings(consistency, _tile(tile), strength, seed, size)
+    settings = Settings(consistency, _tile(tile), strength, noise, seed, size)
     return Upscaler(loaded, settings, a, device=device, precision=precision)
+
+
+def read_noise(text: str | None) -> float | Literal["auto"] | None:
+    """Read what --noise takes. Raises UsageError for anything but a number or auto."""
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--noise takes auto or a number of levels, not '{text}'") from None
 
 
 def _tile(text: str) -> int | None:

@@ -8,7 +8,7 @@ import typer
 
 from mapsr_cli.cli import options
 from mapsr_cli.cli.progress import busy
-from mapsr_cli.cli.report import document, failures, result, say, wrote
+from mapsr_cli.cli.report import document, evidence, failures, noise, result, say, wrote
 
 
 def verify(
@@ -62,9 +62,10 @@ def verify(
         consistency = checked.consistency
         if json:
             names = ("bit_exact", "worst_levels", "mse", "lr_psnr", "holds")
-            document({name: getattr(consistency, name) for name in names})
+            document({name: getattr(consistency, name) for name in names} | evidence(checked.original))
         elif consistency.holds:
-            result(f"holds: {hr}, downscaled by {a.describe()}, is {lr} bit for bit")
+            same = "is {} bit for bit" if consistency.bit_exact == 1 else "is within ±3 σ of every sample of {}"
+            result(f"holds: {hr}, downscaled by {a.describe()}, {same.format(lr)}{noise(checked.original)}")
         else:
             result(f"does not hold: {consistency.describe()}, {a.describe()}")
         wrote(picture_of_it)

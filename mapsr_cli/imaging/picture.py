@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mapsr_cli.imaging.coefficients import JpegCoefficients
 from mapsr_cli.imaging.tags import Tags
+from mapsr_cli.operators import NOISE_REACH
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class Picture:
     """What reading it had to change, each worth a line to the user."""
     jpeg: JpegCoefficients | None = None
     """What the file stores, of a JPEG that was read with its coefficients."""
+    noise: float = 0.0
+    """σ of noise that its colour is taken to have, in levels of 255; 0: none."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -41,6 +44,11 @@ class Picture:
     def samples(self) -> int:
         """Per pixel, alpha included."""
         return len(self.levels) + (self.alpha is not None)
+
+    @property
+    def reach(self) -> float:
+        """Levels that a colour sample may be off by: 3 σ of noise and rounding; 0 without noise."""
+        return NOISE_REACH * self.noise * self.peak / 255 + 0.5 if self.noise else 0.0
 
     def same_as(self, other: "Picture") -> bool:
         """Tell whether every sample is the same."""

@@ -15,7 +15,7 @@ from mapsr_cli.operators import SCALES, AnyKernel, ResizingKernel, make_profile
 PREFIX = "mapsr-"
 LARGEST_KERNEL = 1 << 20
 """Bytes of a measured kernel that is read because metadata name it."""
-_OPTIONAL = ("sigma", "seed", "sample", "original_size", "size")
+_OPTIONAL = ("sigma", "seed", "sample", "original_size", "size", "noise")
 Size = tuple[int, int]
 """(width, height)."""
 
@@ -44,6 +44,8 @@ class Provenance:
     """Of the original, in pixels as it is seen."""
     size: Size | None = None
     """Of the upscaled picture."""
+    noise: float | None = None
+    """σ of noise that the original was taken to have, in levels of 255; None: none."""
 
     def make_kernel(self, folder: Path) -> AnyKernel:
         """Make the kernel that it names; a measured one is read from `folder`, whatever path is stored.
@@ -89,7 +91,7 @@ class Provenance:
             return cls(
                 model=str(values["model"]),
                 kernel=str(values["kernel"]),
-                scale=_scale(str(values["scale"])),
+                scale=_finite(str(values["scale"])),
                 sigma=None if values["sigma"] is None else float(values["sigma"]),
                 input_sha256=str(values["input_sha256"]),
                 version=str(values["version"]),
@@ -97,6 +99,7 @@ class Provenance:
                 sample=None if values["sample"] is None else int(values["sample"]),
                 original_size=None if values["original_size"] is None else _size(values["original_size"]),
                 size=None if values["size"] is None else _size(values["size"]),
+                noise=None if values["noise"] is None else _finite(values["noise"]),
             )
         except ValueError:
             return None
@@ -109,12 +112,12 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _scale(text: str) -> float:
+def _finite(text: str) -> float:
     """Read a finite number. Raises ValueError for anything else."""
-    scale = float(text)
-    if not isfinite(scale):
+    number = float(text)
+    if not isfinite(number):
         raise ValueError(text)
-    return scale
+    return number
 
 
 def _size(text: str) -> Size:

@@ -70,16 +70,18 @@ def compare(hr: Picture, lr: Picture, kernel: AnyKernel) -> tuple[Consistency, T
 
     S counts colour samples, then alpha. The colour of fully transparent LR pixels is not counted (and its difference
     is 0): nobody sees it, and keeping it would tint what shows. LR counts as HR stores it: grey as three equal samples,
-    alpha that is opaque throughout only where HR has any (codecs drop it, or add it). Raises ImageError where the two
+    alpha that is opaque throughout only where HR has any (codecs drop it, or add it). Where LR is taken to be noisy,
+    its colour may be off by `Picture.reach`, and such differences are 0. Raises ImageError where the two
     differ in kind otherwise.
     """
     lr = lr.as_kind(len(hr.levels), hr.alpha is not None)
     if (hr.peak, len(hr.levels), hr.alpha is None) != (lr.peak, len(lr.levels), lr.alpha is None):
         raise ImageError("they differ in channels or depth: is one grey and the other not?")
     off = difference(hr.levels, lr.levels, kernel, lr.peak)
+    beyond = off * (off.abs() > lr.reach)
     if hr.alpha is None or lr.alpha is None:
-        return Consistency.of(off, lr.peak), off
+        return Consistency.of(off, lr.peak, lr.reach), beyond
     shown = lr.alpha.int() > 0
     alpha_off = difference(hr.alpha, lr.alpha, kernel, lr.peak)
-    visible = off[shown.expand_as(off)]
-    return Consistency.of(visible, lr.peak) + Consistency.of(alpha_off, lr.peak), torch.cat([off * shown, alpha_off])
+    colour = Consistency.of(off[shown.expand_as(off)], lr.peak, lr.reach)
+    return colour + Consistency.of(alpha_off, lr.peak), torch.cat([beyond * shown, alpha_off])

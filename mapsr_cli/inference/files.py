@@ -18,8 +18,7 @@ from mapsr_cli.imaging import (
     read_frames,
 )
 from mapsr_cli.inference.comparison import compare
-from mapsr_cli.inference.level_upscaler import StageProgress, silent
-from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.inference.report import StageProgress, UpscaleReport, silent
 from mapsr_cli.inference.upscaler import Upscaler
 from mapsr_cli.operators import AnyKernel, Consistency
 
@@ -60,6 +59,7 @@ def load_file(
     holds = FORMATS[output.file_format].holds
     frames = read_frames(source, holds, output.max_pixels, None if output.animate else 1, progress)
     check_size(output.file_format, upscaler.size_of(frames.pictures[0]))
+    frames = replace(frames, pictures=tuple(map(upscaler.as_taken, frames.pictures)))
     return frames, UpscaleReport(seconds={"decode": time.perf_counter() - began}, notes=frames.pictures[0].notes)
 
 
@@ -105,6 +105,7 @@ def _provenance(originals: Frames, upscaled: Frames, upscaler: Upscaler, sample:
         drawn,
         original.size,
         upscaled.size,
+        max(picture.noise for picture in originals.pictures) or None,
     )
 
 

@@ -14,10 +14,9 @@ from mapsr_cli import __version__
 from mapsr_cli.imaging import Frames, Picture, Provenance, encode_frames
 from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.files import Output, stored_consistency
-from mapsr_cli.inference.level_upscaler import StageProgress, silent
 from mapsr_cli.inference.memory import within_memory
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
-from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.inference.report import StageProgress, UpscaleReport, silent
 from mapsr_cli.inference.verification import KernelChoice, read_pair
 from mapsr_cli.networks import Affine
 from mapsr_cli.operators import AnyKernel, LevelCube, downsampling, make_strips, mend

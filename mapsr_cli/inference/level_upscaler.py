@@ -1,7 +1,6 @@
 """Levels in, levels out: network, projection, round trip."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -10,22 +9,20 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.inference.chunks import Chunks
 from mapsr_cli.inference.memory import within_memory
-from mapsr_cli.inference.projection import chunks_for, project, project_in_place, residual_of, resize
-from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.inference.projection import project, residual_of
+from mapsr_cli.inference.report import StageProgress, UpscaleReport, silent
+from mapsr_cli.inference.sized_network import SizedNetwork, about
 from mapsr_cli.inference.sizes import SizeRequest
 from mapsr_cli.inference.tiled_network import TiledNetwork
 from mapsr_cli.inference.tiles import TileSize
-from mapsr_cli.networks import Affine, Constraint, Unconstrained
 from mapsr_cli.operators import (
     AnyKernel,
     Downsampling,
+    Evidence,
     Kernel,
     LevelCube,
-    Point,
     Psf,
-    Strips,
     check_strength,
     downsampling,
     kernel_between,
@@ -35,9 +32,9 @@ from mapsr_cli.operators import (
 )
 from mapsr_cli.zoo import Model
 
+LEAST_NOISE, MOST_NOISE = 0.5, 50.0
+"""σ of noise in levels of 255 that may be asked for: less is lost in rounding."""
 ConsistencyLevel = Literal["bits", "float", "none"]
-StageProgress = Callable[[str, int, int], None]
-"""Called with (stage, done, total)."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +49,13 @@ class Settings:
     them: of each run of the network in turn, the last one also of all that follow."""
     strength: float = 1.0
     """Below 1, what of a noisy input is kept: see `operators.soften`. The guarantee is then off."""
+    noise: float | Literal["auto"] | None = None
+    """σ of the input's noise in levels of 255, or `auto`, which estimates it of each: the result, through A, is then
+    within 3 σ of every sample. For a network that is told σ, or one whose f is a picture."""
     seed: int = 0
     """Random seed for a stochastic model's noise, 0 or more."""
     size: SizeRequest | None = None
     """Size of the result; None is the model's own factor."""
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """Take progress and say nothing."""
 
 
 class LevelUpscaler:
@@ -78,6 +74,7 @@ class LevelUpscaler:
         self.kernel, self.device, self.dtype = kernel or model.kernel, device, dtype
         self._check()
         self.network = TiledNetwork(model, device, dtype, self.settings.tile, self.settings.seed)
+        self.sized = SizedNetwork(self.network, self.kernel, self.settings.consistency != "none")
 
     def _check(self) -> None:
         """Raise UsageError where model, kernel and settings do not go together."""
@@ -87,6 +84,7 @@ class LevelUpscaler:
         if self.kernel.scale != model.kernel.scale:
             raise UsageError(f"the model is ×{model.kernel.scale}, the kernel ×{self.kernel.scale}")
         check_strength(settings.strength, self.kernel)
+        self._check_noise()
         if settings.strength < 1 and settings.consistency == "none":
             raise UsageError(
                 "without a projection there is none to soften", "give either --strength, or consistency none"
@@ -95,6 +93,23 @@ class LevelUpscaler:
             raise UsageError(
                 f"what the network of {model.card.name} gives is no picture without its projection",
                 "--consistency float",
+            )
+
+    def _check_noise(self) -> None:
+        """Raise UsageError where the settings speak of noise, and model or other settings do not go with it."""
+        noise, settings = self.settings.noise, self.settings
+        if noise is None:
+            return
+        if isinstance(noise, float | int) and not LEAST_NOISE <= noise <= MOST_NOISE:
+            raise UsageError(f"noise of σ = {noise:g} levels", f"{LEAST_NOISE:g} … {MOST_NOISE:g}, of 255, or auto")
+        if settings.strength < 1:
+            raise UsageError("strength and noise exclude each other", "noise keeps a promise, strength has none")
+        if settings.consistency == "none":
+            raise UsageError("without a projection nothing is promised of noise", "--consistency bits")
+        if self.model.guess == "original":
+            raise UsageError(
+                f"{self.model.card.name} takes every sample as exact: it would keep the noise",
+                "-m natural-x4-affmse-jpeg",
             )
 
     def kernel_for(self, lr_size: tuple[int, int]) -> AnyKernel:
@@ -122,59 +137,6 @@ class LevelUpscaler:
         self.network.run(x, put, partial(progress, "network"), sample)
         return f
 
-    @property
-    def _constraint(self) -> Constraint:
-        """What makes an estimate of f at the model's own size."""
-        free = self.settings.consistency == "none"
-        return self.model.constraint.unprojected(self.kernel) if free else Affine(self.kernel, self.model.guess)
-
-    def _estimate_levels(
-        self, x: Tensor, strips: Strips, peak: int, progress: StageProgress, sample: int
-    ) -> tuple[Chunks, tuple[str, ...]]:
-        """Estimate what is to be projected at the size of `strips`: in levels, for x [C, h, w] in [0, 1].
-
-        At the model's own size that is f(x). At a smaller one it is the model's estimate, reduced. For a larger one the
-        model upscales twice: first to a size that is, times its factor, the one wanted.
-        """
-        own, wanted = self.kernel.hr_size((x.shape[-2], x.shape[-1])), strips.op.hr_size
-        if own == wanted:
-            return self._estimate_chunks(x, strips, peak, progress, sample)
-        notes: tuple[str, ...] = ()
-        if wanted[0] > own[0] or wanted[1] > own[1]:
-            x, notes = self._enlarged(x, wanted, progress, sample)
-        size = self.kernel.hr_size((x.shape[-2], x.shape[-1]))
-        whole = make_strips(downsampling(self.kernel, size, torch.float32, strips.device))
-        f, more = self._estimate_chunks(x, whole, peak, progress, sample)
-        project_in_place(whole, f, self._constraint, Point(peak * x.to(whole.device)))
-        return (f if size == wanted else resize(f, size, strips, len(x))), notes + more
-
-    def _enlarged(
-        self, x: Tensor, wanted: tuple[int, int], progress: StageProgress, sample: int
-    ) -> tuple[Tensor, tuple[str, ...]]:
-        """Upscale x [C, h, w] in [0, 1] to the smallest size from which the model reaches the size wanted."""
-        lr_size = x.shape[-2], x.shape[-1]
-        low = self.kernel.lr_size(wanted)
-        middle = max(low[0], lr_size[0]), max(low[1], lr_size[1])
-        if middle == lr_size:
-            return x, ()
-        kernel = kernel_between(self.kernel, lr_size, middle)
-        strips = make_strips(downsampling(kernel, middle, torch.float32, self.device))
-        f, notes = self._estimate_levels(x, strips, 1, progress, sample)
-        if self.settings.consistency != "none":
-            project_in_place(strips, f, Affine(self.kernel, self.model.guess), Point(x.to(strips.device)))
-        return f.read(slice(0, middle[0])).clamp(0, 1), notes
-
-    def _estimate_chunks(
-        self, x: Tensor, strips: Strips, peak: int, progress: StageProgress, sample: int
-    ) -> tuple[Chunks, tuple[str, ...]]:
-        """Compute f(x), for x [C, h, w] in [0, 1], in levels, into chunks that go with `strips`."""
-        f, width = chunks_for(strips, len(x)), strips.op.hr_size[1]
-
-        def put(rows: slice, cols: slice, part: Tensor) -> None:
-            f.write(rows, cols, width, part.to(strips.device), times=peak)
-
-        return f, self.network.run(x, put, partial(progress, "network"), sample)
-
     def _approximated(self, share: float) -> tuple[str, ...]:
         """Return the note about a share of the original's samples that no image gives back."""
         if not share:
@@ -191,42 +153,48 @@ class LevelUpscaler:
         exact: bool = False,
         sample: int = 1,
         kernel: AnyKernel | None = None,
+        evidence: Evidence | None = None,
     ) -> tuple[Tensor, UpscaleReport]:
         """Upscale LR levels [C, h, w] (integers 0 … peak, C = 1 or 3) to levels that nobody has checked yet.
 
         Returns [C, s·h, s·w] uint8 (uint16 where peak is 65535), on the CPU. `exact` ones (an alpha channel, in which
         the original has no noise) are kept whatever the settings' strength. `sample`: number of the draw of a
-        stochastic model. `kernel`: A, by default the one for the size that the settings ask for. Raises MapsrError
-        where memory does not suffice.
+        stochastic model. `kernel`: A, by default the one for the size that the settings ask for. `evidence`: what the
+        original says, in levels, by default that A ŷ rounds to them. Raises MapsrError where memory does not suffice.
         """
         lr_size = lr.shape[-2], lr.shape[-1]
         kernel = kernel or self.kernel_for(lr_size)
         height, width = kernel.hr_size(lr_size)
-        work = partial(self._upscale, lr, kernel, peak, progress, exact, sample)
+        work = partial(self._upscale, lr, kernel, peak, progress, exact, sample, evidence)
         return within_memory(work, f"upscaling to {width}×{height} pixels", self.device)
 
     @torch.inference_mode()
     def _upscale(
-        self, lr: Tensor, kernel: AnyKernel, peak: int, progress: StageProgress, exact: bool, sample: int
+        self,
+        lr: Tensor,
+        kernel: AnyKernel,
+        peak: int,
+        progress: StageProgress,
+        exact: bool,
+        sample: int,
+        evidence: Evidence | None,
     ) -> tuple[Tensor, UpscaleReport]:
         began, before = time.perf_counter(), len(self.network.sides)
         strength = 1.0 if exact else self.settings.strength
         strips = make_strips(self.operator(lr.shape[-2], lr.shape[-1], peak, kernel))
         trusted = lr if strength == 1 else torch.stack([soften(plane, kernel, strength) for plane in lr])
-        f, notes = self._estimate_levels(trusted.float() / peak, strips, peak, progress, sample)
+        f, notes = self.sized.estimate(trusted.float() / peak, strips, peak, progress, sample, evidence)
         estimated = time.perf_counter()
         progress("project", 0, 1)
         x = lr.to(strips.device, strips.dtype)
-        target = x if strength == 1 else trusted.to(strips.device, strips.dtype)
-        constraint: Constraint = self._constraint
-        if self.settings.consistency == "none" and kernel != self.kernel:
-            constraint = Unconstrained(kernel)  # f is a picture already
-        projected = project(strips, f, constraint, Point(target), x, peak)
+        said = about(x if strength == 1 else trusted.to(x), evidence, strips)
+        constraint = self.sized.constraint((lr.shape[-2], lr.shape[-1]), kernel)
+        projected = project(strips, f, constraint, said, x, peak)
         passes = 0
         if self.settings.consistency == "bits" and strength == 1:
-            show, evidence = partial(progress, "round trip"), LevelCube(x, peak)
+            show, saved = partial(progress, "round trip"), LevelCube(x, peak) if evidence is None else said
             residual = residual_of(strips, projected.levels, x)
-            mended = mend(projected.levels, evidence, residual, kernel, show)
+            mended = mend(projected.levels, saved, residual, kernel, show)
             passes, notes = mended.passes, notes + self._approximated(mended.given_up / lr.numel())
         progress("project", 1, 1)
         return projected.levels.image.cpu(), UpscaleReport(

@@ -1,9 +1,17 @@
 """What was done to make an upscaled picture, and whether it gives its original back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from mapsr_cli.operators import Consistency
+
+StageProgress = Callable[[str, int, int], None]
+"""Called with (stage, done, total)."""
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Take progress and say nothing."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from mapsr_cli.imaging import Picture, spread
 from mapsr_cli.imaging.in_memory import PictureLike, picture_from, picture_like
 from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.devices import choose_device, choose_dtype
-from mapsr_cli.inference.level_upscaler import LevelUpscaler, Settings, StageProgress, silent
-from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.inference.level_upscaler import LEAST_NOISE, MOST_NOISE, LevelUpscaler, Settings
+from mapsr_cli.inference.report import StageProgress, UpscaleReport, silent
 from mapsr_cli.inference.sizes import SizeRequest
-from mapsr_cli.operators import AnyKernel, Kernel
+from mapsr_cli.operators import AnyKernel, Kernel, NoiseCube, noise_level
 from mapsr_cli.zoo import DEFAULT_MODEL, Model, find_model, load_model
 
 
@@ -83,6 +83,16 @@ class Upscaler:
         height, width = self.kernel_for(picture).hr_size(picture.size[::-1])
         return width, height
 
+    def as_taken(self, picture: Picture) -> Picture:
+        """Return a picture with the noise that it is taken to have, as the settings say, where it has none yet."""
+        noise = self.settings.noise
+        if noise is None or picture.noise:
+            return picture
+        if noise != "auto":
+            return replace(picture, noise=noise)
+        found = noise_level(picture.levels, picture.peak)
+        return picture if found < LEAST_NOISE else replace(picture, noise=min(found, MOST_NOISE))
+
     def __call__(self, picture: PictureLike, *, sample: int = 1) -> PictureLike:
         """Upscale a picture; see `upscale`. Returns the same kind."""
         return self.upscale(picture, sample=sample)[0]
@@ -117,13 +127,21 @@ class Upscaler:
         in whole levels. Colour under fully transparent pixels is first replaced by its visible neighbours', so nothing
         hidden bleeds into what shows.
         """
+        picture = self.as_taken(picture)
         colour = picture.levels if picture.alpha is None else spread(picture.levels, picture.alpha)
         inks = len(colour) == 4
         parts = [_light(colour[:3], picture.peak), colour[3:]] if inks else [colour]
         if picture.alpha is not None:
             parts.append(picture.alpha)
         results = [
-            self.levels.upscale(part, picture.peak, progress, exact=part is picture.alpha, sample=sample)
+            self.levels.upscale(
+                part,
+                picture.peak,
+                progress,
+                exact=part is picture.alpha,
+                sample=sample,
+                evidence=None if part is picture.alpha else _noise_of(picture, part),
+            )
             for part in parts
         ]
         levels = [part for part, _ in results]
@@ -146,6 +164,12 @@ def _request(size: SizeRequest | float | tuple[int, int]) -> SizeRequest:
         case (int() as width, int() as height):
             return SizeRequest(fit=(width, height))
     raise UsageError(f"{size!r} is no size", "give a factor, the (width, height) of a box, or a SizeRequest")
+
+
+def _noise_of(picture: Picture, part: Tensor) -> NoiseCube | None:
+    """Return what the colour levels of a picture that is taken to be noisy say; None of others."""
+    sigma = picture.noise * picture.peak / 255
+    return NoiseCube(part.float(), sigma, picture.peak) if sigma else None
 
 
 def _light(levels: Tensor, peak: int) -> Tensor:

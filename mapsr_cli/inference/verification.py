@@ -1,6 +1,6 @@
 """Does an upscaled file, downscaled by A, give its original?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
@@ -97,15 +97,16 @@ def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels:
     """
     lr, hr, kernel, notes = read_pair(lr_path, hr_path, choice, max_pixels)
     stored = read_provenance(hr_path)
+    noise = stored.noise or 0.0 if stored is not None else 0.0
     consistency, off = Consistency(), None
     for small, large in zip(lr.distinct, hr.distinct, strict=True):
         try:
-            frame, difference = compare(large, small, kernel)
+            frame, difference = compare(large, replace(small, noise=noise), kernel)
         except ImageError as error:
             raise ImageError(f"{lr_path} and {hr_path}: {error}") from error
         consistency += frame
         off = difference if off is None else _larger(off, difference)
-    first = lr.pictures[0]
+    first = replace(lr.pictures[0], noise=noise)
     if stored is not None and stored.input_sha256 != first.sha256:
         notes += (f"{lr_path} is not the very file that {hr_path} was made from (another SHA-256)",)
     return Verification(kernel, consistency, torch.empty(0) if off is None else off, first, notes)

@@ -11,7 +11,8 @@ from mapsr_cli.operators.jpeg_cells import JpegCells, jpeg_cells
 from mapsr_cli.operators.jpeg_tables import JpegTables
 from mapsr_cli.operators.kernels import KERNEL_NAMES, SCALES, Kernel, SeparableKernel, make_kernel
 from mapsr_cli.operators.levels import Levels, to_levels
-from mapsr_cli.operators.noise_cube import NoiseCube
+from mapsr_cli.operators.noise_cube import NOISE_REACH, NoiseCube
+from mapsr_cli.operators.noise_level import noise_level
 from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
 from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
 from mapsr_cli.operators.resized_axis import make_profile
@@ -22,6 +23,7 @@ from mapsr_cli.operators.strips import Strips, make_strips
 
 __all__ = [
     "KERNEL_NAMES",
+    "NOISE_REACH",
     "SCALES",
     "TOLD",
     "AnyKernel",
@@ -59,6 +61,7 @@ __all__ = [
     "make_psf",
     "make_strips",
     "mend",
+    "noise_level",
     "psf_of_taps",
     "random_kernels",
     "round_trip",

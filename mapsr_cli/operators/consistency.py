@@ -21,15 +21,18 @@ class Consistency:
     """Largest difference of any sample, in levels."""
     squared: float = 0.0
     """Sum of squared differences of the rounded A y from x, on a 0 … 1 scale."""
+    allowed: int = 0
+    """Those that are off by no more than a noisy original allows."""
 
     @classmethod
-    def of(cls, difference: Tensor, peak: int) -> "Consistency":
-        """Count differences in whole levels 0 … peak, of any shape."""
+    def of(cls, difference: Tensor, peak: int, reach: float = 0.0) -> "Consistency":
+        """Count differences in whole levels 0 … peak, of any shape; up to `reach` levels are allowed."""
         return cls(
             samples=difference.numel(),
             exact=difference.numel() - int(torch.count_nonzero(difference)),
             worst_levels=int(difference.abs().max()) if difference.numel() else 0,
             squared=(difference.double() / peak).square().sum().item(),
+            allowed=int(((difference != 0) & (difference.abs() <= reach)).sum()) if reach else 0,
         )
 
     def __add__(self, other: "Consistency") -> "Consistency":
@@ -38,6 +41,7 @@ class Consistency:
             self.exact + other.exact,
             max(self.worst_levels, other.worst_levels),
             self.squared + other.squared,
+            self.allowed + other.allowed,
         )
 
     @property
@@ -52,8 +56,8 @@ class Consistency:
 
     @property
     def holds(self) -> bool:
-        """Whether every sample is given back."""
-        return self.worst_levels == 0
+        """Whether every sample is given back, or off by no more than is allowed."""
+        return self.exact + self.allowed == self.samples
 
     @property
     def lr_psnr(self) -> float | None:
@@ -63,7 +67,7 @@ class Consistency:
     def describe(self) -> str:
         """Say how many of the input's samples are off, and by how much."""
         worst = f"{self.worst_levels} level{'' if self.worst_levels == 1 else 's'}"
-        return f"{self.samples - self.exact:,} of {self.samples:,} samples off, by {worst} at worst"
+        return f"{self.samples - self.exact - self.allowed:,} of {self.samples:,} samples off, by {worst} at worst"
 
 
 def consistency(y: Tensor, x: Tensor, op: Downsampling, peak: int) -> Consistency:

@@ -69,9 +69,9 @@ class Evidence(ABC):
     def shrunk(self, by: float) -> Self:
         """Move every face of C inwards by so many levels: what lies in there stays in C when disturbed by as much."""
 
-    def to(self, device: torch.device) -> Self:
-        """Return the same evidence with its tensors on a device."""
-        moved: Self = _moved(self, device)
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
+        """Return the same evidence with its tensors on a device, floating-point ones in `dtype` if that is given."""
+        moved: Self = _moved(self, device, dtype)
         return moved
 
     def coordinates(self, v: Tensor) -> Tensor:
@@ -168,12 +168,13 @@ class LevelCube(Evidence):
         return to_levels(ay, self.peak) == self.x
 
 
-def _moved(value: Any, device: torch.device) -> Any:
-    """Move every tensor in dataclasses and tuples to a device."""
+def _moved(value: Any, device: torch.device | str, dtype: torch.dtype | None) -> Any:
+    """Move every tensor in dataclasses and tuples, as `Evidence.to` does."""
     if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
+        return value.to(device, dtype if value.is_floating_point() else None, non_blocking=True)
     if isinstance(value, tuple):
-        return tuple(_moved(item, device) for item in value)
+        return tuple(_moved(item, device, dtype) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: _moved(getattr(value, field.name), device) for field in fields(value)})
+        moved = {field.name: _moved(getattr(value, field.name), device, dtype) for field in fields(value)}
+        return replace(value, **moved)
     return value

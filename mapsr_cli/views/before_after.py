@@ -147,8 +147,10 @@ def _views(compared: Compared, parts: Sequence[Part]) -> list[list[View]]:
 def describe_consistency(what: str, consistency: Consistency, kernel: AnyKernel) -> str:
     """Say in a sentence about `what` how much of the input the saved files give back."""
     through = f"{what}, downscaled by {kernel.name} {kernel.factor} and rounded,"
-    if consistency.holds:
+    if consistency.bit_exact == 1:
         return f"{through} is the input again, bit for bit."
+    if consistency.holds:
+        return f"{through} is within ±3 σ of every sample of the input."
     return f"{through} is the input with {consistency.describe()}."
 
 

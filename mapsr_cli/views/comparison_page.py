@@ -61,5 +61,5 @@ def _verdict(lr: Path, hr: Path, small: tuple[int, int], large: tuple[int, int])
     except MapsrError:
         return ""
     share = f"{100 * checked.consistency.bit_exact:.4f} % of its samples"
-    given = "bit for bit" if checked.consistency.holds else share
+    given = "bit for bit" if checked.consistency.bit_exact == 1 else share
     return f"; downscaled by {checked.kernel.name} {checked.kernel.factor} it gives {lr.name} back: {given}"

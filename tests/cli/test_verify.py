@@ -24,7 +24,7 @@ def test_holds(mapsr: Mapsr, files: tuple[Path, Path]) -> None:
 
 def test_json(mapsr: Mapsr, files: tuple[Path, Path]) -> None:
     assert mapsr("verify", *files, "--json").json == {
-        "bit_exact": 1.0, "worst_levels": 0, "mse": 0.0, "lr_psnr": None, "holds": True
+        "bit_exact": 1.0, "worst_levels": 0, "mse": 0.0, "lr_psnr": None, "holds": True, "evidence": "levels"
     }  # fmt: skip
     other = mapsr("verify", *files, "--kernel", "gaussian9", "--json")
     assert other.code == 1

@@ -5,15 +5,19 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.errors import MapsrError, UsageError
-from mapsr_cli.imaging import read_picture
+from mapsr_cli.imaging import Picture, read_picture
 from mapsr_cli.inference import Settings, Upscaler
+from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.devices import choose_device, choose_dtype, multiplies_bf16
 from mapsr_cli.inference.level_upscaler import ConsistencyLevel, LevelUpscaler
+from mapsr_cli.inference.report import silent
+from mapsr_cli.inference.sizes import SizeRequest
 from mapsr_cli.operators import consistency, downsampling, make_kernel, soften, to_levels
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 from tests.bits import same_levels
 from tests.one_bit import one_bit
 from tests.pictures import EXAMPLES, lr_of, scene
+from tests.told import told_model
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -48,6 +52,60 @@ def test_the_promise_can_be_turned_down(tiny_model: Path) -> None:
     }
     assert exact["bits"] == 1.0
     assert exact["none"] < exact["float"] < 1.0
+
+
+@pytest.mark.parametrize("scale", [None, 3, 5.5])
+@pytest.mark.parametrize("peak", [255, 65535])
+def test_noise_is_kept_within_three_sigma(scale: float | None, peak: int) -> None:
+    """And no sample is, as a lossless one would be, given back by design. Whatever the size."""
+    x = to_levels(lr_of(scene(96, 128, contrast=2.0), make_kernel("bicubic", 4)) * (peak / 255), peak)
+    picture = Picture(x.to(torch.uint8 if peak == 255 else torch.uint16), peak, noise=2.0)
+    settings = Settings(noise=2.0, size=None if scale is None else SizeRequest(scale=scale))
+    upscaler = Upscaler(told_model(), settings, precision="fp32")
+    upscaled, report = upscaler._upscale(picture, silent, 1)
+    _, beyond = compare(upscaled, picture, upscaler.kernel_for(picture))
+    assert report.consistency.holds
+    assert report.consistency.bit_exact < 0.9
+    assert not beyond.any()
+    assert 1 < report.consistency.worst_levels * 255 / peak <= 6.5  # and half a level of rounding
+
+
+def test_what_is_told_of_noise_changes_the_estimate() -> None:
+    x = lr_of(scene(96, 128), make_kernel("bicubic", 4)).byte()
+    exact, small, large = (Upscaler(told_model(), Settings(noise=noise))(x) for noise in (None, 1.0, 20.0))
+    assert not torch.equal(exact, small)
+    assert not torch.equal(small, large)
+    assert Upscaler(told_model()).upscale(x)[1].consistency.bit_exact == 1
+
+
+def test_noise_is_estimated_of_each_picture() -> None:
+    upscaler = Upscaler(told_model(), Settings(noise="auto"))
+    v, u = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    smooth = (128 + 60 * torch.sin(u / 15) * torch.cos(v / 19)).expand(3, -1, -1)
+    noise = 6.0 * torch.randn(smooth.shape, generator=torch.Generator().manual_seed(1))
+    found = [upscaler.as_taken(Picture(to_levels(y, 255).byte())).noise for y in (smooth, smooth + noise)]
+    assert found == [0, pytest.approx(6.0, rel=0.2)]
+    assert upscaler.as_taken(Picture(smooth.byte(), noise=3.0)).noise == 3.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (Settings(noise=0.1), "0.5 … 50"),
+        (Settings(noise=float("nan")), "0.5 … 50"),
+        (Settings(noise=3.0, strength=0.5), "exclude"),
+        (Settings("none", noise=3.0), "nothing is promised"),
+    ],
+)
+def test_settings_that_do_not_go_with_noise(settings: Settings, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Upscaler(told_model(), settings)
+    assert told in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_model_that_takes_every_sample_as_exact_knows_no_noise(tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match="would keep the noise"):
+        Upscaler(load_model(tiny_model), Settings(noise="auto"))
 
 
 @pytest.mark.parametrize("tile", [7, 16, 33])

@@ -52,6 +52,10 @@ class ConsistencyError(MapsrError):
     """A picture that does not give its low-resolution original back."""
 
 
+class ReportError(MapsrError):
+    """A report that cannot be read, was changed since it was written, or is about other files than those at hand."""
+
+
 class HubError(MapsrError):
     """The Hugging Face Hub cannot be reached, says no, or sends what it should not."""
 

@@ -115,6 +115,13 @@ def _fields(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
                 yield child.name, _flat(ast.get_docstring(child) or "")
 
 
+def described_fields(kind: Any) -> dict[str, str]:
+    """Return the docstrings of a dataclass's fields."""
+    node = _node(kind)
+    assert isinstance(node, ast.ClassDef)
+    return {named.partition(":")[0]: text for named, text in _fields(node)}
+
+
 def _flat(text: str) -> str:
     return " ".join(text.split())
 

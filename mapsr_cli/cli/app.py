@@ -15,6 +15,7 @@ from mapsr_cli.cli import (
     fit_pinv,
     models,
     project,
+    redo,
     reproduce,
     train,
     upscale,
@@ -60,6 +61,7 @@ PICTURES, MODELS, RESEARCH = "Pictures", "Models", "Training and research"
 _add("upscale", upscale.upscale, "photo.png -o large.png", PICTURES)
 _add("verify", verify.verify, "photo.png photo_x4.png", PICTURES)
 _add("project", project.project, "photo.jpg photo_by_another_tool.png -o photo_fixed.png", PICTURES)
+_add("redo", redo.redo, "photo_x4.json photo.png", PICTURES)
 _add("compare", compare.compare, "photo.png photo_x4.png -o page.html", PICTURES)
 _add("downscale", downscale.downscale, "large.png -o small.png --scale 4", PICTURES)
 app.add_typer(models.app, name="models", epilog="Example: mapsr models list", rich_help_panel=MODELS)

@@ -2,26 +2,24 @@
 
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mapsr_cli.cli.paths import Job, page_path, source_name
+from mapsr_cli.cli.companions import Companion, Made
+from mapsr_cli.cli.paths import Job
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
-from mapsr_cli.cli.report import complain, drop, evidence, guarantee, noise, printable, result, say, wrote
+from mapsr_cli.cli.report import complain, drop, evidence, guarantee, noise, result, say
 from mapsr_cli.cli.sources import PIPE
 from mapsr_cli.cli.streams import open_input
 from mapsr_cli.errors import DiskFullError, FileError, MapsrError
 from mapsr_cli.files import check_target, make_folder, write_bytes, write_error
-from mapsr_cli.imaging import FrameProgress, Frames, Picture, output_format, read_frames
+from mapsr_cli.imaging import FrameProgress, Frames, Picture, output_format
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.files import Output, encode_file, load_file, upscale_frames
 from mapsr_cli.inference.overlap import overlapped
 from mapsr_cli.inference.report import UpscaleReport
-from mapsr_cli.views.before_after import Compared, before_after, describe_consistency, facts_of
-from mapsr_cli.views.comparison_page import comparison_page
-from mapsr_cli.views.screen import as_image
 
 
 def _pipe(data: bytes) -> None:
@@ -55,8 +53,8 @@ class Batch:
     file_format: str | None = None
     overwrite: bool = False
     skip_existing: bool = False
-    compare: bool = False
-    """Whether a before/after page goes with each picture."""
+    companions: Sequence[Companion] = ()
+    """What is written beside each picture."""
     debug: bool = False
     quiet: bool = False
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -120,15 +118,14 @@ class Batch:
                 return
             if self.skip_existing and job.target != PIPE and os.path.lexists(job.target):
                 self.skipped += 1
-                self._page_alone(job)
+                self._catch_up(job)
                 progress.skip()
             else:
                 yield job
 
     def _read(self, job: Job, progress: FrameProgress) -> DecodedFile:
         if job.target != PIPE:
-            page = self._page_path(job)
-            self._check(job.target, *([page] if page else []))
+            self._check(job.target, *self._beside(job).values())
         return self._load(job, progress)
 
     def _load(self, job: Job, progress: FrameProgress = lambda done, total: None) -> DecodedFile:
@@ -156,9 +153,10 @@ class Batch:
             self._tell(job, originals.pictures[0], upscaled, report)
             return report
         try:
-            if path := self._page_path(job):  # first: a file that is there has its page
-                page = self._page(job, originals, upscaled, data, report)
-                write_bytes(path, page, self.overwrite or self.skip_existing)
+            made = Made(job, originals, upscaled, data, report, output)
+            for companion in self.companions:
+                for path, beside in companion.files(made):
+                    write_bytes(path, beside, self.overwrite or self.skip_existing)
             write_bytes(job.target, data, self.overwrite)
         except FileExistsError as error:
             if self.skip_existing:
@@ -169,32 +167,17 @@ class Batch:
         self._tell(job, originals.pictures[0], upscaled, report)
         return report
 
-    def _page_alone(self, job: Job) -> None:
-        """Write the page of an output that exists, unless it exists, too."""
-        path = self._page_path(job)
-        if path is None or os.path.lexists(path):
-            return
-        try:
-            write_bytes(path, comparison_page([job.source, job.target], self.output.max_pixels).encode(), False)
-            wrote(path)
-        except MapsrError as error:
-            self.fail(job.source, error)
+    def _catch_up(self, job: Job) -> None:
+        """Write what may be missing beside a picture that exists."""
+        for companion in self.companions:
+            try:
+                companion.catch_up(job)
+            except MapsrError as error:
+                self.fail(job.source, error)
 
-    def _page_path(self, job: Job) -> Path | None:
-        """Return where the page about this one file goes, or None without `--compare`."""
-        return page_path(job.target) if self.compare else None
-
-    def _page(self, job: Job, originals: Frames, upscaled: Frames, data: bytes, report: UpscaleReport) -> bytes:
-        """Make a before/after page of what the file stores."""
-        original, after = originals.pictures[0], upscaled.pictures[0]
-        if not self._output_of(job).lossless:
-            after = read_frames(data, max_pixels=len(upscaled.pictures) * after.levels[0].numel()).pictures[0]
-        label = f"after: {self.upscaler.model.card.name}"
-        compared = Compared(original, after.size, [label], lambda: [as_image(after)])
-        names = source_name(job), printable(job.target.name)
-        facts = facts_of(self.upscaler, original, names, report.consistency)
-        lead = describe_consistency(names[1], report.consistency, self.upscaler.kernel_for(original))
-        return before_after(names[1], lead, compared, facts).encode()
+    def _beside(self, job: Job) -> dict[str, Path]:
+        """Name what goes beside a picture, under its keys in the JSON document."""
+        return {key: path for companion in self.companions for key, path in companion.paths(job).items()}
 
     def fail(self, source: Path, error: MapsrError) -> None:
         """Say that an input failed. Raises its error with `--debug`."""
@@ -209,7 +192,7 @@ class Batch:
         name, lossless = self.upscaler.model.card.name, self._output_of(job).lossless
         entry = {"input": str(job.source), "output": str(job.target), "model": name, "scale": kernel.scale}
         drawn = {"seed": settings.seed, "sample": job.sample} if self.upscaler.model.noise_dim else {}
-        shown = {"page": str(page)} if (page := self._page_path(job)) else {}
+        shown = {key: str(path) for key, path in self._beside(job).items()} if job.target != PIPE else {}
         count = len(upscaled.pictures)
         size = {"size": list(upscaled.size), **({"frames": count} if count > 1 else {})}
         taken = {"kernel": kernel.name, **evidence(original)}

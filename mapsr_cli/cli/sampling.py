@@ -35,6 +35,8 @@ class SampledBatch(Batch):
     """Runs each job `count` times; what its samples show together follows once they are written."""
 
     count: int = 2
+    compare: bool = False
+    """Whether a before/after page shows all samples of a picture."""
     sheets: list[dict[str, Any]] = field(default_factory=list)
     _latest: tuple[Path, DecodedFile] | None = None
 
@@ -87,10 +89,6 @@ class SampledBatch(Batch):
         if self._latest is None or self._latest[0] != job.source:
             self._latest = job.source, super()._load(job, progress)
         return self._latest[1]
-
-    def _page_path(self, job: Job) -> Path | None:
-        """Return None: the page is about all samples."""
-        return None
 
     def _show(self, job: Job, samples: SampleFiles, worst: Consistency | None) -> None:
         """Write and tell what the samples show together. `worst`: what the worst of them gives back, where known."""

@@ -22,6 +22,7 @@ class ConsistencyChoice(StrEnum):
 
 
 def upscale(
+    context: typer.Context,
     inputs: Annotated[
         list[Path],
         typer.Argument(
@@ -69,6 +70,15 @@ def upscale(
         typer.Option(
             "--compare",
             help="Write a page beside each output that shows before and after (photo_x4.html).",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report",
+            help="Write beside each output how it was made (photo_x4.json, and photo_x4_report.html to read): enough "
+            "for mapsr redo to make it again to the bit.",
             rich_help_panel=options.EVERYDAY,
         ),
     ] = False,
@@ -187,6 +197,8 @@ def upscale(
             with heavy_imports():
                 from mapsr_cli.cli import paths
                 from mapsr_cli.cli.batch import Batch
+                from mapsr_cli.cli.companions import BeforeAfter
+                from mapsr_cli.cli.reports import Reports, asked_name, given_options
                 from mapsr_cli.cli.sampling import SampledBatch, check_stochastic
                 from mapsr_cli.cli.sources import PIPE, find_sources
                 from mapsr_cli.cli.upscaler import make_upscaler, read_noise
@@ -204,8 +216,9 @@ def upscale(
                 raise typer.BadParameter("--model and --backbone exclude each other")
             if json and output == str(PIPE):
                 raise typer.BadParameter("--json and -o - would both use standard output")
-            if output == str(PIPE) and (samples or compare):
-                what = "--samples writes several files" if samples else "--compare writes a page beside the output"
+            if output == str(PIPE) and (samples or compare or report):
+                page = "--compare" if compare else "--report"
+                what = "--samples writes several files" if samples else f"{page} writes a file beside the output"
                 raise UsageError(f"{what}: not through a pipe", "-o FILE or -o FOLDER")
             paths.check_naming(suffix, file_format)
             size = request_size(scale, width, height, fit, megapixels)
@@ -235,11 +248,17 @@ def upscale(
         paths.tell_sources(sources.outputs, jobs, samples)
         jobs = paths.Share.from_environment().of(jobs)
         kind = Output(output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate)
-        make_batch = partial(SampledBatch, count=samples) if samples else Batch
-        batch = make_batch(upscaler, kind, file_format, overwrite, skip_existing, compare, debug, quiet=json)
+        pages = [BeforeAfter(upscaler, kind.max_pixels)] if compare and not samples else []
+        reports = [Reports(upscaler, given_options(context), asked_name(model))] if report else []
+        make_batch = partial(SampledBatch, count=samples, compare=compare) if samples else Batch
+        batch = make_batch(upscaler, kind, file_format, overwrite, skip_existing, [*pages, *reports], debug, quiet=json)
+        for each in reports:
+            each.check(jobs)
         for unreadable, error in sources.unreadable.items():
             batch.fail(unreadable, error)
         batch.run(jobs)
+        for each in reports:
+            each.write_index(jobs, batch.failed)
         if json:
             document(batch.document())
         if batch.failed:

@@ -18,6 +18,7 @@ MOST_WEIGHTS = 1 << 24
 def find_kernel(name: str, scale: int, sigma: float | None = None) -> Kernel:
     """Find the kernel that a user names: one of `make_kernel`, or `file:PSF.npy`, `file:PSF.png`.
 
+    A measured kernel is called by its file's name alone: pictures store that, and are none of them to name folders.
     Raises UsageError for an unknown name or an option that has no meaning there, KernelError for a file that holds no
     point-spread function.
     """
@@ -25,7 +26,8 @@ def find_kernel(name: str, scale: int, sigma: float | None = None) -> Kernel:
         return make_kernel(name, scale, sigma)
     if sigma is not None:
         raise UsageError("--sigma has no meaning for a measured kernel", "it belongs to gaussianN")
-    return make_psf(name, read_psf(Path(name.removeprefix(PREFIX))), scale)
+    path = Path(name.removeprefix(PREFIX))
+    return make_psf(PREFIX + path.name, read_psf(path), scale)
 
 
 def read_psf(path: Path) -> NDArray[Any]:

@@ -1,6 +1,8 @@
 """Where to compute, and in what."""
 
 import os
+import platform
+import re
 import sys
 from collections.abc import Container
 from pathlib import Path
@@ -11,6 +13,7 @@ from mapsr_cli.errors import MapsrError, UsageError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CPUINFO = "/proc/cpuinfo"
+_PROCESSOR = ("model name", "cpu family", "model", "stepping")
 _DEVICES = "known: auto, cpu, cuda, cuda:N, mps"
 
 
@@ -48,7 +51,7 @@ def choose_dtype(precision: str, device: str) -> torch.dtype:
     if precision == "auto":
         if device.startswith("cuda"):
             return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
-        return torch.bfloat16 if device == "cpu" and multiplies_bf16(_cpu_features()) else torch.float32
+        return torch.bfloat16 if device == "cpu" and multiplies_bf16(cpu_features()) else torch.float32
     if precision not in DTYPES:
         raise UsageError(f"unknown precision '{precision}'", f"known: auto, {', '.join(DTYPES)}")
     return DTYPES[precision]
@@ -59,7 +62,7 @@ def multiplies_bf16(features: Container[str]) -> bool:
     return "avx512_bf16" in features or "amx_bf16" in features
 
 
-def _cpu_features() -> set[str]:
+def cpu_features() -> set[str]:
     """List what the processor can do, by the names that Linux and torch give it; empty where neither says."""
     if hasattr(torch.cpu, "get_capabilities"):  # not in older versions
         return {name for name, there in torch.cpu.get_capabilities().items() if there is True}
@@ -68,3 +71,14 @@ def _cpu_features() -> set[str]:
     except OSError:
         return set()
     return set(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+def processor_name() -> str:
+    """Name the processor, with the numbers that tell its kind from others of one name, where the system says them."""
+    try:
+        text = Path(CPUINFO).read_text()
+    except OSError:
+        text = ""
+    said = {name: (re.search(rf"^{name}\s*: (.+)$", text, re.MULTILINE) or [""] * 2)[1] for name in _PROCESSOR}
+    numbers = [f"{name.removeprefix('cpu ')} {value}" for name, value in said.items() if value and name != "model name"]
+    return ", ".join([said["model name"] or platform.processor() or platform.machine(), *numbers])

@@ -37,6 +37,8 @@ from mapsr_cli.zoo.sealed import restore, write_checkpoint
 
 HALVES = frozenset({torch.float16, torch.bfloat16})
 """Half-precision types, in which every network of mapsr's computes."""
+_AVERAGING = ("mse", "mae", "affmse", "affmae")
+"""Methods that teach a network the mean, or the median, of what is plausible."""
 _TAP_TOLERANCE = 1e-12
 """How far a tap may lie from what this machine computes: exp and sin differ in the last bit between machines."""
 
@@ -90,6 +92,11 @@ class Model:
     def needs_projection(self) -> bool:
         """Whether f is no picture without Π, under which it was trained."""
         return self.constraint.projects and not self.network.detail
+
+    @property
+    def invents(self) -> bool:
+        """Whether its detail is one likely picture, not the mean or median of all: so unless trained by MSE or MAE."""
+        return self.card.method not in _AVERAGING
 
     @property
     def noise_dim(self) -> int:

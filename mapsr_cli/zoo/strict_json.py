@@ -8,14 +8,14 @@ MAX_VALUES = 20_000
 """Commas and brackets in a document, so that a small file cannot become a large heap of small objects."""
 
 
-def parse(data: bytes) -> Any:
+def parse(data: bytes, most: int = MAX_VALUES) -> Any:
     """Parse a document. Raises ValueError, in one line, for anything ambiguous, too deep or too large.
 
-    That is: bytes that are not UTF-8, a key given twice, NaN or an infinity, more than `MAX_VALUES` values, nesting
-    deeper than Python's recursion limit.
+    That is: bytes that are not UTF-8, a key given twice, NaN or an infinity, more than `most` values, nesting deeper
+    than Python's recursion limit.
     """
-    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > MAX_VALUES:
-        raise ValueError(f"more than {MAX_VALUES} values")
+    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > most:
+        raise ValueError(f"more than {most} values")
     try:
         return json.loads(
             data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite_float

@@ -224,7 +224,7 @@ def test_tiles_start_where_the_network_would_count_from(trunk: Path, monkeypatch
 
 def test_half_precision_only_where_it_is_supported(trunk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = load_backbone(trunk)
-    monkeypatch.setattr("mapsr_cli.inference.devices._cpu_features", lambda: {"avx512_bf16"})
+    monkeypatch.setattr("mapsr_cli.inference.devices.cpu_features", lambda: {"avx512_bf16"})
     types = {"bf16": torch.bfloat16, "auto": torch.float32, "fp32": torch.float32}
     assert {name: Upscaler(backbone, device="cpu", precision=name).levels.dtype for name in types} == types
     with pytest.raises(UsageError, match="does not compute in fp16"):

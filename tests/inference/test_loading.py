@@ -158,7 +158,7 @@ def test_device_and_precision_are_arguments(monkeypatch: pytest.MonkeyPatch, tin
     for device, precision in (("cuda:99", "auto"), ("tpu", "auto"), ("cpu", "int8")):
         with pytest.raises(UsageError):
             Upscaler(str(tiny_model), device=device, precision=precision)
-    monkeypatch.setattr("mapsr_cli.inference.devices._cpu_features", lambda: {"avx512_bf16"})
+    monkeypatch.setattr("mapsr_cli.inference.devices.cpu_features", lambda: {"avx512_bf16"})
     assert Upscaler(str(tiny_model), device="cpu").levels.dtype == torch.bfloat16
 
 

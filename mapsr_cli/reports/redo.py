@@ -1,0 +1,179 @@
+"""Make the picture of a report again, and say whether it is the same to the bit."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mapsr_cli.errors import MapsrError, ReportError
+from mapsr_cli.imaging import MAX_PIXELS, Frames, Holds, read_frames
+from mapsr_cli.inference import Upscaler
+from mapsr_cli.inference.backbone import load_backbone
+from mapsr_cli.inference.files import Output, encode_file, load_file, upscale_frames
+from mapsr_cli.inference.level_upscaler import StageProgress, silent
+from mapsr_cli.reports.document import FileReport, ModelFile
+from mapsr_cli.reports.machine import Difference, differences
+from mapsr_cli.reports.writing import machine_of, samples_sha256
+from mapsr_cli.zoo import Model, load_model
+from mapsr_cli.zoo.card import restore_kernel
+from mapsr_cli.zoo.finding import find_here
+from mapsr_cli.zoo.manifest import sha256_of
+
+
+@dataclass(frozen=True, eq=False)
+class Redone:
+    """A picture made again."""
+
+    data: bytes
+    """The file."""
+    pictures: Frames
+    same: bool
+    """Whether it has the SHA-256 that the report states."""
+    same_samples: bool
+    """Whether all samples are the same, however they are encoded."""
+    differences: tuple[Difference, ...]
+    """What computes here and did not then, or the other way round."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The file that a report calls its result, as it lies there."""
+
+    same: bool
+    """Whether it has the SHA-256 that the report states."""
+    off: int | None = None
+    """Of its samples, how many are not those made again; None where it holds no picture of that kind."""
+    samples: int = 0
+    largest: int = 0
+    """Largest difference, in levels."""
+
+
+def make_again(
+    report: FileReport, original: Path, model: Path | None = None, progress: StageProgress = silent
+) -> Redone:
+    """Make a report's picture again, with its settings, tiles and number of threads.
+
+    Args:
+        report: what to do.
+        original: the file that was upscaled.
+        model: the network's file; by default the one that the report names, where it is on this machine.
+        progress: called with (stage, done, total).
+
+    Raises:
+        ReportError: the original or the model is another file than the report's, or the model is not here.
+        MapsrError: it cannot be done here, such as where memory does not suffice.
+    """
+    check_original(report, original)
+    network = find_model_of(report.model, original.parent, model)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(report.machine.threads)
+    try:
+        upscaler, output = _upscaler(report, network), output_of(report)
+        originals, decoding = load_file(original, output, upscaler)
+        upscaled, upscaling = upscale_frames(originals, upscaler, progress, report.sample)
+        data, _ = encode_file(originals, upscaled, decoding + upscaling, upscaler, output, report.sample)
+        here = machine_of(upscaler)
+    finally:
+        torch.set_num_threads(threads)
+    if originals.pictures[0].sha256 != report.original.sha256:
+        raise ReportError(f"{original} changed while it was read")
+    return Redone(
+        data,
+        upscaled,
+        hashlib.sha256(data).hexdigest() == report.result.sha256,
+        samples_sha256(upscaled) == report.result.samples_sha256,
+        differences(report.machine, here),
+    )
+
+
+def output_of(report: FileReport) -> Output:
+    """Return what kind of file the result is; the original may have as many pixels as the report says."""
+    width, height = report.original.size
+    most = max(MAX_PIXELS, width * height * report.original.frames)
+    return Output(report.result.file_format, report.result.quality, most, report.result.animate)
+
+
+def check_original(report: FileReport, original: Path) -> None:
+    """Raise ReportError where a file is not the report's original."""
+    try:
+        with original.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        hint = "mapsr redo REPORT ORIGINAL says where it is"
+        raise ReportError(f"cannot read {original}: {error.strerror or error}", hint) from error
+    if digest != report.original.sha256:
+        raise ReportError(
+            f"{original} is not the original of the report, {report.original.name}: its SHA-256 is another",
+            "mapsr redo REPORT ORIGINAL names the right one",
+        )
+
+
+def compare_with(path: Path, report: FileReport, redone: Redone) -> Beside | None:
+    """Compare the file that the report calls its result with the picture made again; None where there is none."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        same = hashlib.file_digest(file, "sha256").hexdigest() == report.result.sha256
+    try:
+        width, height = report.result.size
+        stored = read_frames(path, Holds(inks=True), width * height * report.original.frames)
+    except MapsrError:
+        return Beside(same)
+    off = samples = largest = 0
+    if (len(stored.pictures), stored.size) != (len(redone.pictures.pictures), redone.pictures.size):
+        return Beside(same)
+    for here, there in zip(redone.pictures.pictures, stored.pictures, strict=True):
+        if (here.peak, here.samples) != (there.peak, there.samples):
+            return Beside(same)
+        for a, b in ((here.levels, there.levels), (here.alpha, there.alpha)):
+            if a is not None and b is not None:
+                gap = (a.int() - b.int()).abs()
+                off, samples = off + int(gap.count_nonzero()), samples + gap.numel()
+                largest = max(largest, int(gap.max()))
+    return Beside(same, off, samples, largest)
+
+
+def find_model_of(wanted: ModelFile, folder: Path, given: Path | None = None) -> Path:
+    """Find the network's file: the one given, or where the report's name for it leads, or in a folder.
+
+    Raises ReportError where there is none, or only one with another SHA-256.
+    """
+    found: Path | None = None
+    for path in [given] if given is not None else _places(wanted, folder):
+        if sha256_of(path) == wanted.sha256:
+            return path
+        found = found or path
+    if found is not None:
+        what = f"{found} is not the model of the report: its SHA-256 is another"
+        raise ReportError(what, "--model FILE names the right one")
+    raise ReportError(
+        f"the model of the report, {wanted.name}, is not on this machine", "--model FILE says where it is"
+    )
+
+
+def _places(wanted: ModelFile, folder: Path) -> Iterator[Path]:
+    """Yield files that may be the report's network."""
+    if wanted.file and (path := folder / Path(wanted.file).name).is_file():
+        yield path
+    for name in dict.fromkeys((wanted.asked, wanted.name)):
+        if name and not wanted.foreign:
+            try:
+                yield find_here(name)
+            except MapsrError:
+                continue
+
+
+def _upscaler(report: FileReport, path: Path) -> Upscaler:
+    model: Model = load_backbone(path) if report.model.foreign else load_model(path)
+    if model.sha256 != report.model.sha256:
+        raise ReportError(f"{path} changed while it was read")
+    device = report.machine.device
+    wanted = (model, report.settings, restore_kernel(report.kernel))
+    try:
+        return Upscaler(*wanted, device=device, precision=report.machine.precision)
+    except MapsrError:
+        if device == "cpu":
+            raise
+    return Upscaler(*wanted, precision=report.machine.precision)

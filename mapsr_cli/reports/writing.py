@@ -1,0 +1,159 @@
+"""Write down how a file was made."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mapsr_cli.imaging import Frames, Picture
+from mapsr_cli.imaging.picture import interleaved
+from mapsr_cli.inference import Upscaler
+from mapsr_cli.inference.backbone import Backbone
+from mapsr_cli.inference.devices import DTYPES
+from mapsr_cli.inference.files import Output
+from mapsr_cli.inference.report import UpscaleReport
+from mapsr_cli.operators import AnyKernel
+from mapsr_cli.reports.document import FileReport, ModelFile, OriginalFile, Promise, ResultFile
+from mapsr_cli.reports.machine import Machine, this_machine
+from mapsr_cli.zoo import Model, describe_kernel
+
+_STRIP = 1 << 24
+"""Samples that are hashed at once."""
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How the user names what a report is about."""
+
+    original: str
+    result: str
+    command: str
+    """As `FileReport.command`."""
+    asked: str
+    """As `ModelFile.asked`."""
+
+
+def make_report(
+    naming: Naming,
+    originals: Frames,
+    upscaled: Frames,
+    data: bytes,
+    done: UpscaleReport,
+    upscaler: Upscaler,
+    output: Output,
+    sample: int = 1,
+) -> FileReport:
+    """Write down how `data`, a file of `upscaled`, was made of `originals`."""
+    first, kernel = originals.pictures[0], upscaler.kernel_for(originals.pictures[0])
+    return FileReport(
+        written=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        command=naming.command,
+        original=OriginalFile(
+            naming.original,
+            first.sha256,
+            first.size,
+            len(originals.pictures),
+            first.peak.bit_length(),
+            first.samples,
+        ),
+        result=ResultFile(
+            naming.result,
+            hashlib.sha256(data).hexdigest(),
+            samples_sha256(upscaled),
+            upscaled.size,
+            output.file_format,
+            output.quality,
+            output.lossless,
+            output.animate,
+        ),
+        model=_model(upscaler.model, naming.asked),
+        kernel=describe_kernel(upscaler.kernel),
+        factor=kernel.scale,
+        settings=replace(upscaler.settings, tile=_shortened(done.tiles)),
+        sample=sample,
+        promise=_promise(upscaler, kernel, done, output),
+        verification=done.summary()["consistency"],
+        machine=machine_of(upscaler),
+        notes=done.notes,
+        limits=tuple(_limits(upscaler.model, first, kernel, output)),
+    )
+
+
+def machine_of(upscaler: Upscaler) -> Machine:
+    """Describe what an upscaler computes with."""
+    precision = next(name for name, dtype in DTYPES.items() if dtype == upscaler.levels.dtype)
+    return this_machine(upscaler.levels.device, precision)
+
+
+def samples_sha256(frames: Frames) -> str:
+    """Compute the SHA-256 of all samples, as `ResultFile.samples_sha256` says."""
+    digest = hashlib.sha256()
+    for picture in frames.pictures:
+        rows = max(_STRIP // (picture.size[0] * picture.samples), 1)
+        for top in range(0, picture.size[1], rows):
+            strip = interleaved(picture, slice(top, top + rows))
+            digest.update(strip.astype(strip.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def plain_name(path: Path | str) -> str:
+    """Return the name of a file without its folder; bytes that are no text are escaped."""
+    return Path(path).name.encode("utf-8", "backslashreplace").decode()
+
+
+def _shortened(tiles: tuple[int, ...]) -> tuple[int, ...]:
+    """Leave out what only repeats the last one: it stands for all that follow."""
+    while len(tiles) > 1 and tiles[-1] == tiles[-2]:
+        tiles = tiles[:-1]
+    return tiles
+
+
+def _model(model: Model, asked: str) -> ModelFile:
+    card = model.card
+    return ModelFile(
+        name=card.name,
+        file=plain_name(model.file),
+        sha256=model.sha256,
+        foreign=isinstance(model, Backbone),
+        asked=asked,
+        architecture=card.architecture,
+        method=card.method,
+        description=card.description,
+        license=card.license,
+        data=card.data,
+    )
+
+
+def _promise(upscaler: Upscaler, kernel: AnyKernel, done: UpscaleReport, output: Output) -> Promise:
+    settings = upscaler.settings
+    evidence = str(done.summary().get("evidence", "levels"))
+    small = f"the result, downscaled by {kernel.describe()} and rounded,"
+    if settings.strength < 1:
+        text = f"nothing: strength {settings.strength:g} gives up a part of what the original says"
+        return Promise(evidence, settings.consistency, text, None)
+    if settings.consistency == "none":
+        return Promise(evidence, "none", "nothing: this is the network's picture as it is", None)
+    if settings.consistency == "float":
+        return Promise(evidence, "float", f"{small} is the original, up to clipping and rounding of the result", None)
+    text = f"{small} is the original, bit for bit"
+    return Promise(evidence, "bits", text, done.consistency.holds)
+
+
+def _limits(model: Model, original: Picture, kernel: AnyKernel, output: Output) -> list[str]:
+    """List what a result cannot tell."""
+    guessed = 1 - 1 / kernel.scale**2
+    limits = [
+        f"{guessed:.1%} of what it shows is a guess: of all pictures that give the original back, it is one that the "
+        "network takes for likely.",
+        "Text, digits, number plates and faces that the original does not resolve are not in the result either, "
+        "however sharp it looks. Nobody should be recognised, and nothing read or measured, by what was added.",
+        "That the original is given back says nothing about whether the original is true: its noise, blur, compression "
+        "and earlier changes are kept.",
+    ]
+    if not model.card.method:
+        limits.append("It is not known how this network was trained: it may invent texture.")
+    elif model.invents:
+        limits.append("This model invents texture that looks natural; it is not the mean of what is plausible.")
+    if not output.lossless:
+        limits.append(f"{output.file_format} stores other samples than those that were computed.")
+    return limits

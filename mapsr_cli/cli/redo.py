@@ -12,7 +12,7 @@ from mapsr_cli.cli.startup import heavy_imports
 
 if TYPE_CHECKING:
     from mapsr_cli.reports.document import FileReport
-    from mapsr_cli.reports.redo import Beside, Redone
+    from mapsr_cli.reports.redo import Redone, ResultBeside
 
 
 def redo(
@@ -97,7 +97,7 @@ def _verdict(report: "FileReport", redone: "Redone") -> str:
     return f"not the same: {made}"
 
 
-def _remarks(report: "FileReport", redone: "Redone", beside: "Beside | None") -> list[str]:
+def _remarks(report: "FileReport", redone: "Redone", beside: "ResultBeside | None") -> list[str]:
     lines = []
     if beside is not None and not beside.same:
         lines.append(f"note: the file {report.result.name} beside the report was changed: its SHA-256 is another")
@@ -111,7 +111,7 @@ def _remarks(report: "FileReport", redone: "Redone", beside: "Beside | None") ->
     return lines
 
 
-def _entry(report: "FileReport", redone: "Redone", beside: "Beside | None") -> dict[str, Any]:
+def _entry(report: "FileReport", redone: "Redone", beside: "ResultBeside | None") -> dict[str, Any]:
     return {
         "result": report.result.name,
         "original": report.original.name,

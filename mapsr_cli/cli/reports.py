@@ -14,7 +14,7 @@ from mapsr_cli.cli.sources import PIPE
 from mapsr_cli.files import write_bytes
 from mapsr_cli.imaging.psf import PREFIX as PSF_PREFIX
 from mapsr_cli.inference import Upscaler
-from mapsr_cli.reports.index import INDEX, INDEX_PAGE, Failure, merged, read_index
+from mapsr_cli.reports.index import INDEX, INDEX_PAGE, NotMade, merged, read_index
 from mapsr_cli.reports.writing import Naming, make_report, plain_name
 from mapsr_cli.views.report_page import index_page, report_page
 
@@ -115,7 +115,7 @@ class Reports:
             return
         folder = _common_folder(jobs)
         folders = {f"{path.parent}{os.sep}" for job in jobs for path in (job.source, job.target)}
-        failures = tuple(Failure(plain_name(one["input"]), _without(folders, one["error"])) for one in failed)
+        failures = tuple(NotMade(plain_name(one["input"]), _without(folders, one["error"])) for one in failed)
         index = merged(read_index(folder / INDEX), folder, self.known, failures)
         write_bytes(folder / INDEX, index.to_json())
         write_bytes(folder / INDEX_PAGE, index_page(index).encode())

@@ -116,7 +116,10 @@ class FileReport:
     result: ResultFile
     model: ModelFile
     kernel: dict[str, Any]
-    """A, the filter that makes the result small again: name, scale, and the taps with the place of the first one."""
+    """A, the filter that makes the result small again: name, scale, and the taps with the place of the first one along
+    an axis (in the plane, if it was measured); between sizes without a whole factor, the sizes, `small` and `large`."""
+    own_kernel: dict[str, Any]
+    """The same at the factor that the model was trained for, from which A follows."""
     factor: float
     """Pixels of the result per pixel of the original along a side."""
     settings: Settings

@@ -19,7 +19,7 @@ _MOST_VALUES = 2_000_000
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexEntry:
     """One report, in short. Paths are relative to the index, with slashes."""
 
     report: str
@@ -36,7 +36,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Failure:
+class NotMade:
     """An input of which nothing was made."""
 
     original: str
@@ -48,9 +48,9 @@ class Failure:
 class Index:
     """All reports in a folder and below it."""
 
-    results: tuple[Entry, ...] = ()
+    results: tuple[IndexEntry, ...] = ()
     """By the report's path."""
-    failed: tuple[Failure, ...] = ()
+    failed: tuple[NotMade, ...] = ()
     """Of the last batch."""
 
     def to_json(self) -> bytes:
@@ -71,7 +71,7 @@ def read_index(path: Path) -> Index:
         raise FileError(f"{path} is no index of mapsr's, and is left alone", "-o names another folder") from error
 
 
-def merged(before: Index, folder: Path, reports: Iterable[Path], failed: Sequence[Failure]) -> Index:
+def merged(before: Index, folder: Path, reports: Iterable[Path], failed: Sequence[NotMade]) -> Index:
     """Add reports to an index in `folder`; what it held of files that are gone is left out."""
     entries = {entry.report: entry for entry in before.results if (folder / entry.report).is_file()}
     for path in reports:
@@ -80,11 +80,11 @@ def merged(before: Index, folder: Path, reports: Iterable[Path], failed: Sequenc
     return Index(tuple(entries[name] for name in sorted(entries)), tuple(failed))
 
 
-def _entry(path: Path, folder: Path) -> Entry:
+def _entry(path: Path, folder: Path) -> IndexEntry:
     data = read_document(path)
     report = parse_report(data, str(path))
     below = path.relative_to(folder).parent
-    return Entry(
+    return IndexEntry(
         (below / path.name).as_posix(),
         hashlib.sha256(data).hexdigest(),
         (below / report.result.name).as_posix(),

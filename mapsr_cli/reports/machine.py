@@ -127,12 +127,10 @@ def _versions() -> Iterator[tuple[str, str]]:
     yield "vectors of torch", torch.backends.cpu.get_cpu_capability()
     if torch.version.cuda:
         yield "cuda", torch.version.cuda
-        yield "cudnn", str(torch.backends.cudnn.version())
+        yield "cudnn", str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
     yield "numpy", np.__version__
     yield "pillow", PIL.__version__
-    for library in _LIBRARIES:
-        if version := features.version(library):  # type: ignore[no-untyped-call]
-            yield library, str(version)
+    yield from ((name, version) for name in _LIBRARIES if (version := features.version(name)))
     yield "zlib of python", zlib.ZLIB_RUNTIME_VERSION
     for module in ("pillow_heif", "spandrel"):
         if module in sys.modules:

@@ -38,7 +38,7 @@ class Redone:
 
 
 @dataclass(frozen=True)
-class Beside:
+class ResultBeside:
     """The file that a report calls its result, as it lies there."""
 
     same: bool
@@ -110,7 +110,7 @@ def check_original(report: FileReport, original: Path) -> None:
         )
 
 
-def compare_with(path: Path, report: FileReport, redone: Redone) -> Beside | None:
+def compare_with(path: Path, report: FileReport, redone: Redone) -> ResultBeside | None:
     """Compare the file that the report calls its result with the picture made again; None where there is none."""
     if not path.is_file():
         return None
@@ -120,19 +120,19 @@ def compare_with(path: Path, report: FileReport, redone: Redone) -> Beside | Non
         width, height = report.result.size
         stored = read_frames(path, Holds(inks=True), width * height * report.original.frames)
     except MapsrError:
-        return Beside(same)
+        return ResultBeside(same)
     off = samples = largest = 0
     if (len(stored.pictures), stored.size) != (len(redone.pictures.pictures), redone.pictures.size):
-        return Beside(same)
+        return ResultBeside(same)
     for here, there in zip(redone.pictures.pictures, stored.pictures, strict=True):
         if (here.peak, here.samples) != (there.peak, there.samples):
-            return Beside(same)
+            return ResultBeside(same)
         for a, b in ((here.levels, there.levels), (here.alpha, there.alpha)):
             if a is not None and b is not None:
                 gap = (a.int() - b.int()).abs()
                 off, samples = off + int(gap.count_nonzero()), samples + gap.numel()
                 largest = max(largest, int(gap.max()))
-    return Beside(same, off, samples, largest)
+    return ResultBeside(same, off, samples, largest)
 
 
 def find_model_of(wanted: ModelFile, folder: Path, given: Path | None = None) -> Path:
@@ -170,7 +170,7 @@ def _upscaler(report: FileReport, path: Path) -> Upscaler:
     if model.sha256 != report.model.sha256:
         raise ReportError(f"{path} changed while it was read")
     device = report.machine.device
-    wanted = (model, report.settings, restore_kernel(report.kernel))
+    wanted = (model, report.settings, restore_kernel(report.own_kernel))
     try:
         return Upscaler(*wanted, device=device, precision=report.machine.precision)
     except MapsrError:

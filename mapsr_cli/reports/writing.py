@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from mapsr_cli.imaging import Frames, Picture
 from mapsr_cli.imaging.picture import interleaved
@@ -12,7 +13,7 @@ from mapsr_cli.inference.backbone import Backbone
 from mapsr_cli.inference.devices import DTYPES
 from mapsr_cli.inference.files import Output
 from mapsr_cli.inference.report import UpscaleReport
-from mapsr_cli.operators import AnyKernel
+from mapsr_cli.operators import AnyKernel, Kernel
 from mapsr_cli.reports.document import FileReport, ModelFile, OriginalFile, Promise, ResultFile
 from mapsr_cli.reports.machine import Machine, this_machine
 from mapsr_cli.zoo import Model, describe_kernel
@@ -67,7 +68,8 @@ def make_report(
             output.animate,
         ),
         model=_model(upscaler.model, naming.asked),
-        kernel=describe_kernel(upscaler.kernel),
+        kernel=_described(kernel),
+        own_kernel=describe_kernel(upscaler.kernel),
         factor=kernel.scale,
         settings=replace(upscaler.settings, tile=_shortened(done.tiles)),
         sample=sample,
@@ -106,6 +108,13 @@ def _shortened(tiles: tuple[int, ...]) -> tuple[int, ...]:
     while len(tiles) > 1 and tiles[-1] == tiles[-2]:
         tiles = tiles[:-1]
     return tiles
+
+
+def _described(kernel: AnyKernel) -> dict[str, Any]:
+    if isinstance(kernel, Kernel):
+        return describe_kernel(kernel)
+    sizes = {"small": kernel.small[::-1], "large": kernel.large[::-1]}
+    return {"name": kernel.name, "scale": kernel.scale, "sigma": kernel.sigma, **sizes}
 
 
 def _model(model: Model, asked: str) -> ModelFile:

@@ -1,6 +1,7 @@
 """The report of an upscaled file, and the index of a batch, as pages for people."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import is_dataclass
 from html import escape
 from urllib.parse import quote
 
@@ -8,6 +9,16 @@ from mapsr_cli.reports.document import FileReport
 from mapsr_cli.reports.index import Index
 from mapsr_cli.views.slider import page
 
+_EVIDENCE = {"levels": "the samples of the original, as they are stored"}
+_MEASURES = {
+    "bit_exact": "Share of samples given back",
+    "worst_levels": "Largest difference, in levels",
+    "lr_psnr_file": "PSNR of what is given back, dB",
+    "mse_float": "Mean squared error before rounding",
+    "max_abs_float": "Largest error before rounding",
+    "passes": "Passes of the round trip",
+}
+"""What figures of `FileReport.verification` are called for people; others keep their names."""
 Fact = tuple[str, str]
 """What is to be said, and of what."""
 
@@ -85,10 +96,12 @@ def _files(report: FileReport) -> Iterable[Fact]:
 
 
 def _promised(report: FileReport) -> Iterable[Fact]:
-    yield "Evidence", report.promise.evidence
-    yield "Promise", report.promise.text
+    yield "Taken as known", _EVIDENCE.get(report.promise.evidence, report.promise.evidence)
+    yield "Promised", report.promise.text
     yield "Kept", {True: "yes", False: "not for every sample", None: "–"}[report.promise.kept]
-    yield from ((name, f"{value}") for name, value in report.verification.items())
+    for name, value in report.verification.items():
+        if value is not None:
+            yield _MEASURES.get(name, name), f"{value:.6g}" if isinstance(value, float) else f"{value}"
 
 
 def _model(report: FileReport) -> Iterable[Fact]:
@@ -110,9 +123,11 @@ def _model(report: FileReport) -> Iterable[Fact]:
 
 def _kernel(report: FileReport) -> str:
     kernel = report.kernel
-    names = ("name", "scale", "sigma", "phase", "border", "first", "sha256")
-    facts = _facts((name, f"{kernel[name]}") for name in names if kernel.get(name) is not None)
-    taps = kernel["taps"]
+    names = ("name", "scale", "sigma", "phase", "border", "first", "small", "large", "sha256")
+    facts = _facts((name, _text(kernel[name])) for name in names if kernel.get(name) is not None)
+    taps = kernel.get("taps")
+    if taps is None:
+        return facts
     rows = taps if isinstance(taps[0], list | tuple) else [taps]
     text = "\n".join(" ".join(f"{tap:.6g}" for tap in row) for row in rows)
     return f'{facts}<details><summary>Taps</summary><div class="scroll"><pre>{escape(text)}</pre></div></details>\n'
@@ -120,10 +135,18 @@ def _kernel(report: FileReport) -> str:
 
 def _settings(report: FileReport) -> Iterable[Fact]:
     for name, value in vars(report.settings).items():
-        if name == "size" and value is not None:
-            value = ", ".join(f"{key} {asked}" for key, asked in vars(value).items() if asked is not None)
-        yield name, "the model's own" if value is None else str(value)
+        if value is not None:
+            yield name, _text(value)
     yield "sample", str(report.sample)
+
+
+def _text(value: object) -> str:
+    """Write a value for people: several behind one another, of a dataclass what is given."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    if is_dataclass(value):
+        return ", ".join(f"{name} {_text(given)}" for name, given in vars(value).items() if given is not None)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _machine(report: FileReport) -> Iterable[Fact]:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from mapsr_cli.imaging import Frames, Picture, write_picture
+from mapsr_cli.inference.files import encode_file, upscale_frames
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.reports import redo
 from mapsr_cli.reports.machine import this_machine
@@ -176,10 +177,8 @@ def test_what_is_missing_is_named(mapsr: Mapsr, done: Path) -> None:
 def test_another_machine_is_described_where_bits_differ(
     mapsr: Mapsr, done: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upscale = redo.upscale_frames
-
     def off_by_one(*given: Any) -> Any:
-        frames, report = upscale(*given)
+        frames, report = upscale_frames(*given)
         levels = frames.pictures[0].levels.clone()
         levels[0, 0, 0] ^= 1
         return Frames((replace(frames.pictures[0], levels=levels),)), report
@@ -204,8 +203,7 @@ def test_another_machine_is_described_where_bits_differ(
 def test_another_encoder_is_told_from_another_picture(
     mapsr: Mapsr, done: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = redo.encode_file
-    monkeypatch.setattr(redo, "encode_file", lambda *given: (encode(*given)[0] + b"more", None))
+    monkeypatch.setattr(redo, "encode_file", lambda *given: (encode_file(*given)[0] + b"more", None))
     again = mapsr("redo", done)
     assert again.code == 1
     assert again.stdout.startswith("not the same file, though every sample is the same: in_x4.png")

@@ -78,7 +78,7 @@ def test_anybody_can_check_its_seal(report: FileReport) -> None:
 def test_another_seal_in_the_text_does_not_mislead(report: FileReport) -> None:
     """A note may hold anything, also what looks like the seal."""
     odd = replace(report, notes=('"report_sha256": "' + "1" * 64 + '"',))
-    assert parse_report(odd.to_json(), "it") == odd
+    assert parse_report(odd.to_json(), "it").notes == odd.notes
 
 
 @pytest.mark.parametrize(

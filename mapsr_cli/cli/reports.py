@@ -9,7 +9,7 @@ from typing import Any
 
 from mapsr_cli.cli.companions import Made
 from mapsr_cli.cli.paths import Job, beside, source_name
-from mapsr_cli.cli.report import say, wrote
+from mapsr_cli.cli.report import evidence, say, wrote
 from mapsr_cli.cli.sources import PIPE
 from mapsr_cli.files import write_bytes
 from mapsr_cli.imaging.psf import PREFIX as PSF_PREFIX
@@ -87,6 +87,7 @@ class Reports:
             made.report,
             self.upscaler,
             made.output,
+            evidence(made.originals.pictures[0]),
             job.sample,
         )
         paths = self.paths(job)

@@ -95,7 +95,10 @@ class Promise:
     """What was promised of the result, and whether it was kept."""
 
     evidence: str
-    """What was taken as known of the original: `levels`, its samples as they are stored; or another kind."""
+    """What was taken as known of the original, as `mapsr upscale --json` names it: `levels`, its samples as they are
+    stored; `noise`, those within ±3 σ; or another kind."""
+    evidence_is: dict[str, Any]
+    """What goes with that kind: the σ of noise, in levels of 255."""
     consistency: str
     """`bits`, `float` or `none`: how closely the result gives that back."""
     text: str

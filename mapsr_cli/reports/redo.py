@@ -12,7 +12,7 @@ from mapsr_cli.imaging import MAX_PIXELS, Frames, Holds, read_frames
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.files import Output, encode_file, load_file, upscale_frames
-from mapsr_cli.inference.level_upscaler import StageProgress, silent
+from mapsr_cli.inference.report import StageProgress, silent
 from mapsr_cli.reports.document import FileReport, ModelFile
 from mapsr_cli.reports.machine import Difference, differences
 from mapsr_cli.reports.writing import machine_of, samples_sha256

@@ -18,6 +18,13 @@ from mapsr_cli.reports.document import FileReport, ModelFile, OriginalFile, Prom
 from mapsr_cli.reports.machine import Machine, this_machine
 from mapsr_cli.zoo import Model, describe_kernel
 
+_KEEPS = {
+    "levels": "and rounded, is the original, bit for bit",
+    "noise": "is within ±3 σ of every sample of the original, σ = {noise:.2g} levels of 255",
+    "jpeg": "has every coefficient in the interval that the original, a JPEG, states for it",
+    "": "lies within what is known of the original",
+}
+"""By the kind of evidence, what is promised of the result made small again."""
 _STRIP = 1 << 24
 """Samples that are hashed at once."""
 
@@ -42,9 +49,13 @@ def make_report(
     done: UpscaleReport,
     upscaler: Upscaler,
     output: Output,
+    evidence: dict[str, Any],
     sample: int = 1,
 ) -> FileReport:
-    """Write down how `data`, a file of `upscaled`, was made of `originals`."""
+    """Write down how `data`, a file of `upscaled`, was made of `originals`.
+
+    `evidence`: what the originals were taken to say, as `mapsr upscale --json` prints it.
+    """
     first, kernel = originals.pictures[0], upscaler.kernel_for(originals.pictures[0])
     return FileReport(
         written=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -73,7 +84,7 @@ def make_report(
         factor=kernel.scale,
         settings=replace(upscaler.settings, tile=_shortened(done.tiles)),
         sample=sample,
-        promise=_promise(upscaler, kernel, done, output),
+        promise=_promise(upscaler, kernel, done, evidence),
         verification=done.summary()["consistency"],
         machine=machine_of(upscaler),
         notes=done.notes,
@@ -133,19 +144,20 @@ def _model(model: Model, asked: str) -> ModelFile:
     )
 
 
-def _promise(upscaler: Upscaler, kernel: AnyKernel, done: UpscaleReport, output: Output) -> Promise:
-    settings = upscaler.settings
-    evidence = str(done.summary().get("evidence", "levels"))
-    small = f"the result, downscaled by {kernel.describe()} and rounded,"
+def _promise(upscaler: Upscaler, kernel: AnyKernel, done: UpscaleReport, evidence: dict[str, Any]) -> Promise:
+    settings, details = upscaler.settings, dict(evidence)
+    kind = str(details.pop("evidence"))
+    small = f"the result, downscaled by {kernel.describe()},"
+    kept = None
     if settings.strength < 1:
         text = f"nothing: strength {settings.strength:g} gives up a part of what the original says"
-        return Promise(evidence, settings.consistency, text, None)
-    if settings.consistency == "none":
-        return Promise(evidence, "none", "nothing: this is the network's picture as it is", None)
-    if settings.consistency == "float":
-        return Promise(evidence, "float", f"{small} is the original, up to clipping and rounding of the result", None)
-    text = f"{small} is the original, bit for bit"
-    return Promise(evidence, "bits", text, done.consistency.holds)
+    elif settings.consistency == "none":
+        text = "nothing: this is the network's picture as it is"
+    elif settings.consistency == "float":
+        text = f"{small} {_KEEPS.get(kind, _KEEPS['']).format(**details)}, but for clipping and rounding of the result"
+    else:
+        text, kept = f"{small} {_KEEPS.get(kind, _KEEPS['']).format(**details)}", done.consistency.holds
+    return Promise(kind, details, settings.consistency, text, kept)
 
 
 def _limits(model: Model, original: Picture, kernel: AnyKernel, output: Output) -> list[str]:

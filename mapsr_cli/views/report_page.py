@@ -9,7 +9,11 @@ from mapsr_cli.reports.document import FileReport
 from mapsr_cli.reports.index import Index
 from mapsr_cli.views.slider import page
 
-_EVIDENCE = {"levels": "the samples of the original, as they are stored"}
+_EVIDENCE = {
+    "levels": "the samples of the original, as they are stored",
+    "noise": "the samples of the original, within ±3 σ of noise",
+    "jpeg": "the interval of each coefficient that the original, a JPEG, states",
+}
 _MEASURES = {
     "bit_exact": "Share of samples given back",
     "worst_levels": "Largest difference, in levels",
@@ -97,6 +101,7 @@ def _files(report: FileReport) -> Iterable[Fact]:
 
 def _promised(report: FileReport) -> Iterable[Fact]:
     yield "Taken as known", _EVIDENCE.get(report.promise.evidence, report.promise.evidence)
+    yield from ((name, _text(value)) for name, value in report.promise.evidence_is.items())
     yield "Promised", report.promise.text
     yield "Kept", {True: "yes", False: "not for every sample", None: "–"}[report.promise.kept]
     for name, value in report.verification.items():

@@ -1,12 +1,16 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import pytest
+import torch
 
+from mapsr_cli.networks import Compact, CompactConfig
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.reports.document import read_report
+from mapsr_cli.zoo import Card, save_model
 from tests.cli.conftest import Mapsr
 from tests.pictures import lr_of, save, scene
 from tools import report_schema
@@ -50,9 +54,9 @@ def test_no_folder_is_named(mapsr: Mapsr, photo: Path, tiny_model: Path) -> None
 @pytest.mark.parametrize(
     ("options", "kept", "says"),
     [
-        ([], True, "is the original, bit for bit"),
-        (["--format", "jpg"], False, "is the original, bit for bit"),
-        (["--consistency", "float"], None, "up to clipping and rounding"),
+        ([], True, "and rounded, is the original, bit for bit"),
+        (["--format", "jpg"], False, "and rounded, is the original, bit for bit"),
+        (["--consistency", "float"], None, "but for clipping and rounding"),
         (["--strength", 0.5], None, "nothing: strength 0.5"),
     ],
 )
@@ -117,3 +121,17 @@ def test_names_that_are_no_text(mapsr: Mapsr, photo: Path, tiny_model: Path) -> 
     page = source.with_name(f"{source.stem}_x4_report.html").read_text("utf-8")
     assert "&lt;b&gt;\\udcff&amp;" in page
     assert "<b>" not in page
+
+
+def test_noise_is_evidence_of_its_own(mapsr: Mapsr, photo: Path, tiny_card: Card) -> None:
+    """Of a network whose f is a picture: one that was trained without a projection."""
+    torch.manual_seed(0)
+    network = Compact(CompactConfig(**tiny_card.config))
+    save_model(
+        model := photo.with_name("free.safetensors"), network, replace(tiny_card, constraint="none", method="mse")
+    )
+    assert mapsr("upscale", photo, "--report", "--noise", "auto", "-m", model).code == 0
+    promise = read_report(photo.with_name("photo_x4.json")).promise
+    assert (promise.evidence, promise.kept) == ("noise", True)
+    assert "is within ±3 σ of every sample of the original, σ = " in promise.text
+    assert mapsr("redo", photo.with_name("photo_x4.json")).code == 0

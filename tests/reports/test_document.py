@@ -28,7 +28,7 @@ def report(tiny_model: Path) -> FileReport:
     upscaled, done = upscale_frames(originals, upscaler)
     data, done = encode_file(originals, upscaled, done, upscaler, output := Output("PNG"))
     naming = Naming("small.png", "large.png", "mapsr upscale small.png", "")
-    return make_report(naming, originals, upscaled, data, done, upscaler, output)
+    return make_report(naming, originals, upscaled, data, done, upscaler, output, {"evidence": "levels"})
 
 
 def test_what_is_written_is_read_back(report: FileReport) -> None:

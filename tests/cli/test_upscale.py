@@ -43,7 +43,8 @@ def test_json(mapsr: Mapsr, photo: Path, tiny_model: Path) -> None:
     done = mapsr("upscale", photo, "-m", tiny_model, "--json")
     (result,) = done.json["results"]
     assert done.json["failed"] == []
-    assert set(result) == {"input", "output", "model", "scale", "kernel", "size", "seconds", "consistency"}
+    keys = {"input", "output", "model", "scale", "kernel", "evidence", "size", "seconds", "consistency"}
+    assert set(result) == keys
     assert set(result["seconds"]) == {"decode", "network", "project", "encode", "total"}
     keys = {"mse_float", "max_abs_float", "lr_psnr_file", "bit_exact", "worst_levels", "passes"}
     assert set(result["consistency"]) == keys

@@ -28,7 +28,8 @@ def test_it_takes_the_place_of_a_model(mapsr: Mapsr, photo: Path, trunk: Path) -
     done = mapsr("upscale", photo, "--backbone", trunk, "--json")
     (result,) = done.json["results"]
     assert done.code == 0
-    assert set(result) == {"input", "output", "model", "scale", "kernel", "size", "seconds", "consistency"}
+    keys = {"input", "output", "model", "scale", "kernel", "evidence", "size", "seconds", "consistency"}
+    assert set(result) == keys
     assert (result["model"], result["scale"], result["kernel"]) == (trunk.name, 4, "bicubic")
     assert result["consistency"]["bit_exact"] == 1.0
     target = photo.with_name("photo_x4.png")

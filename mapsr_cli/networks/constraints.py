@@ -13,7 +13,16 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators import AnyKernel, ConvPinv, Downsampling, Evidence, Kernel, downsampling
+from mapsr_cli.operators import (
+    AnyKernel,
+    ConvPinv,
+    Downsampling,
+    Evidence,
+    Kernel,
+    Psf,
+    downsampling,
+    fixed_downsampling,
+)
 
 ConstraintKind = Literal["none", "soft", "affine"]
 FirstGuess = Literal["picture", "detail", "original"]
@@ -34,10 +43,14 @@ class Constraint(nn.Module):
     def __init__(self, kernel: AnyKernel) -> None:
         super().__init__()
         self.kernel = kernel
+        self.fixed: tuple[int, int] | None = None
+        """HR size (H, W) that is asked for again and again, as training's patches are; None: no such size."""
 
     def operator(self, y: Tensor) -> Downsampling:
         """Make A for images as large as y [..., H, W], of its dtype, on its device."""
         height, width = y.shape[-2:]
+        if (height, width) == self.fixed and isinstance(self.kernel, Psf):
+            return fixed_downsampling(self.kernel, self.fixed, y.dtype, y.device)
         return downsampling(self.kernel, (height, width), y.dtype, y.device)
 
     def down(self, y: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from mapsr_cli.operators.downsampling import downsampling
 from mapsr_cli.operators.each_own import EachOwn
 from mapsr_cli.operators.evidence import TOLD, Evidence, LevelCube, Point
 from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
+from mapsr_cli.operators.fixed_size import fixed_downsampling
 from mapsr_cli.operators.jpeg_cells import JpegCells, jpeg_cells
 from mapsr_cli.operators.jpeg_tables import JpegTables
 from mapsr_cli.operators.kernels import KERNEL_NAMES, SCALES, Kernel, SeparableKernel, make_kernel
@@ -53,6 +54,7 @@ __all__ = [
     "downsampling",
     "examine",
     "fit_pinv",
+    "fixed_downsampling",
     "jpeg_cells",
     "kernel_at",
     "kernel_between",

@@ -38,7 +38,7 @@ class Border:
         before, after = len(self.before), len(self.after)
         n = extended.shape[dim] - before - after
         x = extended.narrow(dim, before, n).index_add(dim, self.before, extended.narrow(dim, 0, before))
-        return x.index_add(dim, self.after, extended.narrow(dim, before + n, after))
+        return x.index_add_(dim, self.after, extended.narrow(dim, before + n, after))
 
 
 def make_border(n: int, before: int, after: int, device: torch.device) -> Border:

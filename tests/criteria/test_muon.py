@@ -83,3 +83,14 @@ def test_goes_on_where_its_state_was_saved() -> None:
     train(first, before, 2)
     train(second, after, 2)
     assert all(torch.equal(p, q) for p, q in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_products_of_half_precision_give_nearly_the_same_step() -> None:
+    matrices = torch.randn(2, 16, 72, generator=torch.Generator().manual_seed(0))
+    exact = orthogonal(matrices)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = orthogonal(matrices)
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(exact, rounded)
+    assert torch.cosine_similarity(exact.flatten(), rounded.flatten(), 0) > 0.999
+    assert (torch.linalg.svdvals(rounded) < 1.3).all()

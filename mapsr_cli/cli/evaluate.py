@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mapsr_cli.cli import options
+from mapsr_cli.cli.options import LARGEST_CONFIDENCE, LEAST_CONFIDENCE
 from mapsr_cli.cli.progress import progress_bar
 from mapsr_cli.cli.report import document, failures, result, say, table, wrote
 from mapsr_cli.errors import MapsrError
 
 if TYPE_CHECKING:
-    from mapsr_cli.evaluation.evaluate import Scorer
+    from mapsr_cli.evaluation.evaluate import Observer, Scorer
     from mapsr_cli.evaluation.scores import Evaluation
 
 COMPLAINTS = 10
@@ -75,6 +76,19 @@ def evaluate(
             rich_help_panel=PROTOCOL,
         ),
     ] = False,
+    error_bars: Annotated[
+        float | None,
+        typer.Option(
+            "--error-bars",
+            metavar="SHARE",
+            min=LEAST_CONFIDENCE,
+            max=LARGEST_CONFIDENCE,
+            help="Measure how often the picture lies within the error bars of this confidence, of models that have "
+            "them.",
+            show_default="none",
+            rich_help_panel=PROTOCOL,
+        ),
+    ] = None,
     kernel: Annotated[str | None, options.kernel("the first model's own, or bicubic", PROTOCOL)] = None,
     sigma: Annotated[float | None, options.sigma(PROTOCOL)] = None,
     scale: Annotated[
@@ -105,6 +119,17 @@ def evaluate(
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate",
+            metavar="FILE",
+            help="Write the model again, with error bars for `upscale --error-map` that are calibrated on these "
+            "pictures.",
+            show_default="none",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     device: options.Device = "auto",
     precision: options.NetworkPrecision = options.Precision.auto,
@@ -114,6 +139,7 @@ def evaluate(
     """Measure models on large pictures: make each small with the kernel, upscale it, and compare with the picture."""
     with failures(debug):
         from mapsr_cli.cli.paths import check_outputs
+        from mapsr_cli.evaluation.calibration import make_calibrator, write_calibrated
         from mapsr_cli.evaluation.candidates import make_candidates
         from mapsr_cli.evaluation.evaluate import Scorer
         from mapsr_cli.evaluation.evaluate import evaluate as evaluate_all
@@ -127,27 +153,35 @@ def evaluate(
             name_network(network)
         sets = find_sets(data)
         read = [*(path for paths in sets.values() for path in paths), *map(Path, model)]
-        check_outputs(overwrite, html, csv, inputs=read)
+        check_outputs(overwrite, html, csv, calibrate, inputs=read)
         a, candidates = make_candidates(model, kernel, sigma, scale, device=device, precision=precision.value)
-        scorer = Scorer(PROTOCOLS[protocol.value], pair_measures=(measure_hallucination,) if hallucination else ())
+        scorer = Scorer(
+            PROTOCOLS[protocol.value],
+            confidence=error_bars,
+            pair_measures=(measure_hallucination,) if hallucination else (),
+        )
         if perceptual:
             scorer = _perceptual(scorer)
+        calibrator = None if calibrate is None else make_calibrator(candidates, a)
         gallery = Gallery({} if html is None else spread(sets))
         with progress_bar() as update:
 
             def show(image: str, model: str, done: int, total: int) -> None:
                 update(f"{image}: {model}", done, total)
 
-            figures = evaluate_all(candidates, sets, a, scorer, gallery, show)
+            observers: list[Observer] = [gallery] if calibrator is None else [gallery, calibrator]
+            figures = evaluate_all(candidates, sets, a, scorer, observers, show)
         if html is not None:
             write_bytes(html, report(figures, data, gallery.sliders).encode(), overwrite)
         if csv is not None:
             write_bytes(csv, figures.to_csv().encode(), overwrite)
+        if calibrate is not None and calibrator is not None:
+            write_calibrated(calibrator, model[0], calibrate, ", ".join(sets))
         if json:
             document(figures.to_json())
         else:
             _print(figures)
-        wrote(html, csv)
+        wrote(html, csv, calibrate)
         if figures.failed:
             _complain(figures)
             raise typer.Exit(1)

@@ -127,6 +127,8 @@ def _check_seed(value: int | None) -> int | None:
     return value
 
 
+LEAST_CONFIDENCE, LARGEST_CONFIDENCE = 0.5, 0.99
+"""Of error bars."""
 Json = Annotated[
     bool,
     typer.Option(

@@ -30,7 +30,7 @@ from mapsr_cli.operators import (
     make_kernel,
     to_levels,
 )
-from mapsr_cli.zoo import Model, find_model, load_model
+from mapsr_cli.zoo import ErrorBars, Model, find_model, load_model
 
 FOLDER, BACKBONE, TRUNK = "dir:", "backbone:", "trunk:"
 
@@ -47,6 +47,8 @@ class Estimate:
     """Of the levels."""
     seconds: float | None
     """Network and projection; None where somebody else computed it."""
+    samples: Tensor | None = None
+    """[S, 3, s·h, s·w] of a stochastic model, in whole levels."""
 
 
 class CandidateModel(typing.Protocol):
@@ -123,6 +125,11 @@ class Checkpoint:
     """A checkpoint, as `mapsr upscale` runs it."""
 
     upscaler: Upscaler
+
+    @property
+    def error_bars(self) -> ErrorBars | None:
+        """Its calibration, if it has one."""
+        return self.upscaler.model.card.error_bars
 
     def __call__(self, lr: Tensor, name: str, kernel: AnyKernel | None = None) -> Estimate:
         """Run network, projection and round trip."""

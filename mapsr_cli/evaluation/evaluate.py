@@ -1,6 +1,6 @@
 """Every image of every test set through every candidate."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import MapsrError
-from mapsr_cli.evaluation.candidates import CandidateModel, Estimate, SamplingCandidate
+from mapsr_cli.evaluation.calibration import coverage
+from mapsr_cli.evaluation.candidates import CandidateModel, Checkpoint, Estimate, SamplingCandidate
 from mapsr_cli.evaluation.diversity import SAMPLES, DenseDistance, diversity, squared_error
 from mapsr_cli.evaluation.metrics import require_torchmetrics
 from mapsr_cli.evaluation.perceptual import Measure, Perceptual
@@ -37,6 +38,10 @@ class Scorer:
     """What the diversity of samples is measured by, by key."""
     pair_measures: tuple[PairMeasure, ...] = ()
     """What looks at LR, too."""
+    confidence: float | None = None
+    """Of the error bars whose coverage is measured, of models that have them; None: it is not."""
+    samples: int = SAMPLES
+    """How many are drawn of a stochastic model."""
 
     def with_measures(self, measures: Mapping[str, Measure]) -> "Scorer":
         """Add measures by key."""
@@ -48,15 +53,16 @@ class Scorer:
         distances = {**self.distances, "diversity_lpips": perceptual.dense_lpips}
         return replace(self, measures=measures, distances=distances)
 
-    def score(self, estimate: Estimate, pair: Pair, samples: Tensor | None) -> Score:
-        """Score one estimate, and the samples [S, 3, H, W] in levels of a stochastic model."""
+    def score(self, estimate: Estimate, pair: Pair) -> Score:
+        """Score one estimate, and the samples of a stochastic model."""
         y, truth = estimate.levels / PEAK, pair.hr / PEAK
         psnr, ssim = self.protocol.compare(y, truth, pair.scale)
         more = {k: value for k, measure in self.measures.items() if (value := measure(y, truth)) is not None}
         for measure_pair in self.pair_measures:
             more |= measure_pair(y, pair)
-        if samples is not None:
-            more |= {key: diversity(samples / PEAK, truth, distance) for key, distance in self.distances.items()}
+        if estimate.samples is not None:
+            samples = estimate.samples / PEAK
+            more |= {key: diversity(samples, truth, distance) for key, distance in self.distances.items()}
         return Score(
             psnr=psnr,
             ssim=ssim,
@@ -79,7 +85,7 @@ def evaluate(
     sets: Mapping[str, list[Path]],
     kernel: Kernel | RatioKernel,
     scorer: Scorer,
-    observe: Observer | None = None,
+    observers: Sequence[Observer] = (),
     progress: ImageProgress = _silent,
 ) -> Evaluation:
     """Score every candidate on every HR image, LR made by `kernel`.
@@ -106,12 +112,17 @@ def evaluate(
                 evaluation.failed.append(Failure(image, model, str(error)))
                 continue
             evaluation.add(model, group, pair.name, estimates[model][1])
-        if observe is not None:
+        for observe in observers:
             observe(group, pair, estimates)
     return evaluation
 
 
 def _one(candidate: CandidateModel, pair: Pair, scorer: Scorer) -> tuple[Estimate, Score]:
     estimate = candidate(pair.lr, pair.name, pair.kernel)
-    samples = candidate.samples(pair.lr, SAMPLES, pair.kernel) if isinstance(candidate, SamplingCandidate) else None
-    return estimate, scorer.score(estimate, pair, samples)
+    if isinstance(candidate, SamplingCandidate):
+        estimate = replace(estimate, samples=candidate.samples(pair.lr, scorer.samples, pair.kernel))
+    score = scorer.score(estimate, pair)
+    if scorer.confidence is None or not isinstance(candidate, Checkpoint) or candidate.error_bars is None:
+        return estimate, score
+    covered = coverage(estimate, pair, candidate.error_bars, scorer.confidence)
+    return estimate, replace(score, more={**score.more, **covered})

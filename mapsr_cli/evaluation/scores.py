@@ -36,7 +36,8 @@ class Score:
     """Network and projection."""
     more: dict[str, float] = field(default_factory=dict)
     """Measures that not every evaluation takes: `ssimulacra2`, `flip`, `niqe`, `gradient_energy`, `grid`, `lpips`,
-    `dists`, `improvement`, `omission`, `hallucination`, `fake_patches`, `diversity_mse`, `diversity_lpips`."""
+    `dists`, `improvement`, `omission`, `hallucination`, `fake_patches`, `coverage`, `error_bar`,
+    `diversity_mse`, `diversity_lpips`."""
 
 
 def summarise(scores: Sequence[Score]) -> Summary:

@@ -46,6 +46,8 @@ COLUMNS = (
     Column("omission", "omitted", "{:.1%}".format, -1),
     Column("hallucination", "invented", "{:.1%}".format, -1),
     Column("fake_patches", "fake patches", "{:.1%}".format, -1),
+    Column("coverage", "coverage", "{:.1%}".format, 0),
+    Column("error_bar", "±levels", "{:.1f}".format, 0),
     Column("diversity_mse", "div. MSE", "{:.1f}".format, 1),
     Column("diversity_lpips", "div. LPIPS", "{:.1f}".format, 1),
     Column("consistency_mse", "MSE(x, Aŷ)", "{:.1e}".format, 0),

@@ -1,9 +1,12 @@
-"""A map of where samples differ, in colours ordered by lightness, with their scale in levels."""
+"""Maps of where samples differ and of error bars, in colours ordered by lightness, with their scale in levels."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from mapsr_cli.views.crops import block_means
 from mapsr_cli.views.deviation import Spread
 from mapsr_cli.views.map_frame import FAINT, INK, PAPER, Caption, fonts, framed, length, map_scale
 
@@ -24,12 +27,24 @@ def draw_spread(spread: Spread, caption: Caption) -> Image.Image:
     """Draw the standard deviation over samples. Axes count pixels; those of a large picture share pixels of the map."""
     scale = map_scale(max(spread.size))
     deviation = spread.deviation(1 if scale >= 1 else round(1 / scale))
-    end = float(np.quantile(deviation, 1 - _ABOVE))
+    return _draw(deviation, scale, caption, "standard deviation in levels:  0")
+
+
+def draw_error_bars(bars: NDArray[np.uint8], caption: Caption) -> Image.Image:
+    """Draw error bars [H, W] in levels; pixels of a large picture that share one of the map are averaged."""
+    height, width = bars.shape
+    scale = map_scale(max(bars.shape))
+    means = bars if scale >= 1 else block_means(lambda rows: bars[rows], (width, height), round(1 / scale))
+    return _draw(means, scale, caption, "the true value lies within, in levels:  0")
+
+
+def _draw(levels: NDArray[Any], scale: float, caption: Caption, words: str) -> Image.Image:
+    end = float(np.quantile(levels, 1 - _ABOVE))
     top = next((top for top in _TOPS if end <= top), _TOPS[-1])
-    coloured = colours()[np.clip(deviation / top * 255, 0, 255).round().astype(np.uint8)]
+    coloured = colours()[np.clip(levels / top * 255, 0, 255).round().astype(np.uint8)]
     times = max(int(scale), 1)
     plot = Image.fromarray(coloured.repeat(times, 0).repeat(times, 1))
-    return framed(plot, scale, caption, _legend(top, bool(deviation.max() > top)))
+    return framed(plot, scale, caption, _legend(words, top, bool(levels.max() > top)))
 
 
 def colours() -> NDArray[np.uint8]:
@@ -39,10 +54,10 @@ def colours() -> NDArray[np.uint8]:
     return np.stack(channels, 1).round().astype(np.uint8)
 
 
-def _legend(top: int, more: bool) -> Image.Image:
-    """Draw the colour scale from 0 to `top` levels."""
+def _legend(words: str, top: int, more: bool) -> Image.Image:
+    """Draw the colour scale from 0 to `top` levels, after some words."""
     _, font = fonts()
-    words, end = "standard deviation in levels:  0", f"{top} and more" if more else f"{top}"
+    end = f"{top} and more" if more else f"{top}"
     left = length(words, font) + 8
     strip = Image.new("RGB", (left + _BAR + 8 + length(end, font), 20), PAPER)
     draw = ImageDraw.Draw(strip)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mapsr_cli.zoo.card import Card, Dataset, describe_kernel
-    from mapsr_cli.zoo.checkpoint import Model, load_model, model_of, save_model
+    from mapsr_cli.zoo.checkpoint import Model, load_model, model_of, rewrite_card, save_model
+    from mapsr_cli.zoo.error_bars import ErrorBars
     from mapsr_cli.zoo.finding import DEFAULT_MODEL, bundled_models, find_here, find_model
     from mapsr_cli.zoo.fitted_pinv import PinvCard, load_pinv, save_pinv
     from mapsr_cli.zoo.prior import Prior, PriorCard, load_prior, load_snapshots, save_prior
@@ -17,6 +18,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "Card",
     "Dataset",
+    "ErrorBars",
     "Model",
     "PinvCard",
     "Prior",
@@ -30,6 +32,7 @@ __all__ = [
     "load_prior",
     "load_snapshots",
     "model_of",
+    "rewrite_card",
     "save_model",
     "save_pinv",
     "save_prior",
@@ -37,7 +40,8 @@ __all__ = [
 
 _NAMES = {
     "card": ("Card", "Dataset", "describe_kernel"),
-    "checkpoint": ("Model", "load_model", "model_of", "save_model"),
+    "checkpoint": ("Model", "load_model", "model_of", "rewrite_card", "save_model"),
+    "error_bars": ("ErrorBars",),
     "finding": ("DEFAULT_MODEL", "bundled_models", "find_here", "find_model"),
     "fitted_pinv": ("PinvCard", "load_pinv", "save_pinv"),
     "prior": ("Prior", "PriorCard", "load_prior", "load_snapshots", "save_prior"),

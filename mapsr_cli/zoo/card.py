@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mapsr_cli.errors import CheckpointError
 from mapsr_cli.zoo import strict_json
 from mapsr_cli.zoo.container import Container
+from mapsr_cli.zoo.error_bars import ErrorBars, parse_error_bars
 
 if TYPE_CHECKING:
     from mapsr_cli.operators import Kernel
@@ -21,6 +22,7 @@ BORDER = "symmetric"
 _KERNEL_FIELDS = {"name", "scale", "sigma", "phase", "border", "first", "taps", "sha256"}
 _SEAL = "sha256"
 _LEARNT = "pinv_taps"
+_BARS = "error_bars"
 _LONGEST_LINE = 4000
 _DEEPEST = 16
 
@@ -67,6 +69,8 @@ class Card:
     """What it learnt from, with the terms."""
     pinv_taps: int = 0
     """Side of the kernels of a learnt A⁺, in LR pixels, which lie beside the weights; 0: the exact A⁺, and no field."""
+    error_bars: ErrorBars | None = None
+    """How far the truth lies from its estimates; None where nobody has calibrated it, and no field."""
 
     @property
     def scale(self) -> int:
@@ -81,7 +85,9 @@ class Card:
         """Convert to JSON values; a figure that is not finite becomes null."""
         header = {"scale": self.kernel.get("scale"), "value_range": VALUE_RANGE, **asdict(self)}
         if not self.pinv_taps:
-            del header["pinv_taps"]
+            del header[_LEARNT]
+        if self.error_bars is None:
+            del header[_BARS]
         return {key: _finite(value) for key, value in header.items()}
 
 
@@ -177,7 +183,7 @@ def parse_card(header: dict[str, Any], where: object) -> Card:
 
 def _card(header: dict[str, Any]) -> Card:
     known = {f.name for f in fields(Card)} | {"scale", "value_range"}
-    if odd := sorted((header.keys() ^ known) - {_LEARNT}):
+    if odd := sorted((header.keys() ^ known) - {_LEARNT, _BARS}):
         known_one = odd[0] in known
         raise ValueError(f"'{odd[0]}' is missing" if known_one else "it has a field that this mapsr does not know")
     kernel = header["kernel"]
@@ -205,7 +211,8 @@ def _card(header: dict[str, Any]) -> Card:
     if not (isinstance(data, list | tuple) and all(isinstance(entry, dict) for entry in data)):
         raise ValueError("'data' is not a list of objects")
     card = {key: value for key, value in header.items() if key not in ("scale", "value_range")}
-    return Card(**{**card, "data": tuple(_dataset(entry) for entry in data)})
+    bars = parse_error_bars(header[_BARS]) if _BARS in header else None
+    return Card(**{**card, "data": tuple(_dataset(entry) for entry in data), _BARS: bars})
 
 
 def _dataset(entry: dict[str, Any]) -> Dataset:

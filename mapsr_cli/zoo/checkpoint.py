@@ -7,6 +7,7 @@ from textwrap import shorten
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mapsr_cli.errors import CheckpointError, MapsrError, UsageError
@@ -33,7 +34,7 @@ from mapsr_cli.operators import Kernel
 from mapsr_cli.operators.fit_pinv import MOST_TAPS
 from mapsr_cli.zoo.card import Card, describe_kernel, parse_card, restore_kernel
 from mapsr_cli.zoo.manifest import sha256_of
-from mapsr_cli.zoo.sealed import restore, write_checkpoint
+from mapsr_cli.zoo.sealed import restore, write_checkpoint, write_tensors
 
 HALVES = frozenset({torch.float16, torch.bfloat16})
 """Half-precision types, in which every network of mapsr's computes."""
@@ -168,6 +169,13 @@ def _stored(network: nn.Module, card: Card, pinv: Tensor | None) -> nn.Module:
     if pinv is None:
         return network
     return Estimator(network, make_constraint(card.constraint, card.make_kernel(), pinv=pinv))
+
+
+def rewrite_card(source: Path, target: Path, card: Card) -> None:
+    """Copy a checkpoint's tensors bit for bit beside another card. Raises CheckpointError, FileError."""
+    load_model(source)
+    parse_card(header := card.to_header(), target)
+    write_tensors(target, load_file(source), header)
 
 
 def load_model(path: Path) -> Model:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mapsr_cli.errors import install_command
 from mapsr_cli.evaluation.protocol import Protocol
+from mapsr_cli.zoo import load_model
 from tests.cli.conftest import Mapsr
 from tests.pictures import save, scene
 
@@ -194,3 +195,43 @@ def test_hallucination(mapsr: Mapsr, tmp_path: Path, tiny_model: Path) -> None:
         assert 0 <= means["fake_patches"] <= 1
     shown = mapsr("evaluate", "-m", "bicubic", "--data", tmp_path, "--hallucination").stdout
     assert all(title in shown for title in ("improved", "omitted", "invented", "fake patches"))
+
+
+def test_a_calibrated_model_says_how_often_it_is_right(mapsr: Mapsr, tmp_path: Path, tiny_model: Path) -> None:
+    photos, others, target = tmp_path / "photos", tmp_path / "others", tmp_path / "calibrated.safetensors"
+    for folder, seeds in ((photos, range(10)), (others, range(20, 24))):
+        folder.mkdir()
+        for seed in seeds:
+            save(scene(48, 56, seed, contrast=0.4 + 0.05 * (seed % 10)), folder / f"{seed}.png")
+    done = mapsr("evaluate", "-m", tiny_model, "--data", photos, "--calibrate", target, "--json")
+    assert done.code == 0
+    assert f"wrote {target}" in done.stderr
+    bars = load_model(target).card.error_bars
+    assert bars is not None
+    assert (bars.images, bars.data) == (10, "10 photographs: photos")
+    done = mapsr("evaluate", "-m", target, "-m", tiny_model, "--data", others, "--error-bars", 0.9, "--json")
+    means = done.json["models"][str(target)]
+    assert 0.85 < means["coverage"] < 0.98
+    assert means["error_bar"] > 1
+    assert "coverage" not in done.json["models"][str(tiny_model)]
+    assert mapsr("evaluate", "-m", target, "--data", photos, "--calibrate", target).code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("-m", "bicubic"), "takes one model"),
+        (("-m", "{model}", "-m", "bicubic"), "takes one model"),
+        (("-m", "{model}", "--kernel", "box"), "own kernel and factor"),
+        (("-m", "{model}", "--scale", 2), "own kernel and factor"),
+        (("-m", "{model}"), "2 photographs"),
+    ],
+)
+def test_what_cannot_be_calibrated(
+    words: tuple[object, ...], why: str, mapsr: Mapsr, data: Path, tiny_model: Path
+) -> None:
+    given = [str(word).format(model=tiny_model) for word in words]
+    done = mapsr("evaluate", *given, "--data", data, "--calibrate", data / "new.safetensors")
+    assert done.code != 0
+    assert why in done.stderr
+    assert not (data / "new.safetensors").exists()

@@ -61,7 +61,7 @@ def test_every_image_of_every_set(data: Path) -> None:
 
     kernel, candidates = make_candidates(["bicubic", "pinv"])
     steps: list[tuple[str, str, int, int]] = []
-    found = evaluate(candidates, find_sets(data), kernel, Y, observe, lambda *step: steps.append(step))
+    found = evaluate(candidates, find_sets(data), kernel, Y, [observe], lambda *step: steps.append(step))
     assert seen == [(g, n, ["bicubic", "pinv"]) for g, n in (("one", "a"), ("one", "b"), ("two", "c"))]
     assert steps[-1] == ("two/c", "pinv", 2, 3)
     assert found.sets == ["one", "two"]

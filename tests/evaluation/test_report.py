@@ -40,7 +40,7 @@ def test_the_middle_of_a_large_image(tmp_path: Path) -> None:
     path = save(scene(height, width, contrast=0.1), tmp_path / "a.png")
     kernel, candidates = make_candidates(["pinv", f"dir:{tmp_path}"])
     gallery = Gallery({"set": {"a"}})
-    evaluate(candidates, {"set": [path]}, kernel, Scorer(PROTOCOLS["y"]), gallery)
+    evaluate(candidates, {"set": [path]}, kernel, Scorer(PROTOCOLS["y"]), [gallery])
     (slider,) = gallery.sliders
     pair, pictures = make_pair(path, make_kernel("bicubic", 4)), decoded(slider)
     labels = list(pictures)
@@ -58,7 +58,7 @@ def test_only_chosen_images_are_kept(tmp_path: Path) -> None:
         save(scene(24, 24), tmp_path / f"{name}.png")
     kernel, candidates = make_candidates(["bicubic"])
     gallery = Gallery({tmp_path.name: {"b"}})
-    found = evaluate(candidates, find_sets(tmp_path), kernel, Scorer(PROTOCOLS["y"]), gallery)
+    found = evaluate(candidates, find_sets(tmp_path), kernel, Scorer(PROTOCOLS["y"]), [gallery])
     (slider,) = gallery.sliders
     assert f"{tmp_path.name}/b" in slider
     assert 'data-left="1" data-right="2"' in slider  # the one model beside HR

@@ -85,6 +85,7 @@ def new_recipe(
     `make_recipe` does.
     """
     from mapsr_cli.networks import DEFAULT_PRESET, PRESETS, name_network
+    from mapsr_cli.training.defaults import DEFAULTS
     from mapsr_cli.training.recipe import RECIPE, make_recipe
     from mapsr_cli.training.settings import merge, parse_assignments, read_settings
     from mapsr_cli.zoo import find_model
@@ -105,7 +106,8 @@ def new_recipe(
     if (folder / RECIPE).exists():
         raise UsageError(f"{folder} already holds a run", "--resume goes on with it; --out names another folder")
     recipe = make_recipe(method, preset, settings, location, start, code)
-    wanted = tuple(settings.get("data", {}).get("patch", PRESETS[preset].patch))
+    asked = merge(DEFAULTS.get(preset, {}).get(method, {}), settings)
+    wanted = tuple(asked.get("data", {}).get("patch", PRESETS[preset].patch))
     if wanted != recipe["data"].patch:
         patch = "×".join(map(str, recipe["data"].patch))
         say(f"patches have {patch} pixels instead of {'×'.join(map(str, wanted))}: a multiple of the scale")

@@ -13,6 +13,7 @@ from mapsr_cli.criteria.annealing import Annealing, anneal, check_levels
 from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Player, Scalars, Stage, State
 from mapsr_cli.criteria.judging import held, shifted
 from mapsr_cli.errors import UsageError
+from mapsr_cli.networks import Constraint
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,14 @@ class GANConfig(CriterionConfig):
     """Adaptive: the discriminator's loss to hold, 0 (it recognises every image) … 0.69 (chance)."""
     noise_gain: float = 0.02
     """Adaptive: change of log σ per step of the generator, per nat that the loss is off its target."""
+    relativistic: bool = False
+    """D tells y from ŷ by the difference of their logits, pair by pair (Jolicoeur-Martineau, 2018)."""
+    r1: float = 0.0
+    """γ of γ/2 · ‖∂D/∂y‖² at images y, which D pays: it shall be flat there (Mescheder et al., 2018)."""
+    r2: float = 0.0
+    """The same at estimates ŷ."""
+    null_space: bool = False
+    """D sees ½ + y − A⁺A y alone: what the LR image leaves open, all that a projected generator decides."""
     shift: int = 0
     """Pixels to cut off each axis before D looks, some at the low end, the rest at the high one, drawn for every batch:
     against grids, see `shifted`."""
@@ -65,6 +74,10 @@ class GANConfig(CriterionConfig):
             raise UsageError(f"noise cannot fall from {self.noise_start} to {self.noise_end}")
         if self.shift < 0:
             raise UsageError(f"shift must be zero or more pixels, not {self.shift}")
+        if self.relativistic and self.label_smoothing:
+            raise UsageError("label_smoothing has no meaning for relativistic pairs, which have no labels")
+        if min(self.r1, self.r2) < 0:
+            raise UsageError(f"r1 and r2 must be zero or more, not {self.r1} and {self.r2}")
         if self.noise == "geometric":
             check_levels(self.noise_start, self.noise_end, "noise")
         if self.noise == "adaptive" and not self.noise_start > 0:
@@ -116,6 +129,8 @@ class GAN(Criterion):
     D always sees images and estimates in one batch, so that batch normalisation takes its statistics from the mixture
     of both. By statistics of each kind alone, a logit would depend on its batch's kind and not on the image. The same
     holds for the generator's step: D in evaluation mode would lag behind its own weights.
+
+    Of relativistic pairs, y and ŷ of one LR image, D is asked which of the two is the image.
     """
 
     Config: ClassVar = GANConfig
@@ -129,7 +144,12 @@ class GAN(Criterion):
         optimiser = torch.optim.Adam(judge.parameters(), config.discriminator_rate, betas)
         self.discriminator = Player(judge, optimiser, steady=config.discriminator_steady)
         self.noise = InstanceNoise(config)
+        self.constraint: Constraint | None = None
         self.has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in judge.modules())
+
+    def bind(self, constraint: Constraint) -> None:
+        """Take the A whose null space D may look at."""
+        self.constraint = constraint
 
     def players(self) -> Iterator[tuple[str, Player]]:
         """Yield the discriminator."""
@@ -155,41 +175,71 @@ class GAN(Criterion):
         return {**reports[-1], "d_loss": loss, "d_steps": float(steps)}
 
     def discriminate(self, y: Tensor, estimate: Tensor, progress: float) -> tuple[Tensor, Scalars]:
-        """Compute the loss of logistic regression between images y and estimates ŷ, [N, C, H, W] both."""
-        sigma = self.noise.sigma(progress)
-        real, fake = self._logits(self.discriminator.network, y, estimate, sigma)
-        smoothed = torch.full_like(real, 1 - self.config.label_smoothing)
-        real_loss = functional.binary_cross_entropy_with_logits(real, smoothed)
-        fake_loss = functional.softplus(fake).mean()  # −log(1 − D)
-        value = (real_loss + fake_loss) / 2
+        """Compute the loss of logistic regression between images y and estimates ŷ, [N, C, H, W] both.
+
+        Of relativistic pairs: −log sigmoid(logit(y) − logit(ŷ)). `d_loss` is reported without `d_slope`, of r1 and r2.
+        """
+        sigma, config = self.noise.sigma(progress), self.config
+        seen = self._seen(y, estimate, sigma)
+        if slopes := bool(config.r1 or config.r2):
+            seen.requires_grad_()
+        real, fake = self._logits(self.discriminator.network, seen, len(y))
+        if config.relativistic:
+            value = functional.softplus(fake - real).mean()
+        else:
+            smoothed = torch.full_like(real, 1 - config.label_smoothing)
+            real_loss = functional.binary_cross_entropy_with_logits(real, smoothed)
+            fake_loss = functional.softplus(fake).mean()  # −log(1 − D)
+            value = (real_loss + fake_loss) / 2
         report = {"d_loss": value, "d_real": real.mean(), "d_fake": fake.mean()}
+        if slopes:
+            report["d_slope"] = self._slopes(seen, real, fake)
+            value = value + report["d_slope"]
         return value, {**{name: number.detach() for name, number in report.items()}, "sigma": sigma}
 
+    def _slopes(self, seen: Tensor, real: Tensor, fake: Tensor) -> Tensor:
+        """Compute (γ₁ E‖∂D/∂y‖² + γ₂ E‖∂D/∂ŷ‖²)/2, with D the sum of an image's logits, per position."""
+        (gradient,) = torch.autograd.grad(real.sum() + fake.sum(), seen, create_graph=True)
+        squared = gradient.square().flatten(1).sum(1) / real[0].numel()  # [N + M]
+        return (self.config.r1 * squared[: len(real)].mean() + self.config.r2 * squared[len(real) :].mean()) / 2
+
     def loss(self, estimate: Tensor, truth: Tensor, progress: float) -> tuple[Tensor, Scalars]:
-        """Compute E[−logit(ŷ + ε)]: nats per image, or per position where logits are local."""
+        """Compute E[−logit(ŷ + ε)]: nats per image, or per position where logits are local.
+
+        Of relativistic pairs: E[−log sigmoid(logit(ŷ + ε) − logit(y + ε′))], D's loss with the two exchanged.
+        """
         value = self.divergence(estimate, truth, progress).mean()
         return value, {"loss": value.detach()}
 
     def divergence(self, estimate: Tensor, truth: Tensor, progress: float) -> Tensor:
         """Compute −logit(ŷ + ε) in nats, [N] or one per position; at D's optimum its mean is KL[q‖p_Y].
 
-        `truth` is used for the discriminator's batch statistics only.
+        Of relativistic pairs it is what `loss` averages. Otherwise `truth` is for D's batch statistics alone.
         """
-        real = truth if self.has_batch_norm else truth[:0]
-        _, fake = self._logits(held(self.discriminator.bare), real, estimate, self.noise.sigma(progress))
-        return -fake
+        relativistic = self.config.relativistic
+        company = truth if relativistic or self.has_batch_norm else truth[:0]
+        seen = self._seen(company, estimate, self.noise.sigma(progress))
+        real, fake = self._logits(held(self.discriminator.bare), seen, len(company))
+        return functional.softplus(real - fake) if relativistic else -fake
 
     def view(self, images: Tensor) -> Tensor:
-        """Crop images at a random corner, see `shifted`."""
+        """Take images, or ½ + y − A⁺A y of them, at a random corner, see `shifted`."""
+        if self.config.null_space:
+            assert self.constraint is not None
+            operator = self.constraint.operator(images)
+            images = 0.5 + images - operator.pinv(operator.down(images))
         return shifted(images, self.config.shift)
 
-    def _logits(
-        self, discriminator: Callable[[Tensor], Tensor], y: Tensor, estimate: Tensor, sigma: Tensor | float
-    ) -> tuple[Tensor, Tensor]:
-        """Compute logits of images and of estimates, both with noise, of one batch: [N] and [M], or per position."""
+    def _seen(self, y: Tensor, estimate: Tensor, sigma: Tensor | float) -> Tensor:
+        """Make one batch of N images and M estimates as D sees them, with noise: [N + M, C, h, w]."""
         both = self.view(torch.cat([y, estimate]))
-        logits = discriminator(both + sigma * torch.randn_like(both)).to(both.dtype)
-        return logits[: len(y)], logits[len(y) :]
+        return both + sigma * torch.randn_like(both)
+
+    @staticmethod
+    def _logits(discriminator: Callable[[Tensor], Tensor], seen: Tensor, real: int) -> tuple[Tensor, Tensor]:
+        """Compute logits, [N] or one per position: of the first `real`, which are images, and of the rest."""
+        logits = discriminator(seen).to(seen.dtype)
+        return logits[:real], logits[real:]
 
     def state(self) -> State:
         """Return the adaptive noise level."""

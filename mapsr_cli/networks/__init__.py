@@ -42,12 +42,13 @@ from mapsr_cli.networks.mlp import (
     MlpGeneratorConfig,
 )
 from mapsr_cli.networks.named import Named, NamedConfig, NetworkCode, name_network
-from mapsr_cli.networks.presets import DEFAULT_PRESET, PRESETS, Preset
+from mapsr_cli.networks.presets import DEFAULT_PRESET, DISCRIMINATORS, PRESETS, Preset, find_discriminator
 from mapsr_cli.networks.slim import Slim, SlimConfig
 
 __all__ = [
     "ARCHITECTURES",
     "DEFAULT_PRESET",
+    "DISCRIMINATORS",
     "PRESETS",
     "Affine",
     "AffineConvolution",
@@ -91,6 +92,7 @@ __all__ = [
     "architecture_of",
     "bits_per_dim",
     "build",
+    "find_discriminator",
     "for_use",
     "lay_out",
     "make_constraint",

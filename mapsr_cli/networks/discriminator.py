@@ -1,11 +1,12 @@
-"""The paper's discriminators for images (Appendix D): strided convolutions."""
+"""Discriminators for images: the paper's strided convolutions (Appendix D), and what may be set otherwise."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import cast
+from typing import Literal, cast
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from mapsr_cli.configs import Count, CountTuple
 from mapsr_cli.networks.layers import convolution
@@ -27,8 +28,17 @@ class DiscriminatorConfig:
     """Slope of the rectifier below zero: 0 is the paper's ReLU."""
     local: bool = False
     """A logit for each position of the last layer, not one for the image: each position is judged by itself."""
+    spectral_norm: bool = False
+    """Divide the weights of each convolution but the first and the head by their largest singular value (Miyato et al.,
+    2018): how fast a logit changes with the image is bounded. In place of batch normalisation."""
+    strided_kernel: Literal[3, 4] = 3
+    """Side of kernels with a stride above 1. With 4 at stride 2, every pixel counts equally often."""
+    head_kernel: Literal[1, 3] = 1
+    """Side of the head's kernel: how many positions of the last layer a logit sees."""
 
     def __post_init__(self) -> None:
+        if self.spectral_norm and self.batch_norm:
+            raise ValueError("spectral_norm takes the place of batch_norm: set batch_norm to false")
         if len(self.widths) != len(self.strides):
             raise ValueError(f"{len(self.widths)} widths but {len(self.strides)} strides")
 
@@ -50,9 +60,10 @@ class Discriminator(nn.Module):
         self.config = config
         layers: list[nn.Module] = []
         for (a, b), stride in zip(pairwise((config.colours, *config.widths)), config.strides, strict=True):
-            layers += [convolution(a, b, stride=stride, batch_norm=config.batch_norm), nn.LeakyReLU(config.slope)]
+            layers += [_convolution(config, a, b, stride, first=not layers), nn.LeakyReLU(config.slope)]
         self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(config.widths[-1], 1)
+        last, side = config.widths[-1], config.head_kernel
+        self.head = nn.Linear(last, 1) if side == 1 else nn.Conv2d(last, 1, side, padding=side // 2)
 
     def features(self, y: Tensor) -> Iterator[Tensor]:
         """Yield the feature maps [N, width, h, w] of each convolution, after its rectifier."""
@@ -65,5 +76,16 @@ class Discriminator(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """Map [N, colours, H, W] to logits [N], or [N, positions] where they are local."""
         features = self.body(y - 0.5)
+        if isinstance(self.head, nn.Conv2d):
+            logits: Tensor = self.head(features).flatten(1)
+            return logits if self.config.local else logits.mean(dim=1)
         seen = features.flatten(2).transpose(1, 2) if self.config.local else features.mean(dim=(2, 3))
         return cast(Tensor, self.head(seen).squeeze(-1))
+
+
+def _convolution(config: DiscriminatorConfig, inputs: int, outputs: int, stride: int, first: bool) -> nn.Module:
+    kernel = config.strided_kernel if stride > 1 else 3
+    if not config.spectral_norm:
+        return convolution(inputs, outputs, kernel=kernel, stride=stride, batch_norm=config.batch_norm)
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=1)
+    return conv if first else spectral_norm(conv)

@@ -5,9 +5,11 @@ from torch import Tensor, cat, nn
 from mapsr_cli.errors import UsageError
 
 
-def convolution(inputs: int, outputs: int, *, stride: int = 1, batch_norm: bool = True) -> nn.Sequential:
-    """Make a 3×3 convolution, then batch normalisation (in place of a bias), initialised for a ReLU."""
-    conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=not batch_norm)
+def convolution(
+    inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, batch_norm: bool = True
+) -> nn.Sequential:
+    """Make a convolution, 3×3 by default, then batch normalisation (in place of a bias), initialised for a ReLU."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=not batch_norm)
     nn.init.kaiming_normal_(conv.weight)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from mapsr_cli.errors import UsageError, did_you_mean
 from mapsr_cli.networks.architectures import (
     AnyDenoiserConfig,
     AnyDiscriminatorConfig,
@@ -14,6 +15,41 @@ from mapsr_cli.networks.discriminator import DiscriminatorConfig
 from mapsr_cli.networks.generator import PaperGeneratorConfig
 from mapsr_cli.networks.mlp import MlpDenoiserConfig, MlpDiscriminatorConfig, MlpGeneratorConfig
 from mapsr_cli.networks.slim import SlimConfig
+
+DISCRIMINATORS = {
+    "grass": DiscriminatorConfig(widths=(32, 64, 128, 256), strides=(2, 2, 2, 2)),
+    "faces": DiscriminatorConfig(
+        widths=2 * (128,) + 2 * (256,) + 2 * (512,) + 2 * (1024,),
+        strides=4 * (1, 2),
+    ),
+    "half": DiscriminatorConfig(
+        widths=2 * (64,) + 2 * (128,) + 2 * (256,) + 2 * (512,),
+        strides=4 * (1, 2),
+    ),
+    "strided": DiscriminatorConfig(widths=(64, 128, 256, 512), strides=(2, 2, 2, 2), batch_norm=False, slope=0.2),
+    "patch": DiscriminatorConfig(
+        widths=(24, 48, 48, 96, 96, 192, 192),
+        strides=(1, 2, 1, 2, 1, 2, 1),
+        batch_norm=False,
+        slope=0.2,
+        local=True,
+        spectral_norm=True,
+        strided_kernel=4,
+        head_kernel=3,
+    ),
+}
+"""Discriminators of images by name: Appendix D's (`grass`; `faces`, natural images as well; `half` as wide), one
+without batch normalisation, and one of 0.83 million weights with a logit for every 8×8 pixels."""
+
+
+def find_discriminator(name: str, preset: AnyDiscriminatorConfig) -> DiscriminatorConfig:
+    """Find one of DISCRIMINATORS, for images of as many colours as the preset's. Raises UsageError for other names.
+
+    There are none for points, which have no neighbours.
+    """
+    if not isinstance(preset, DiscriminatorConfig) or name not in DISCRIMINATORS:
+        raise UsageError(f"unknown discriminator.name '{name}' of images", did_you_mean(str(name), DISCRIMINATORS))
+    return replace(DISCRIMINATORS[name], colours=preset.colours)
 
 
 @dataclass(frozen=True)
@@ -64,7 +100,7 @@ GRASS = Preset(
     colours=3,
     patch=(64, 64),
     generator=PaperGeneratorConfig(widths=(32, 32, 64, 64, 128), skip_every=2),
-    discriminator=DiscriminatorConfig(widths=(32, 64, 128, 256), strides=(2, 2, 2, 2)),
+    discriminator=DISCRIMINATORS["grass"],
     denoiser=DenoiserConfig(widths=4 * (128,)),
     density=DensityConfig(),
 )
@@ -75,10 +111,7 @@ FACES = replace(
     GRASS,
     name="faces",
     generator=PaperGeneratorConfig(widths=4 * (128,) + 4 * (256,) + 4 * (512,), skip_every=4),
-    discriminator=DiscriminatorConfig(
-        widths=2 * (128,) + 2 * (256,) + 2 * (512,) + 2 * (1024,),
-        strides=4 * (1, 2),
-    ),
+    discriminator=DISCRIMINATORS["faces"],
     denoiser=DenoiserConfig(widths=8 * (128,)),
 )
 
@@ -89,23 +122,18 @@ NATURAL = replace(
     generator=PaperGeneratorConfig(widths=4 * (128,) + 4 * (256,), skip_every=2),
 )
 
-HALF_DISCRIMINATOR = DiscriminatorConfig(
-    widths=2 * (64,) + 2 * (128,) + 2 * (256,) + 2 * (512,),
-    strides=4 * (1, 2),
-)
-
 FACES_HALF = replace(
     FACES,
     name="faces-half",
     generator=PaperGeneratorConfig(widths=4 * (64,) + 4 * (128,) + 4 * (256,), skip_every=4),
-    discriminator=HALF_DISCRIMINATOR,
+    discriminator=DISCRIMINATORS["half"],
 )
 
 NATURAL_HALF = replace(
     NATURAL,
     name="natural-half",
     generator=PaperGeneratorConfig(widths=4 * (64,) + 4 * (128,), skip_every=2),
-    discriminator=HALF_DISCRIMINATOR,
+    discriminator=DISCRIMINATORS["half"],
 )
 
 # The zoo's, for photographs: no batch normalisation anywhere, so that a network does the same in training, in
@@ -118,12 +146,7 @@ COMPACT = Preset(
     colours=3,
     patch=(192, 192),
     generator=CompactConfig(scale=4, channels=64, blocks=14),
-    discriminator=DiscriminatorConfig(
-        widths=(64, 128, 256, 512),
-        strides=(2, 2, 2, 2),
-        batch_norm=False,
-        slope=0.2,
-    ),
+    discriminator=DISCRIMINATORS["patch"],
     denoiser=DenoiserConfig(widths=8 * (64,), batch_norm=False),
     density=DensityConfig(),
 )

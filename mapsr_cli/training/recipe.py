@@ -12,7 +12,7 @@ from mapsr_cli.criteria.base import LearningConfig
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.errors import UsageError, did_you_mean
 from mapsr_cli.files import write_bytes
-from mapsr_cli.networks import PRESETS, AnyConfig, NetworkCode, Preset, read_config
+from mapsr_cli.networks import PRESETS, AnyConfig, NetworkCode, Preset, find_discriminator, read_config
 from mapsr_cli.training.config import LoopConfig
 from mapsr_cli.training.data import DataConfig
 from mapsr_cli.training.defaults import DEFAULTS
@@ -109,7 +109,8 @@ def read_recipe(folder: Path, named: NetworkCode | None = None) -> Recipe:
         network = content.network
         if (named and named.architecture) != (network and network.architecture):
             raise _OtherNetworkError(network)
-        return make_recipe(content.method, content.preset, content.sections, content.data, init, network)
+        how = make_recipe if content.sha256 is None else _rebuilt
+        return how(content.method, content.preset, content.sections, content.data, init, network)
     except _OtherNetworkError as error:
         raise UsageError(f"{folder}: {error}", error.hint) from error
     except OSError as error:
@@ -166,6 +167,8 @@ def make_recipe(
         raise UsageError(f"unknown preset '{preset}'", did_you_mean(preset, PRESETS))
     base = _sections(method, PRESETS[preset], network)
     given = _without_the_presets_sigma(merge(DEFAULTS.get(preset, {}).get(method, {}), settings))
+    if (name := given.get("discriminator", {}).pop("name", None)) is not None and "discriminator" in base:
+        base["discriminator"] = find_discriminator(name, base["discriminator"])
     if odd := sorted(given.keys() - base.keys()):
         raise UsageError(f"{method} has no settings '{odd[0]}'", f"it has: {', '.join(base)}")
     sections = {name: apply(config, given.get(name, {}), name) for name, config in base.items()}
@@ -173,6 +176,20 @@ def make_recipe(
         scale = sections["kernel"].scale
         sections["generator"] = replace(sections["generator"], scale=scale)
         sections["data"] = _whole_patches(sections["data"], scale, getattr(sections["generator"], "size", None))
+    return Recipe(method, preset, sections, location, init, network)
+
+
+def _rebuilt(
+    method: str, preset: str, settings: SectionValues, location: str, init: Path | None, network: NetworkCode | None
+) -> Recipe:
+    """Make the recipe that was written in full, as it was.
+
+    A setting younger than the run takes its class's default, which changes nothing, not one of DEFAULTS or the preset.
+    """
+    base = _sections(method, PRESETS[preset], network)
+    if "discriminator" in base:
+        base["discriminator"] = type(base["discriminator"])()
+    sections = {name: apply(config, settings.get(name, {}), name) for name, config in base.items()}
     return Recipe(method, preset, sections, location, init, network)
 
 

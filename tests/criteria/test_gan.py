@@ -8,6 +8,8 @@ from torch.nn import functional
 
 from mapsr_cli.criteria.gan import GAN
 from mapsr_cli.errors import UsageError
+from mapsr_cli.networks import Affine
+from mapsr_cli.operators import make_kernel
 from tests.criteria.stage import Rehearsal, build, images, same, tiny_discriminator, weights
 
 DOUBLE = torch.float64
@@ -324,4 +326,91 @@ def test_it_stops_at_the_limit() -> None:
 )  # fmt: skip
 def test_configs_that_make_no_sense(fields: dict[str, object]) -> None:
     with pytest.raises(UsageError):
+        gan(Logistic(), **fields)
+
+
+def relativistic(**fields: object) -> GAN:
+    torch.manual_seed(0)
+    return gan(tiny_discriminator(batch_norm=False).double(), relativistic=True, **fields)
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_relativistic_losses_are_the_prototypes_on_the_same_tensors(local: bool) -> None:
+    """shared/prototypes/affgan.py, written out: one corner and one draw of noise for y and ŷ, softplus of the pairs."""
+    judge: nn.Module = tiny_discriminator(batch_norm=False).double()
+    if local:
+        judge = nn.Sequential(nn.Conv2d(3, 4, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 3, padding=1)).double()
+    criterion = gan(judge, relativistic=True, noise_start=0.03, noise_end=0.03, shift=8)
+    y, estimate = images(4, 3, 24, 24, dtype=DOUBLE), images(4, 3, 24, 24, seed=1, dtype=DOUBLE)
+    torch.manual_seed(3)
+    top, left = torch.randint(9, (2,)).tolist()
+    window = (..., slice(top, top + 16), slice(left, left + 16))
+    both = torch.cat([y[window], estimate[window]])
+    r, fk = judge(both + 0.03 * torch.randn(*both.shape, dtype=DOUBLE)).chunk(2)
+    torch.manual_seed(3)
+    ours, report = criterion.discriminate(y, estimate, 0.5)
+    assert torch.allclose(ours, functional.softplus(-(r - fk)).mean(), rtol=0, atol=1e-12)
+    assert report["d_loss"] == ours
+    torch.manual_seed(3)
+    loss, _ = criterion.loss(estimate, y, 0.5)
+    assert torch.allclose(loss, functional.softplus(-(fk - r)).mean(), rtol=0, atol=1e-12)
+
+
+def test_relativistic_pairs_are_paired() -> None:
+    """What y and ŷ of a pair have in common cancels: a D that looks at nothing else is at chance."""
+
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(50.0, dtype=DOUBLE))
+
+        def forward(self, y: Tensor) -> Tensor:
+            return self.weight * y.flatten(1).mean(1)
+
+    y = images(8, 3, 4, 4, dtype=DOUBLE)
+    scrambled = y.flatten(2)[..., torch.randperm(16)].view_as(y)
+    for paired, chance in ((scrambled, True), (scrambled.roll(1, 0), False)):
+        loss, _ = gan(Mean(), noise="none", relativistic=True).discriminate(y, paired, 0.0)
+        assert (abs(loss.item() - math.log(2)) < 1e-10) == chance
+
+
+@pytest.mark.parametrize("fields", [{"r1": 4.0}, {"r2": 6.0}, {"r1": 4.0, "r2": 6.0, "relativistic": True}])
+def test_slopes_cost_what_they_are(fields: dict[str, float]) -> None:
+    """D = a · mean of an image of 3·4·4 values has the slope a²/48 everywhere; local values have a² per position."""
+    y, estimate = images(2, 3, 4, 4, dtype=DOUBLE), images(2, 3, 4, 4, seed=1, dtype=DOUBLE)
+    gamma = fields.get("r1", 0.0) + fields.get("r2", 0.0)
+    for judge, slope in ((Spy(), 1.5**2 / 48), (Local(), 1.5**2)):
+        judge.double()
+        nn.init.constant_(judge.weight, 1.5)
+        plain, _ = gan(judge, noise="none", relativistic="relativistic" in fields).discriminate(y, estimate, 0.0)
+        loss, report = gan(judge, noise="none", **fields).discriminate(y, estimate, 0.0)
+        assert report["d_loss"] == plain
+        assert torch.as_tensor(report["d_slope"]).item() == pytest.approx(gamma / 2 * slope, rel=1e-10)
+        assert loss.item() == pytest.approx(plain.item() + gamma / 2 * slope, rel=1e-10)
+        (gradient,) = torch.autograd.grad(loss - plain, judge.weight)
+        assert gradient.item() == pytest.approx(gamma * slope / 1.5, rel=1e-10)
+
+
+def test_in_the_null_space_d_sees_what_the_lr_image_leaves_open() -> None:
+    """What A sees of an image may be anything, and D's view stays; what A does not see is seen as it is, about grey."""
+    constraint = Affine(make_kernel("bicubic", 4))
+    criterion = relativistic(null_space=True)
+    criterion.bind(constraint)
+    y = images(2, 3, 32, 48, dtype=DOUBLE)
+    operator = constraint.operator(y)
+    seen = criterion.view(y)
+    assert operator.down(seen - 0.5).abs().max() < 1e-10
+    other = y + operator.pinv(images(2, 3, 8, 12, dtype=DOUBLE))
+    assert torch.allclose(criterion.view(other), seen, rtol=0, atol=1e-10)
+    assert torch.allclose(criterion.view(seen), seen, rtol=0, atol=1e-10)
+    estimate = operator.project(images(2, 3, 32, 48, seed=1, dtype=DOUBLE), operator.down(y)).requires_grad_()
+    (gradient,) = torch.autograd.grad(criterion.loss(estimate, y, 0.0)[0], estimate)
+    assert operator.down(gradient).abs().max() < 1e-10 * gradient.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"), [({"relativistic": True, "label_smoothing": 0.1}, "label_smoothing"), ({"r1": -1.0}, "r1")]
+)
+def test_pairs_have_no_labels_and_slopes_cost_something(fields: dict[str, object], what: str) -> None:
+    with pytest.raises(UsageError, match=what):
         gan(Logistic(), **fields)

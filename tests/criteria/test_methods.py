@@ -33,6 +33,7 @@ WITH_TERMS: list[tuple[str, dict[str, Any]]] = [
     ("softgan", dict.fromkeys(("weight", *TERMS), 0.5)),
     *(("affmse", {name: 0.5}) for name in TERMS if name != "matching"),
     ("affdg", {"content": 0.5}),
+    ("affgan", {"relativistic": True, "r1": 1.0, "r2": 1.0}),
 ]
 """Methods with something added."""
 every_method = pytest.mark.parametrize(("name", "fields"), [*((name, {}) for name in METHODS), *WITH_TERMS])

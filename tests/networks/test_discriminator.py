@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from mapsr_cli.networks import PRESETS, Discriminator, DiscriminatorConfig, MlpDiscriminatorConfig, build
+from mapsr_cli.networks import (
+    DISCRIMINATORS,
+    PRESETS,
+    Discriminator,
+    DiscriminatorConfig,
+    MlpDiscriminatorConfig,
+    build,
+)
 
 TINY = DiscriminatorConfig(widths=(8, 12), strides=(1, 2))
 
@@ -81,3 +88,64 @@ def test_the_swiss_rolls() -> None:
 def test_every_layer_has_its_stride() -> None:
     with pytest.raises(ValueError, match="2 widths but 1 strides"):
         DiscriminatorConfig(widths=(8, 8), strides=(2,))
+
+
+def test_the_patch_discriminator_is_the_prototypes() -> None:
+    """Of shared/prototypes/affgan.py, written out: the same logits, with the same weights, for each 8×8 pixels."""
+
+    def norm(conv: nn.Conv2d) -> nn.Module:
+        return nn.utils.parametrizations.spectral_norm(conv)
+
+    torch.manual_seed(0)
+    ours = Discriminator(DISCRIMINATORS["patch"]).double()
+    layers: list[nn.Module] = [nn.Conv2d(3, 24, 3, padding=1)]
+    for a, b in ((24, 48), (48, 96), (96, 192)):
+        layers += [nn.LeakyReLU(0.2), norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2), norm(nn.Conv2d(b, b, 3, 1, 1))]
+    wanted = nn.Sequential(*layers, nn.LeakyReLU(0.2), nn.Conv2d(192, 1, 3, padding=1)).double()
+    assert [p.shape for p in ours.parameters()] == [p.shape for p in wanted.parameters()]
+    wanted.load_state_dict(dict(zip(wanted.state_dict(), ours.state_dict().values(), strict=True)))
+    y = torch.rand(2, 3, 24, 40, dtype=torch.float64)
+    logits = ours.eval()(y)
+    assert logits.shape == (2, 3 * 5)
+    assert torch.allclose(logits, wanted.eval()(y - 0.5).flatten(1), rtol=0, atol=1e-12)
+
+
+def test_spectral_norm_bounds_each_layer_but_the_first() -> None:
+    torch.manual_seed(0)
+    network = Discriminator(DISCRIMINATORS["patch"]).train()
+    y = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        for _ in range(30):  # each pass takes a step of the power iteration
+            network(y)
+    convs = [m for m in network.body if isinstance(m, nn.Conv2d)]
+    largest = [torch.linalg.matrix_norm(conv.weight.detach().flatten(1), 2).item() for conv in convs]
+    assert largest[1:] == pytest.approx([1.0] * 6, abs=0.05)
+    assert largest[0] != pytest.approx(1.0, abs=0.05)
+
+
+def test_kernels_of_four_at_stride_two_count_every_pixel_equally_often() -> None:
+    """The gradient of the sum of all logits, away from borders: 4×4 kernels of ones have no grid, 3×3 ones have."""
+    flat = {}
+    for side in (3, 4):
+        network = Discriminator(
+            replace(TINY, widths=(1,), strides=(2,), batch_norm=False, strided_kernel=side, slope=1.0)
+        )
+        with torch.no_grad():
+            for p in network.body.parameters():
+                p.fill_(1.0)
+        y = torch.rand(1, 3, 16, 16, requires_grad=True)
+        network(y).sum().backward()
+        assert y.grad is not None
+        flat[side] = float(y.grad[..., 4:12, 4:12].std() / y.grad.abs().mean())
+    assert flat[4] < 1e-6 < 0.1 < flat[3]
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_a_wider_head_gives_a_logit_or_one_per_position(local: bool) -> None:
+    network = Discriminator(replace(TINY, head_kernel=3, local=local))
+    assert network(torch.rand(2, 3, 8, 8)).shape == ((2, 16) if local else (2,))
+
+
+def test_one_normalisation_at_a_time() -> None:
+    with pytest.raises(ValueError, match="spectral_norm takes the place"):
+        DiscriminatorConfig(spectral_norm=True)

@@ -1,12 +1,13 @@
 """What a recipe makes of what it is given."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.networks import PRESETS
-from mapsr_cli.training.recipe import make_recipe, read_recipe
+from mapsr_cli.networks import DISCRIMINATORS, PRESETS
+from mapsr_cli.training.recipe import _seal, make_recipe, read_recipe
 from mapsr_cli.training.sections import PriorConfig
 
 
@@ -96,3 +97,48 @@ def test_a_flipped_bit_is_told(tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_bytes(stored.replace(b'"steps": 8', b'"steps": 9'))  # one bit
     with pytest.raises(UsageError, match="changed or damaged"):
         read_recipe(tmp_path)
+
+
+@pytest.mark.parametrize("preset", ["compact", "slim"])
+def test_a_gan_of_photographs_has_a_content_term_and_pairs_by_default(preset: str) -> None:
+    recipe = make_recipe("affgan", preset, {})
+    criterion = recipe["criterion"]
+    assert (criterion.weight, criterion.content, criterion.perceptual, criterion.relativistic) == (0.01, 1.0, 0.3, True)
+    assert recipe["data"].patch == (96, 96)
+    assert recipe["discriminator"] == DISCRIMINATORS["patch"]
+    grass = make_recipe("affgan", "grass", {})["criterion"]  # the paper's
+    assert (grass.weight, grass.content, grass.perceptual, grass.relativistic) == (1.0, 0.0, 0.0, False)
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_a_discriminator_has_a_name(name: str, tmp_path: Path) -> None:
+    recipe = make_recipe("affgan", "compact", {"discriminator": {"name": name, "slope": 0.3}})
+    assert recipe["discriminator"].widths == DISCRIMINATORS[name].widths
+    assert recipe["discriminator"].slope == 0.3
+    recipe.write(tmp_path)
+    assert read_recipe(tmp_path) == recipe
+
+
+@pytest.mark.parametrize(("preset", "name"), [("compact", "pach"), ("swissroll", "patch")])
+def test_a_discriminator_of_another_name_or_kind_is_refused(preset: str, name: str) -> None:
+    with pytest.raises(UsageError, match=rf"unknown discriminator\.name '{name}'"):
+        make_recipe("affgan", preset, {"discriminator": {"name": name}})
+
+
+def test_a_setting_younger_than_the_run_changes_nothing(tmp_path: Path) -> None:
+    """A run from before there were terms goes on without them, though its preset has some today."""
+    make_recipe("affgan", "compact", {"discriminator": {"name": "strided"}}, "photos").write(tmp_path)
+    path = tmp_path / "recipe.json"
+    stored = json.loads(path.read_text())
+    for section, young in {
+        "criterion": ("weight", "content", "relativistic"),
+        "discriminator": ("spectral_norm",),
+    }.items():
+        for field in young:
+            del stored["sections"][section][field]
+    stored["sha256"] = _seal({key: value for key, value in stored.items() if key != "sha256"})
+    path.write_text(json.dumps(stored))
+    recipe = read_recipe(tmp_path)
+    assert (recipe["criterion"].weight, recipe["criterion"].content, recipe["criterion"].relativistic) == (1, 0, False)
+    assert recipe["criterion"].perceptual == 0.3  # which it had
+    assert recipe["discriminator"] == DISCRIMINATORS["strided"]

@@ -39,7 +39,7 @@ class QuantisedBlocks(Evidence):
 
     def nearest(self, ay: Tensor) -> Tensor:
         c = self.coordinates(ay - self.x)
-        return ay + self.inverse(torch.clamp(c, *self.tolerance()) - c)
+        return ay + self.lift(torch.clamp(c, *self.tolerance()) - c)
 
     def tolerance(self) -> tuple[Tensor, Tensor]:
         high = torch.full_like(self.x, self.step / 2 - self.margin)
@@ -59,15 +59,18 @@ class QuantisedBlocks(Evidence):
     def coordinates_adjoint(self, c: Tensor) -> Tensor:
         return _blockwise(c, COLOURS.T, cosines().T)
 
-    def inverse(self, c: Tensor) -> Tensor:
+    def lift(self, c: Tensor) -> Tensor:
         return _blockwise(c, COLOURS.inverse(), cosines().T)
+
+    def lift_adjoint(self, v: Tensor) -> Tensor:
+        return _blockwise(v, COLOURS.inverse().T, cosines())
 
 
 def quantised(x: Tensor, step: float) -> QuantisedBlocks:
     """What an x [3, h, w] stored so says; samples beyond the last whole block are left alone."""
     plain = QuantisedBlocks(x, step)
     c = plain.coordinates(x)
-    return QuantisedBlocks(x + plain.inverse((c / step).round() * step - c), step)
+    return QuantisedBlocks(x + plain.lift((c / step).round() * step - c), step)
 
 
 def _blockwise(v: Tensor, colours: Tensor, basis: Tensor) -> Tensor:

@@ -14,9 +14,10 @@ GRIDS = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2), "4:1:1": (1, 4), "4:
 KINDS = [*GRIDS, "progressive", "grey", "RGB", "mozjpeg"]
 
 
-def photograph(height: int, width: int, seed: int = 1, contrast: float = 1.0) -> Image.Image:
-    """RGB with edges, textures and smooth parts."""
-    return Image.fromarray(scene(height, width, seed, contrast).byte().permute(1, 2, 0).numpy())
+def photograph(height: int, width: int, seed: int = 1, contrast: float = 0.6) -> Image.Image:
+    """RGB with edges, textures and smooth parts, as a camera or a reduction gives them: no sharper than A y can be."""
+    large = scene(4 * height, 4 * width, seed, contrast).byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(large).resize((width, height), Image.Resampling.BICUBIC)
 
 
 def jpeg(kind: str, image: Image.Image, quality: int = 80, turn: int = 1) -> bytes:

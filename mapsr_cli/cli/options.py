@@ -129,6 +129,27 @@ def _check_seed(value: int | None) -> int | None:
 
 LEAST_CONFIDENCE, LARGEST_CONFIDENCE = 0.5, 0.99
 """Of error bars."""
+
+
+class EvidenceKind(StrEnum):
+    """What a JPEG is taken to say."""
+
+    auto = "auto"
+    jpeg = "jpeg"
+    levels = "levels"
+
+
+def evidence(default: str) -> Any:
+    """Return `--evidence` for a command that takes `default`, in words, where it is not given."""
+    return typer.Option(
+        metavar="auto|jpeg|levels",
+        help="What a JPEG says of the result made small again. jpeg: each coefficient that the file stores, to half a "
+        "step. levels: its decoded pixels, artefacts included.",
+        show_default=default,
+        rich_help_panel=GUARANTEE,
+    )
+
+
 Json = Annotated[
     bool,
     typer.Option(
@@ -151,33 +172,6 @@ Quality = Annotated[
         max=100,
         help="Quality of JPEG, AVIF and WebP files. WebP is lossless unless it is given.",
         show_default="95 for JPEG and AVIF",
-        rich_help_panel=OUTPUT,
-    ),
-]
-WithReport = Annotated[
-    bool,
-    typer.Option(
-        "--report",
-        help="Write beside each output how it was made (photo_x4.json, and photo_x4_report.html to read): enough for "
-        "mapsr redo to make it again to the bit.",
-        rich_help_panel=EVERYDAY,
-    ),
-]
-
-
-class LabelChoice(StrEnum):
-    """What a result says of itself."""
-
-    auto = "auto"
-    none = "none"
-
-
-Label = Annotated[
-    LabelChoice,
-    typer.Option(
-        metavar="auto|none",
-        help="Whether results say in their metadata what they are (IPTC digital source type): enhanced by an "
-        "algorithm, or made in part by one that invents.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -1,6 +1,5 @@
 """`mapsr project`: make a finished picture of any tool give its original back."""
 
-from functools import partial
 from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,8 @@ from mapsr_cli.cli import options
 from mapsr_cli.cli.report import complain, document, failures, guarantee, result, say
 
 if TYPE_CHECKING:
+    from mapsr_cli.inference.files import Output
+    from mapsr_cli.inference.level_upscaler import EvidenceChoice
     from mapsr_cli.inference.verification import KernelChoice
 
 
@@ -36,6 +37,9 @@ def project(
     ],
     kernel: Annotated[str | None, options.kernel("bicubic")] = None,
     sigma: Annotated[float | None, options.sigma()] = None,
+    evidence: Annotated[
+        options.EvidenceKind, options.evidence("auto: jpeg, where that can be had")
+    ] = options.EvidenceKind.auto,
     quality: options.Quality = None,
     overwrite: options.Overwrite = False,
     max_pixels: options.MaxPixels = None,
@@ -44,12 +48,14 @@ def project(
 ) -> None:
     """Change an upscaled picture of any tool as little as possible, so that made small again it is the original.
 
-    The two pictures may have any sizes. The kernel is the filter that makes the picture small again.
+    Of a JPEG, such that it agrees with every coefficient that the file stores. The two pictures may have any sizes. The
+    kernel is the filter that makes the picture small again.
     """
     with failures(debug):
         from mapsr_cli.cli.pairs import find_pairs
         from mapsr_cli.errors import as_failure
-        from mapsr_cli.imaging import MAX_PIXELS
+        from mapsr_cli.imaging import MAX_PIXELS, output_format
+        from mapsr_cli.inference.files import Output
         from mapsr_cli.inference.verification import KernelChoice
 
         pairs = find_pairs(original, finished, output, overwrite)
@@ -58,8 +64,8 @@ def project(
         failed: list[dict[str, str]] = []
         for small, large, target in pairs:
             try:
-                work = partial(_project, small, large, target, choice, quality, max_pixels or MAX_PIXELS, overwrite)
-                results.append(work(json))
+                kind = Output(output_format(target.name), quality, max_pixels or MAX_PIXELS)
+                results.append(_project(small, large, target, choice, kind, evidence.value, overwrite, json))
             except Exception as error:
                 if debug or len(pairs) == 1:
                     raise
@@ -77,25 +83,22 @@ def _project(
     finished: Path,
     target: Path,
     choice: "KernelChoice",
-    quality: int | None,
-    max_pixels: int,
+    output: "Output",
+    evidence: "EvidenceChoice",
     overwrite: bool,
     quiet: bool,
 ) -> dict[str, Any]:
     """Project one file and say what came of it. Raises MapsrError."""
     from mapsr_cli.cli.progress import progress_bar
     from mapsr_cli.files import write_bytes
-    from mapsr_cli.imaging import output_format
-    from mapsr_cli.inference.files import Output
     from mapsr_cli.inference.finished import project_file
 
-    output = Output(output_format(target.name), quality, max_pixels)
     with progress_bar() as update:
 
         def show(stage: str, done: int, total: int) -> None:
             update(f"{finished.name}: {stage}", done, total)
 
-        data, report, psnr, frames, kernel = project_file(original, finished, choice, output, show)
+        data, report, psnr, frames, kernel = project_file(original, finished, choice, output, show, evidence)
     write_bytes(target, data, overwrite)
     exact = guarantee(finished, target, report, output.lossless)
     width, height = frames.size
@@ -108,6 +111,7 @@ def _project(
         "output": str(target),
         "scale": kernel.scale,
         "kernel": kernel.name,
+        "evidence": report.consistency.evidence,
         "size": [width, height],
         **report.summary(),
         "changed_psnr": None if isinf(psnr) else psnr,

@@ -59,22 +59,21 @@ def result(line: str) -> None:
 
 
 def guarantee(source: "Path", target: "Path", report: "UpscaleReport", lossless: bool, promised: bool = True) -> str:
-    """Print the notes on a file that was made, and return in a few words whether it gives its original back.
+    """Print the notes on a file that was made, and return in a few words whether it agrees with its original.
 
-    `promised`: whether it was to do so bit for bit; then what is off is noted.
+    `promised`: whether it was to do so everywhere; then what is off is noted.
     """
     consistency = report.consistency
-    for note in report.notes:
+    for note in (*report.notes, *consistency.notes()):
         say(f"note: {source}: {note}")
     if not lossless:
         say(f"note: {target} is lossy: the guarantee ends there, save as PNG to keep it")
         return "lossy"
     if consistency.holds:
-        exact = consistency.bit_exact == 1
-        return "gives its original back bit for bit" if exact else "within ±3 σ of every sample of its original"
+        return consistency.promise
     if promised:
         say(f"note: {target}: made small again, it has {consistency.describe()}")
-    return f"{math.floor(1e6 * consistency.bit_exact) / 1e4:.4f} % bit-exact"  # not 100 where one is off
+    return f"{math.floor(1e6 * consistency.share) / 1e4:.4f} % {consistency.unit}"  # not 100 where one is off
 
 
 def noise(original: "Picture") -> str:
@@ -84,7 +83,9 @@ def noise(original: "Picture") -> str:
 
 def evidence(original: "Picture") -> dict[str, Any]:
     """Return what an original is taken to say, as `--json` prints it."""
-    return {"evidence": "noise", "noise": original.noise} if original.noise else {"evidence": "levels"}
+    if original.noise:
+        return {"evidence": "noise", "noise": original.noise}
+    return {"evidence": "levels" if original.jpeg is None else "jpeg"}
 
 
 @contextmanager

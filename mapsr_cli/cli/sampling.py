@@ -16,7 +16,7 @@ from mapsr_cli.files import write_bytes
 from mapsr_cli.imaging import FrameProgress
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.memory import within_memory
-from mapsr_cli.operators import Consistency
+from mapsr_cli.operators import Agreement
 from mapsr_cli.views.before_after import Compared, before_after, describe_consistency, facts_of
 from mapsr_cli.views.sample_sheets import SampleFiles
 
@@ -90,7 +90,7 @@ class SampledBatch(Batch):
             self._latest = job.source, super()._load(job, progress)
         return self._latest[1]
 
-    def _show(self, job: Job, samples: SampleFiles, worst: Consistency | None) -> None:
+    def _show(self, job: Job, samples: SampleFiles, worst: Agreement | None) -> None:
         """Write and tell what the samples show together. `worst`: what the worst of them gives back, where known."""
         card, seed = self.upscaler.model.card, self.upscaler.settings.seed
         title = f"{source_name(job)}: {self.count} samples of {card.name} x{card.scale}, seed {seed}"
@@ -109,7 +109,7 @@ class SampledBatch(Batch):
             result(f"{sheet}  {self.count} samples side by side")
             result(f"{spread}  where they differ: standard deviation {overall:.2f} levels, {largest:.1f} at most")
 
-    def _samples_page(self, job: Job, samples: SampleFiles, worst: Consistency | None) -> bytes:
+    def _samples_page(self, job: Job, samples: SampleFiles, worst: Agreement | None) -> bytes:
         labels = [f"sample {n}" for n in range(1, self.count + 1)]
         names = source_name(job), f"{printable(samples.files[0].name)} to {printable(samples.files[-1].name)}"
         compared = Compared(samples.first, samples.size, labels, samples.images, samples.busyness)
@@ -121,6 +121,6 @@ class SampledBatch(Batch):
         return before_after(f"{self.count} samples of {names[0]}", lead, compared, facts).encode()
 
 
-def _least(several: list[Consistency]) -> Consistency:
+def _least(several: list[Agreement]) -> Agreement:
     """Return the worst of several."""
-    return min(several, key=lambda one: (one.bit_exact, -one.worst_levels))
+    return min(several, key=lambda one: (one.share, -one.worst))

@@ -73,7 +73,15 @@ def upscale(
             rich_help_panel=options.EVERYDAY,
         ),
     ] = False,
-    report: options.WithReport = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report",
+            help="Write beside each output how it was made (photo_x4.json, and photo_x4_report.html to read): enough "
+            "for mapsr redo to make it again to the bit.",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = False,
     animate: Annotated[
         bool,
         typer.Option(
@@ -119,6 +127,9 @@ def upscale(
             rich_help_panel=options.GUARANTEE,
         ),
     ] = ConsistencyChoice.bits,
+    evidence: Annotated[
+        options.EvidenceKind, options.evidence("auto: jpeg, where that can be had")
+    ] = options.EvidenceKind.auto,
     kernel: Annotated[str | None, options.kernel("the model's own")] = None,
     sigma: Annotated[float | None, options.sigma()] = None,
     strength: Annotated[
@@ -127,8 +138,8 @@ def upscale(
             metavar="X",
             min=0,
             max=1,
-            help="How far the network's picture is corrected to give the input back. Below 1 for noisy or strongly "
-            "compressed inputs; then there is no guarantee.",
+            help="How far the network's picture is corrected to give the input back. Below 1 for noisy inputs; then "
+            "there is no guarantee, and a JPEG counts by its levels.",
             rich_help_panel=options.GUARANTEE,
         ),
     ] = 1.0,
@@ -153,7 +164,6 @@ def upscale(
         ),
     ] = None,
     quality: options.Quality = None,
-    label: options.Label = options.LabelChoice.auto,
     suffix: Annotated[
         str | None,
         typer.Option(
@@ -181,7 +191,8 @@ def upscale(
 ) -> None:
     """Upscale pictures so that each result, made small again, is the original bit for bit.
 
-    The kernel is the filter that makes it small again. `mapsr verify` checks a result.
+    Of a JPEG, it agrees with every coefficient that the file stores instead. The kernel is the filter that makes it
+    small again. `mapsr verify` checks a result.
     """
     with failures(debug):
         from mapsr_cli.zoo.finding import DEFAULT_MODEL
@@ -228,6 +239,7 @@ def upscale(
                 read_noise(noise),
                 seed or 0,
                 size,
+                evidence.value,
                 fetched,
             )
         if samples is not None or seed is not None:
@@ -240,9 +252,7 @@ def upscale(
         paths.refuse_replacing(jobs, samples, overwrite)
         paths.tell_sources(sources.outputs, jobs, samples)
         jobs = paths.Share.from_environment().of(jobs)
-        kind = Output(
-            output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate, label.value == "auto"
-        )
+        kind = Output(output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate)
         pages = [BeforeAfter(upscaler, kind.max_pixels)] if compare and not samples else []
         reports = [Reports(upscaler, given_options(context), asked_name(model))] if report else []
         make_batch = partial(SampledBatch, count=samples, compare=compare) if samples else Batch

@@ -9,7 +9,7 @@ from mapsr_cli.imaging import find_kernel
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.devices import choose_device
-from mapsr_cli.inference.level_upscaler import ConsistencyLevel
+from mapsr_cli.inference.level_upscaler import ConsistencyLevel, EvidenceChoice
 from mapsr_cli.inference.sizes import SizeRequest
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
@@ -27,6 +27,7 @@ def make_upscaler(
     noise: float | Literal["auto"] | None = None,
     seed: int = 0,
     size: SizeRequest | None = None,
+    evidence: EvidenceChoice = "auto",
     fetched: Callable[[int, int], None] = lambda done, total: None,
 ) -> Upscaler:
     """Make the upscaler; `fetched` hears of bytes from the Hub.
@@ -38,7 +39,7 @@ def make_upscaler(
     a = None
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
-    settings = Settings(consistency, _tile(tile), strength, noise, seed, size)
+    settings = Settings(consistency, _tile(tile), strength, noise, seed, size, evidence)
     return Upscaler(loaded, settings, a, device=device, precision=precision)
 
 

@@ -2,13 +2,17 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mapsr_cli.cli import options
 from mapsr_cli.cli.progress import busy
-from mapsr_cli.cli.report import document, evidence, failures, noise, result, say, wrote
+from mapsr_cli.cli.report import document, failures, noise, result, say, wrote
+from mapsr_cli.cli.report import evidence as evidence_of
+
+if TYPE_CHECKING:
+    from mapsr_cli.operators import Agreement
 
 
 def verify(
@@ -20,6 +24,9 @@ def verify(
     kernel: Annotated[str | None, options.kernel("as the metadata of UPSCALED say, or bicubic")] = None,
     sigma: Annotated[float | None, options.sigma()] = None,
     scale: Annotated[int | None, options.scale("as the metadata of UPSCALED say, or 4")] = None,
+    evidence: Annotated[
+        options.EvidenceKind, options.evidence("auto: as the metadata of UPSCALED say, or jpeg")
+    ] = options.EvidenceKind.auto,
     picture_of_it: Annotated[
         Path | None,
         typer.Option(
@@ -37,7 +44,8 @@ def verify(
 ) -> None:
     """Check that an upscaled picture, made small again, is the original bit for bit.
 
-    The kernel is the filter that makes it small again. The exit code is 0 only where they agree.
+    Of a JPEG, that its coefficients round to those which the file stores. The kernel is the filter that makes it small
+    again. The exit code is 0 only where they agree.
     """
     with failures(debug):
         from mapsr_cli.imaging import MAX_PIXELS
@@ -52,22 +60,30 @@ def verify(
         with busy(f"verifying {hr.name}") as fetched:
             if model is not None:
                 choice = KernelChoice(str(find_model(model, fetched)))
-            work = partial(verify_files, lr, hr, choice, max_pixels or MAX_PIXELS)
+            work = partial(verify_files, lr, hr, choice, max_pixels or MAX_PIXELS, evidence.value)
             checked = within_memory(work, f"verifying {hr}")
         for note in checked.notes:
             say(f"note: {note}")
         if picture_of_it is not None:
             difference_picture(checked, lr, hr, picture_of_it, overwrite)
         a = checked.kernel
-        consistency = checked.consistency
+        agreement = checked.consistency
+        for note in agreement.notes():
+            say(f"note: {lr}: {note}")
         if json:
-            names = ("bit_exact", "worst_levels", "mse", "lr_psnr", "holds")
-            document({name: getattr(consistency, name) for name in names} | evidence(checked.original))
-        elif consistency.holds:
-            same = "is {} bit for bit" if consistency.bit_exact == 1 else "is within ±3 σ of every sample of {}"
-            result(f"holds: {hr}, downscaled by {a.describe()}, {same.format(lr)}{noise(checked.original)}")
+            document(agreement.figures() | evidence_of(checked.original))
+        elif agreement.holds:
+            made = f"{hr}, downscaled by {a.describe()}"
+            result(f"holds: {made}, {_same(agreement, lr)}{noise(checked.original)}")
         else:
-            result(f"does not hold: {consistency.describe()}, {a.describe()}")
+            result(f"does not hold: {agreement.describe()}, {a.describe()}")
         wrote(picture_of_it)
-        if not consistency.holds:
+        if not agreement.holds:
             raise typer.Exit(1)
+
+
+def _same(agreement: "Agreement", lr: Path) -> str:
+    """Say what a picture that agrees is to its original."""
+    if agreement.evidence == "jpeg":
+        return f"has every coefficient of {lr}"
+    return f"is {lr} bit for bit" if agreement.share == 1 else f"is within ±3 σ of every sample of {lr}"

@@ -8,11 +8,12 @@ from mapsr_cli.imaging.opening import FileSource
 from mapsr_cli.imaging.picture import Frames, Picture
 from mapsr_cli.imaging.provenance import Provenance
 from mapsr_cli.imaging.psf import find_kernel, read_psf
-from mapsr_cli.imaging.reading import MAX_PIXELS, FrameProgress, read_frames, read_picture, read_provenance
+from mapsr_cli.imaging.reading import INSTEAD, MAX_PIXELS, FrameProgress, read_frames, read_picture, read_provenance
 from mapsr_cli.imaging.tags import Tags
 
 __all__ = [
     "FORMATS",
+    "INSTEAD",
     "MAX_PIXELS",
     "FileSource",
     "Format",

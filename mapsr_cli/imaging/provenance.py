@@ -15,7 +15,7 @@ from mapsr_cli.operators import SCALES, AnyKernel, ResizingKernel, make_profile
 PREFIX = "mapsr-"
 LARGEST_KERNEL = 1 << 20
 """Bytes of a measured kernel that is read because metadata name it."""
-_OPTIONAL = ("sigma", "seed", "sample", "original_size", "size", "noise")
+_OPTIONAL = ("sigma", "seed", "sample", "original_size", "size", "noise", "evidence")
 Size = tuple[int, int]
 """(width, height)."""
 
@@ -46,6 +46,8 @@ class Provenance:
     """Of the upscaled picture."""
     noise: float | None = None
     """σ of noise that the original was taken to have, in levels of 255; None: none."""
+    evidence: str | None = None
+    """`jpeg` where the picture agrees with the coefficients of a JPEG; None where it gives levels back."""
 
     def make_kernel(self, folder: Path) -> AnyKernel:
         """Make the kernel that it names; a measured one is read from `folder`, whatever path is stored.
@@ -100,6 +102,7 @@ class Provenance:
                 original_size=None if values["original_size"] is None else _size(values["original_size"]),
                 size=None if values["size"] is None else _size(values["size"]),
                 noise=None if values["noise"] is None else _finite(values["noise"]),
+                evidence=values["evidence"],
             )
         except ValueError:
             return None

@@ -42,14 +42,17 @@ FrameProgress = Callable[[int, int], None]
 """Called with (frames decoded, frames)."""
 
 
-def read_picture(source: FileSource, holds: Holds | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_picture(
+    source: FileSource, holds: Holds | None = None, max_pixels: int = MAX_PIXELS, *, coefficients: bool = False
+) -> Picture:
     """Decode a PNG, JPEG, WebP, TIFF, BMP, AVIF, GIF or (with pillow-heif) HEIC of one frame; EXIF orientation applied.
 
     `source` is a path, the file's bytes, or a stream. Grey, RGB, palette, 1-bit, CMYK and transparent pictures of 8 and
-    16 bits become what `holds` can take (by default all but CMYK, which becomes RGB). Raises ImageError for anything
-    that is not such a picture, an animation, or more than `max_pixels` pixels.
+    16 bits become what `holds` can take (by default all but CMYK, which becomes RGB). With `coefficients`, those of a
+    JPEG are read, too. Raises ImageError for anything that is not such a picture, an animation, or more than
+    `max_pixels` pixels.
     """
-    frames = read_frames(source, holds, max_pixels, at_most=1)
+    frames = read_frames(source, holds, max_pixels, at_most=1, coefficients=coefficients)
     return frames.pictures[0]
 
 

@@ -7,7 +7,9 @@ from torch import Tensor
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging import Picture
+from mapsr_cli.inference.jpeg_evidence import compare_cells
 from mapsr_cli.operators import (
+    Agreement,
     AnyKernel,
     Consistency,
     ResizingKernel,
@@ -65,7 +67,16 @@ def difference(hr: Tensor, lr: Tensor, kernel: AnyKernel, peak: int) -> Tensor:
     return downscaled(hr, kernel, peak) - lr.int()
 
 
-def compare(hr: Picture, lr: Picture, kernel: AnyKernel) -> tuple[Consistency, Tensor]:
+def compare(hr: Picture, lr: Picture, kernel: AnyKernel) -> tuple[Agreement, Tensor]:
+    """Compare A of HR's stored samples with what LR says: its levels, or of a JPEG with its coefficients, its cells.
+
+    Also returns how far samples are off [S, h, w], in levels, or `compare_cells`' steps. Raises ImageError where the
+    two differ in kind.
+    """
+    return compare_levels(hr, lr, kernel) if lr.jpeg is None else compare_cells(hr, lr, lr.jpeg, kernel)
+
+
+def compare_levels(hr: Picture, lr: Picture, kernel: AnyKernel) -> tuple[Consistency, Tensor]:
     """Compare A of HR's stored samples, rounded, with LR's; also returns the differences [S, h, w] in levels.
 
     S counts colour samples, then alpha. The colour of fully transparent LR pixels is not counted (and its difference

@@ -11,18 +11,16 @@ from mapsr_cli.imaging import (
     FrameProgress,
     Frames,
     Holds,
-    Picture,
     Provenance,
     check_size,
     encode_frames,
     is_lossless,
     read_frames,
 )
-from mapsr_cli.imaging.digital_source import COMPOSITE, ENHANCED, labelled
 from mapsr_cli.inference.comparison import compare
-from mapsr_cli.inference.report import StageProgress, UpscaleReport, silent
+from mapsr_cli.inference.report import StageProgress, UpscaleReport, combined, silent
 from mapsr_cli.inference.upscaler import Upscaler
-from mapsr_cli.operators import AnyKernel, Consistency
+from mapsr_cli.operators import Agreement, AnyKernel, Consistency
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,6 @@ class Output:
     """Larger inputs are refused."""
     animate: bool = False
     """Whether animations and stacks are taken, frame by frame."""
-    label: bool = False
-    """Whether the file says, as XMP, that it is not as a camera took it: IPTC's digital source type."""
 
     @property
     def lossless(self) -> bool:
@@ -61,7 +57,8 @@ def load_file(
     """Decode a file into what the output holds. Raises ImageError, also where the result could not be stored so."""
     began = time.perf_counter()
     holds = FORMATS[output.file_format].holds
-    frames = read_frames(source, holds, output.max_pixels, None if output.animate else 1, progress)
+    at_most, coefficients = None if output.animate else 1, upscaler.settings.asks_for_coefficients
+    frames = read_frames(source, holds, output.max_pixels, at_most, progress, coefficients)
     check_size(output.file_format, upscaler.size_of(frames.pictures[0]))
     frames = replace(frames, pictures=tuple(map(upscaler.as_taken, frames.pictures)))
     return frames, UpscaleReport(seconds={"decode": time.perf_counter() - began}, notes=frames.pictures[0].notes)
@@ -82,9 +79,8 @@ def encode_file(
     """Encode, with profile, EXIF and provenance; complete the report by what the file stores. Raises ImageError."""
     began = time.perf_counter()
     provenance = _provenance(originals, upscaled, upscaler, sample)
-    first, _ = with_label(upscaled.pictures[0], upscaler, output)
-    frames = replace(upscaled, pictures=(first, *upscaled.pictures[1:]))
-    data = encode_frames(frames, output.file_format, output.quality, provenance)
+    data = encode_frames(upscaled, output.file_format, output.quality, provenance)
+    first = upscaled.pictures[0]
     lost = first.tags.losses(output.file_format, len(first.levels))
     notes = (f"{FORMATS[output.file_format].holds.where} cannot keep {', '.join(lost)}",) if lost else ()
     report += UpscaleReport(seconds={"encode": time.perf_counter() - began}, notes=notes)
@@ -93,15 +89,6 @@ def encode_file(
         kernel = upscaler.kernel_for(originals.pictures[0])
         report = replace(report, consistency=stored_consistency(data, originals, kernel))
     return data, report
-
-
-def with_label(picture: Picture, upscaler: Upscaler, output: Output) -> tuple[Picture, str | None]:
-    """Add IPTC's digital source type to an upscaled picture's XMP, and return it; None where it gets none."""
-    if not output.label:
-        return picture, None
-    term = COMPOSITE if upscaler.model.invents else ENHANCED
-    tags, label = labelled(picture.tags, term, output.file_format)
-    return replace(picture, tags=tags), label
 
 
 def _provenance(originals: Frames, upscaled: Frames, upscaler: Upscaler, sample: int) -> Provenance:
@@ -120,13 +107,17 @@ def _provenance(originals: Frames, upscaled: Frames, upscaler: Upscaler, sample:
         original.size,
         upscaled.size,
         max(picture.noise for picture in originals.pictures) or None,
+        None if original.jpeg is None else "jpeg",
     )
 
 
-def stored_consistency(data: bytes, originals: Frames, kernel: AnyKernel) -> Consistency:
+def stored_consistency(data: bytes, originals: Frames, kernel: AnyKernel) -> Agreement:
     """Decode a file again and compare it with its originals."""
     first = originals.pictures[0]
     pixels = kernel.hr_pixels(len(originals.pictures) * first.levels[0].numel())
     saved = read_frames(data, Holds(inks=True), pixels)
     pairs = zip(saved.distinct, originals.distinct, strict=False)  # a lossy animation may merge more than ours
-    return sum((compare(hr, lr, kernel)[0] for hr, lr in pairs), Consistency())
+    found: Agreement = Consistency()
+    for hr, lr in pairs:
+        found = combined(found, compare(hr, lr, kernel)[0])
+    return found

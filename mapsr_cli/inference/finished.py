@@ -2,37 +2,68 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, log10
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from mapsr_cli import __version__
-from mapsr_cli.imaging import Frames, Picture, Provenance, encode_frames
+from mapsr_cli.errors import ImageError
+from mapsr_cli.imaging import Frames, JpegCoefficients, Picture, Provenance, encode_frames
 from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.files import Output, stored_consistency
+from mapsr_cli.inference.jpeg_evidence import TURNED, stored_kernel
+from mapsr_cli.inference.level_upscaler import EvidenceChoice
 from mapsr_cli.inference.memory import within_memory
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.inference.report import StageProgress, UpscaleReport, silent
 from mapsr_cli.inference.verification import KernelChoice, read_pair
 from mapsr_cli.networks import Affine
-from mapsr_cli.operators import AnyKernel, LevelCube, downsampling, make_strips, mend
+from mapsr_cli.operators import (
+    AnyKernel,
+    Evidence,
+    LevelCube,
+    downsampling,
+    make_strips,
+    mend,
+    rounding_margin,
+)
 
+PEAK = 255
+"""Of a JPEG."""
 PRODUCER = "mapsr project"
 """Name in the provenance, where a model's name stands otherwise."""
 SPARE = 0.2
-"""Levels by which A y is moved beyond the face of the original's cube: rounding takes up to that."""
+"""Levels by which samples are moved beyond the face of the original's cube."""
 
 
-class ViolatedOnly(LevelCube):
-    """A file's levels, as evidence for a picture that gives most of them back: those are left where they are."""
+@dataclass(frozen=True, eq=False)
+class ViolatedOnly(Evidence):
+    """What an original says, as evidence for a picture that agrees with most of it: that is left where it is."""
+
+    of: Evidence
+    spare: float
+    """Levels by which A y is moved beyond a face of the set: rounding takes up to that."""
 
     def nearest(self, ay: Tensor) -> Tensor:
-        """Move A y [..., C, h, w], in levels, into the cube where it lies outside, far enough for rounding."""
-        return torch.where(self.holds(ay), ay, LevelCube(self.x, self.peak, SPARE).nearest(ay))
+        """Move A y [..., C, h, w], in levels, into the set where it lies outside, far enough for rounding."""
+        return self.of.mended(ay, self.spare)
+
+    def tolerance(self) -> tuple[Tensor, Tensor]:
+        """Return the evidence's own."""
+        return self.of.tolerance()
+
+    def describe(self) -> str:
+        """Say what the evidence says."""
+        return self.of.describe()
+
+    def shrunk(self, by: float) -> Self:
+        """Draw in the evidence."""
+        return replace(self, of=self.of.shrunk(by))
 
 
 def project_file(
@@ -41,16 +72,21 @@ def project_file(
     choice: KernelChoice,
     output: Output,
     progress: StageProgress = silent,
+    evidence: EvidenceChoice = "auto",
 ) -> tuple[bytes, UpscaleReport, float, Frames, AnyKernel]:
-    """Make a finished file give its original back, and encode it.
+    """Make a finished file give its original back, or agree with its coefficients, and encode it.
 
     Returns the bytes, how it was made, the PSNR in dB of the result to what came in (∞ where nothing changed), the
     result, and A. Raises ImageError where the files do not fit together.
     """
     began = time.perf_counter()
-    lr, hr, kernel, notes = read_pair(original, finished, choice, output.max_pixels)
-    report = UpscaleReport(seconds={"decode": time.perf_counter() - began}, notes=notes)
+    lr, hr, kernel, notes = read_pair(original, finished, choice, output.max_pixels, evidence)
     pictures, squared, samples = [], 0.0, 0
+    jpeg = lr.pictures[0].jpeg
+    if jpeg is not None and stored_kernel(jpeg, kernel) is None:
+        notes = (*notes, TURNED)
+        lr, jpeg = replace(lr, pictures=tuple(replace(picture, jpeg=None) for picture in lr.pictures)), None
+    report = UpscaleReport(seconds={"decode": time.perf_counter() - began}, notes=notes)
     for small, large in zip(lr.distinct, hr.distinct, strict=True):
         picture, step = project_picture(small, large, kernel, progress)
         report += step
@@ -62,7 +98,7 @@ def project_file(
     frames = replace(hr, pictures=tuple(pictures))
     digest, name = lr.pictures[0].sha256, kernel.name
     made_by = Provenance(PRODUCER, name, kernel.scale, kernel.sigma, digest, __version__)
-    provenance = replace(made_by, original_size=lr.size, size=hr.size)
+    provenance = replace(made_by, original_size=lr.size, size=hr.size, evidence="jpeg" if jpeg else None)
     data = encode_frames(frames, output.file_format, output.quality, provenance)
     report += UpscaleReport(seconds={"encode": time.perf_counter() - began})
     if not output.lossless:
@@ -75,17 +111,24 @@ def project_picture(
 ) -> tuple[Picture, UpscaleReport]:
     """Change a finished picture so that A of it, rounded, is the original.
 
-    A y is moved to the nearest point of the original's cube, not to its centre; a picture that holds already comes back
-    with identical samples. Raises ImageError where the two differ in kind, MapsrError where memory does not suffice.
+    A y is moved to the nearest point of the original's cube, not to its centre; of a JPEG with its coefficients, into
+    their cells. A picture that holds already comes back with identical samples. Raises ImageError where the two differ
+    in kind, MapsrError where memory does not suffice.
     """
     consistency, _ = compare(finished, original, kernel)
     if consistency.holds:
-        return finished, UpscaleReport(samples=consistency.samples, consistency=consistency)
+        return finished, UpscaleReport(samples=original.levels.numel(), consistency=consistency)
+    jpeg, doing = original.jpeg, f"projecting {finished.size[0]}×{finished.size[1]} pixels"
     small = original.as_kind(len(finished.levels), finished.alpha is not None)
     report, planes = UpscaleReport(), []
     for x, y in _planes(small, finished):
-        work = partial(_project_levels, x, y, kernel, finished.peak, progress)
-        levels, step = within_memory(work, f"projecting {finished.size[0]}×{finished.size[1]} pixels", "cpu")
+        if jpeg is None or x is small.alpha:
+            work = partial(_project_levels, x, y, kernel, finished.peak, progress)
+        else:
+            if finished.peak != original.peak:
+                raise ImageError("16 bits do not go with a JPEG's coefficients", "--evidence levels")
+            work = partial(_project_jpeg, x, y, jpeg, kernel, progress)
+        levels, step = within_memory(work, doing, "cpu")
         report += step
         planes.append(levels)
     picture = replace(finished, levels=planes[0], alpha=None if finished.alpha is None else planes[1])
@@ -101,27 +144,43 @@ def _planes(a: Picture, b: Picture) -> Iterator[tuple[Tensor, Tensor]]:
         yield a.alpha, b.alpha
 
 
-@torch.inference_mode()
 def _project_levels(
     lr: Tensor, hr: Tensor, kernel: AnyKernel, peak: int, progress: StageProgress
 ) -> tuple[Tensor, UpscaleReport]:
     """Project levels [C, H, W] towards LR levels [C, h, w], and make the round trip."""
-    began = time.perf_counter()
+    cube = LevelCube(lr.to(torch.float32 if peak <= 255 else torch.float64), peak)
+    return _project(cube, SPARE, hr, kernel, peak, progress)
+
+
+def _project_jpeg(
+    lr: Tensor, hr: Tensor, jpeg: JpegCoefficients, kernel: AnyKernel, progress: StageProgress
+) -> tuple[Tensor, UpscaleReport]:
+    """Project levels [C, H, W] into the cells of a JPEG with decoded levels [C, h, w], in the stored orientation."""
+    stored = stored_kernel(jpeg, kernel) or kernel
+    cells, spare = jpeg.cells(lr.float()), rounding_margin(stored)
+    levels, report = _project(cells, spare, jpeg.as_stored(hr), stored, PEAK, progress)
+    return jpeg.as_seen(levels).contiguous(), report
+
+
+@torch.inference_mode()
+def _project(
+    evidence: Evidence, spare: float, hr: Tensor, kernel: AnyKernel, peak: int, progress: StageProgress
+) -> tuple[Tensor, UpscaleReport]:
+    """Project levels [C, H, W] onto the evidence, moving only what violates it, and make the round trip."""
+    began, x = time.perf_counter(), evidence.x
     progress("project", 0, 1)
-    dtype = torch.float32 if peak <= 255 else torch.float64
-    strips = make_strips(downsampling(kernel, (hr.shape[-2], hr.shape[-1]), dtype))
+    strips = make_strips(downsampling(kernel, (hr.shape[-2], hr.shape[-1]), x.dtype))
     f = chunks_for(strips, len(hr))
     for part in map(strips.hr, strips.plan):
         f.write(part, slice(0, hr.shape[-1]), hr.shape[-1], hr[:, part].float())
-    x = lr.to(dtype)
-    cube = LevelCube(x, peak)
-    projected = project(strips, f, Affine(kernel), ViolatedOnly(x, peak), x, peak)
+    ordered = evidence.block > 1
+    projected = project(strips, f, Affine(kernel), ViolatedOnly(x, evidence, spare), x, peak, ordered)
     residual = residual_of(strips, projected.levels, x)
-    mended = mend(projected.levels, cube, residual, kernel, partial(progress, "round trip"), keep=True)
+    mended = mend(projected.levels, evidence, residual, kernel, partial(progress, "round trip"), keep=True)
     progress("project", 1, 1)
     return projected.levels.image, UpscaleReport(
-        samples=lr.numel(),
-        squared_float=projected.mse_float * lr.numel(),
+        samples=x.numel(),
+        squared_float=projected.mse_float * x.numel(),
         max_abs_float=projected.max_abs_float,
         passes=mended.passes,
         seconds={"project": time.perf_counter() - began},

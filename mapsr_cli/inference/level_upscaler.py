@@ -28,6 +28,7 @@ from mapsr_cli.operators import (
     kernel_between,
     make_strips,
     mend,
+    rounding_margin,
     soften,
 )
 from mapsr_cli.zoo import Model
@@ -35,6 +36,7 @@ from mapsr_cli.zoo import Model
 LEAST_NOISE, MOST_NOISE = 0.5, 50.0
 """σ of noise in levels of 255 that may be asked for: less is lost in rounding."""
 ConsistencyLevel = Literal["bits", "float", "none"]
+EvidenceChoice = Literal["auto", "jpeg", "levels"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,15 @@ class Settings:
     """Random seed for a stochastic model's noise, 0 or more."""
     size: SizeRequest | None = None
     """Size of the result; None is the model's own factor."""
+    evidence: EvidenceChoice = "auto"
+    """What a JPEG says of A ŷ: `jpeg`, that each DCT coefficient rounds to the stored one; `levels`, as any other file,
+    its decoded levels. `auto` takes `jpeg` where the coefficients can be had, without `strength` and `noise`."""
+
+    @property
+    def asks_for_coefficients(self) -> bool:
+        """Whether those of a JPEG are to be read."""
+        plain = self.strength == 1 and self.noise is None and self.consistency != "none"
+        return plain and self.evidence != "levels"
 
 
 class LevelUpscaler:
@@ -85,6 +96,11 @@ class LevelUpscaler:
             raise UsageError(f"the model is ×{model.kernel.scale}, the kernel ×{self.kernel.scale}")
         check_strength(settings.strength, self.kernel)
         self._check_noise()
+        if settings.evidence == "jpeg" and not settings.asks_for_coefficients:
+            raise UsageError(
+                "strength, noise and consistency none do not go with the evidence of a JPEG's coefficients",
+                "--evidence levels",
+            )
         if settings.strength < 1 and settings.consistency == "none":
             raise UsageError(
                 "without a projection there is none to soften", "give either --strength, or consistency none"
@@ -188,13 +204,14 @@ class LevelUpscaler:
         progress("project", 0, 1)
         x = lr.to(strips.device, strips.dtype)
         said = about(x if strength == 1 else trusted.to(x), evidence, strips)
+        inside, in_blocks = said.shrunk(rounding_margin(kernel)), said.block > 1
         constraint = self.sized.constraint((lr.shape[-2], lr.shape[-1]), kernel)
-        projected = project(strips, f, constraint, said, x, peak)
+        projected = project(strips, f, constraint, inside, x, peak, ordered=in_blocks)
         passes = 0
         if self.settings.consistency == "bits" and strength == 1:
             show, saved = partial(progress, "round trip"), LevelCube(x, peak) if evidence is None else said
             residual = residual_of(strips, projected.levels, x)
-            mended = mend(projected.levels, saved, residual, kernel, show)
+            mended = mend(projected.levels, saved, residual, kernel, show, keep=in_blocks)
             passes, notes = mended.passes, notes + self._approximated(mended.given_up / lr.numel())
         progress("project", 1, 1)
         return projected.levels.image.cpu(), UpscaleReport(

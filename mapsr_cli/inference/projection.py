@@ -65,15 +65,17 @@ def project(
     evidence: Evidence,
     x: Tensor,
     peak: int,
+    ordered: bool = False,
 ) -> Projected:
     """Compute what the constraint makes of f, with the exact A⁺, in levels; uses f up.
 
     `evidence` is what is to be trusted of the original x [C, h, w], in levels; errors are measured against x.
+    `ordered`: see `Levels`.
     """
     residual = constraint.residual(lambda: strips.down_whole(lambda rows: f.read(rows).to(x.dtype)), evidence)
     if residual is not None:
         residual = torch.stack([strips.op.inverse_gram(plane) for plane in residual])
-    levels = Levels.empty((len(x), *strips.op.hr_size), peak, x.dtype, x.device)
+    levels = Levels.empty((len(x), *strips.op.hr_size), peak, x.dtype, x.device, ordered)
     y, errors = f if x.dtype == torch.float32 else Chunks([strips.hr(part) for part in strips.plan]), []
     for part, before in zip([*strips.plan, None], [None, *strips.plan], strict=True):
         if part is not None:

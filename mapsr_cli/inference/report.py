@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mapsr_cli.operators import Consistency
+from mapsr_cli.operators import Agreement, Consistency
 
 StageProgress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
@@ -28,7 +28,7 @@ class UpscaleReport:
     """Most dual passes that the round trip needed anywhere; 0 where rounding was enough."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By step: `decode`; `network`; `project`, which is projection, round trip and the check; `encode`."""
-    consistency: Consistency = field(default_factory=Consistency)
+    consistency: Agreement = field(default_factory=Consistency)
     """Of the stored samples; of none while nothing has been checked."""
     notes: tuple[str, ...] = ()
     """What is worth a line to the user, each once: what had to be changed to fit the format, or memory."""
@@ -43,7 +43,7 @@ class UpscaleReport:
             max(self.max_abs_float, other.max_abs_float),
             max(self.passes, other.passes),
             {step: self.seconds.get(step, 0.0) + other.seconds.get(step, 0.0) for step in steps},
-            self.consistency + other.consistency,
+            combined(self.consistency, other.consistency),
             tuple(dict.fromkeys(self.notes + other.notes)),
             self.tiles + other.tiles,
         )
@@ -60,14 +60,25 @@ class UpscaleReport:
 
     def summary(self) -> dict[str, Any]:
         """Return `seconds` and `consistency` as `--json` prints them."""
-        return {
-            "seconds": {step: round(took, 4) for step, took in (self.seconds | {"total": self.total}).items()},
-            "consistency": {
+        kept = self.consistency
+        if isinstance(kept, Consistency):
+            figures = {
                 "mse_float": self.mse_float,
                 "max_abs_float": self.max_abs_float,
-                "lr_psnr_file": self.consistency.lr_psnr,
-                "bit_exact": self.consistency.bit_exact,
-                "worst_levels": self.consistency.worst_levels,
-                "passes": self.passes,
-            },
+                "lr_psnr_file": kept.lr_psnr,
+                "bit_exact": kept.bit_exact,
+                "worst_levels": kept.worst_levels,
+            }
+        else:
+            figures = kept.figures()
+        return {
+            "seconds": {step: round(took, 4) for step, took in (self.seconds | {"total": self.total}).items()},
+            "consistency": {**figures, "passes": self.passes},
         }
+
+
+def combined(a: Agreement, b: Agreement) -> Agreement:
+    """Add two of a kind, such as of colour and alpha; of two kinds one is empty."""
+    if type(a) is type(b):
+        return a + b
+    return b if a.empty else a

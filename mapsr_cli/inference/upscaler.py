@@ -6,11 +6,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mapsr_cli.errors import UsageError
-from mapsr_cli.imaging import Picture, spread
+from mapsr_cli.errors import ImageError, UsageError
+from mapsr_cli.imaging import JpegCoefficients, Picture, spread
 from mapsr_cli.imaging.in_memory import PictureLike, picture_from, picture_like
 from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.devices import choose_device, choose_dtype
+from mapsr_cli.inference.jpeg_evidence import TURNED, stored_kernel
 from mapsr_cli.inference.level_upscaler import LEAST_NOISE, MOST_NOISE, LevelUpscaler, Settings
 from mapsr_cli.inference.report import StageProgress, UpscaleReport, silent
 from mapsr_cli.inference.sizes import SizeRequest
@@ -84,14 +85,29 @@ class Upscaler:
         return width, height
 
     def as_taken(self, picture: Picture) -> Picture:
-        """Return a picture with the noise that it is taken to have, as the settings say, where it has none yet."""
-        noise = self.settings.noise
+        """Return a picture with what it is taken to say, as the settings ask for: with noise, where it has none yet.
+
+        It has JPEG coefficients only where they serve as evidence; a note may say why not. Raises ImageError where the
+        settings insist on coefficients that are not there.
+        """
+        picture, noise = self._with_coefficients(picture), self.settings.noise
         if noise is None or picture.noise:
             return picture
         if noise != "auto":
             return replace(picture, noise=noise)
         found = noise_level(picture.levels, picture.peak)
         return picture if found < LEAST_NOISE else replace(picture, noise=min(found, MOST_NOISE))
+
+    def _with_coefficients(self, picture: Picture) -> Picture:
+        jpeg = picture.jpeg
+        if jpeg is None and self.settings.evidence == "jpeg":
+            reason = picture.notes[-1] if picture.notes else "it was not read from a JPEG with its coefficients"
+            raise ImageError(f"no evidence of a JPEG: {reason}", "--evidence auto takes its levels")
+        if jpeg is None or not self.settings.asks_for_coefficients:
+            return replace(picture, jpeg=None)
+        if stored_kernel(jpeg, self.kernel_for(picture)) is not None:
+            return picture
+        return replace(picture, jpeg=None, notes=(*picture.notes, TURNED))
 
     def __call__(self, picture: PictureLike, *, sample: int = 1) -> PictureLike:
         """Upscale a picture; see `upscale`. Returns the same kind."""
@@ -125,9 +141,11 @@ class Upscaler:
 
         Stored colour is not multiplied by alpha, and neither is ours: of the two, only this one can be kept bit for bit
         in whole levels. Colour under fully transparent pixels is first replaced by its visible neighbours', so nothing
-        hidden bleeds into what shows.
+        hidden bleeds into what shows. A JPEG with its coefficients is upscaled in the orientation that it is stored in.
         """
         picture = self.as_taken(picture)
+        if picture.jpeg is not None:
+            return self._upscale_jpeg(picture, picture.jpeg, progress, sample)
         colour = picture.levels if picture.alpha is None else spread(picture.levels, picture.alpha)
         inks = len(colour) == 4
         parts = [_light(colour[:3], picture.peak), colour[3:]] if inks else [colour]
@@ -148,10 +166,24 @@ class Upscaler:
         alpha = None if picture.alpha is None else levels.pop()
         colour = torch.cat([_light(levels[0], picture.peak), levels[1]]) if inks else levels[0]
         upscaled = replace(picture, levels=colour, alpha=alpha)
+        return upscaled, sum((report for _, report in results), UpscaleReport()) + self._checked(upscaled, picture)
+
+    def _upscale_jpeg(
+        self, picture: Picture, jpeg: JpegCoefficients, progress: StageProgress, sample: int
+    ) -> tuple[Picture, UpscaleReport]:
+        stored, kernel = jpeg.as_stored(picture.levels), stored_kernel(jpeg, self.kernel_for(picture))
+        cells = jpeg.cells(picture.levels.float())
+        levels, report = self.levels.upscale(
+            stored, picture.peak, progress, sample=sample, kernel=kernel, evidence=cells
+        )
+        upscaled = replace(picture, levels=jpeg.as_seen(levels).contiguous(), jpeg=None)
+        return upscaled, report + self._checked(upscaled, picture)
+
+    def _checked(self, upscaled: Picture, original: Picture) -> UpscaleReport:
+        """Report what the result gives back."""
         began = time.perf_counter()
-        consistency, _ = compare(upscaled, picture, self.kernel_for(picture))
-        check = UpscaleReport(consistency=consistency, seconds={"project": time.perf_counter() - began})
-        return upscaled, sum((report for _, report in results), UpscaleReport()) + check
+        consistency, _ = compare(upscaled, original, self.kernel_for(original))
+        return UpscaleReport(consistency=consistency, seconds={"project": time.perf_counter() - began})
 
 
 def _request(size: SizeRequest | float | tuple[int, int]) -> SizeRequest:

@@ -20,8 +20,10 @@ from mapsr_cli.imaging import (
     read_provenance,
 )
 from mapsr_cli.inference.comparison import compare
+from mapsr_cli.inference.level_upscaler import EvidenceChoice
+from mapsr_cli.inference.report import combined
 from mapsr_cli.inference.sizes import LARGEST_FACTOR
-from mapsr_cli.operators import AnyKernel, Consistency, kernel_between
+from mapsr_cli.operators import Agreement, AnyKernel, Consistency, kernel_between
 from mapsr_cli.zoo import find_model, load_model
 
 FALLBACK_KERNEL, FALLBACK_SCALE = "bicubic", 4
@@ -33,10 +35,11 @@ class Verification:
 
     kernel: AnyKernel
     """A."""
-    consistency: Consistency
+    consistency: Agreement
     """Of all frames."""
     difference: Tensor
-    """[S, h, w] A(HR) rounded, less LR, in levels, of the colour samples and then alpha; of all frames, the largest."""
+    """[S, h, w] A(HR) rounded, less LR, in levels, of the colour samples and then alpha; of all frames, the largest. Of
+    a JPEG's cells, by how many steps the worst coefficient of each block is off."""
     original: Picture
     """LR (its first frame)."""
     notes: tuple[str, ...]
@@ -90,21 +93,32 @@ class KernelChoice:
         return ceil(min(max(factors), LARGEST_FACTOR) ** 2 * max_pixels)
 
 
-def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels: int = MAX_PIXELS) -> Verification:
-    """Compare A(HR), rounded, with LR. Raises ImageError where sizes, channels or frames do not fit together.
+def verify_files(
+    lr_path: Path,
+    hr_path: Path,
+    choice: KernelChoice,
+    max_pixels: int = MAX_PIXELS,
+    evidence: EvidenceChoice = "auto",
+) -> Verification:
+    """Compare A(HR) with LR. Raises ImageError where sizes, channels or frames do not fit together.
 
-    LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is. `max_pixels` limits LR.
+    LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is. `max_pixels` limits LR. `evidence` is what a
+    JPEG says: its coefficients, or its decoded levels; `auto` is what HR says that it agrees with, or the coefficients
+    where it says nothing.
     """
-    lr, hr, kernel, notes = read_pair(lr_path, hr_path, choice, max_pixels)
     stored = read_provenance(hr_path)
+    if evidence == "auto" and stored is not None:
+        evidence = "jpeg" if stored.evidence == "jpeg" else "levels"
+    lr, hr, kernel, notes = read_pair(lr_path, hr_path, choice, max_pixels, evidence)
     noise = stored.noise or 0.0 if stored is not None else 0.0
-    consistency, off = Consistency(), None
+    consistency: Agreement = Consistency()
+    off = None
     for small, large in zip(lr.distinct, hr.distinct, strict=True):
         try:
             frame, difference = compare(large, replace(small, noise=noise), kernel)
         except ImageError as error:
             raise ImageError(f"{lr_path} and {hr_path}: {error}") from error
-        consistency += frame
+        consistency = combined(consistency, frame)
         off = difference if off is None else _larger(off, difference)
     first = replace(lr.pictures[0], noise=noise)
     if stored is not None and stored.input_sha256 != first.sha256:
@@ -113,22 +127,31 @@ def verify_files(lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels:
 
 
 def read_pair(
-    lr_path: Path, hr_path: Path, choice: KernelChoice, max_pixels: int = MAX_PIXELS
+    lr_path: Path,
+    hr_path: Path,
+    choice: KernelChoice,
+    max_pixels: int = MAX_PIXELS,
+    evidence: EvidenceChoice = "auto",
 ) -> tuple[Frames, Frames, AnyKernel, tuple[str, ...]]:
     """Read LR and HR, and choose A between them; also returns remarks about that choice.
 
-    LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is. `max_pixels` limits LR. Raises ImageError where
-    sizes or frames do not fit together.
+    LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is; and with the coefficients of a JPEG, unless
+    `evidence` is `levels`. `max_pixels` limits LR. Raises ImageError where sizes or frames do not fit together, or
+    `evidence` is `jpeg` and there are none.
     """
     stored = read_provenance(hr_path)
     hr = read_frames(hr_path, Holds(inks=True), choice.most_pixels(stored, max_pixels))
-    lr = read_frames(lr_path, _holds_of(hr, hr_path), max_pixels)
+    lr = read_frames(lr_path, _holds_of(hr, hr_path), max_pixels, coefficients=evidence != "levels")
+    first = lr.pictures[0]
+    if evidence == "jpeg" and first.jpeg is None:
+        reason = first.notes[-1] if first.notes else "it is no JPEG"
+        raise ImageError(f"{lr_path}: no evidence of a JPEG ({reason})", "--evidence levels compares its levels")
     kernel, notes = choice.kernel_for(hr_path, stored, lr.size[::-1], hr.size[::-1])
     if len(lr.distinct) != len(hr.distinct):
         raise ImageError(f"{lr_path} has {len(lr.distinct)} different frames, {hr_path} has {len(hr.distinct)}")
     for small, large in zip(lr.distinct, hr.distinct, strict=True):
         _check_sizes(lr_path, small.size, hr_path, large.size, kernel)
-    return lr, hr, kernel, notes
+    return lr, hr, kernel, notes if first.jpeg is not None or evidence == "levels" else notes + first.notes
 
 
 def _holds_of(hr: Frames, path: Path) -> Holds:

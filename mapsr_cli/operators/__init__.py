@@ -1,14 +1,15 @@
 """A, Aᵀ, A⁺, Π, the paper's convolution in place of A⁺, and the box-and-bits round trip. Tensors in, tensors out."""
 
 from mapsr_cli.operators.base import Downsampling
-from mapsr_cli.operators.consistency import Consistency, consistency
+from mapsr_cli.operators.cell_consistency import CellConsistency, cell_consistency
+from mapsr_cli.operators.consistency import Agreement, Consistency, consistency
 from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
 from mapsr_cli.operators.downsampling import downsampling
 from mapsr_cli.operators.each_own import EachOwn
 from mapsr_cli.operators.evidence import TOLD, Evidence, LevelCube, Point
 from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
 from mapsr_cli.operators.fixed_size import fixed_downsampling
-from mapsr_cli.operators.jpeg_cells import JpegCells, jpeg_cells
+from mapsr_cli.operators.jpeg_cells import JpegCells, jpeg_cells, rounding_margin
 from mapsr_cli.operators.jpeg_tables import JpegTables
 from mapsr_cli.operators.kernels import KERNEL_NAMES, SCALES, Kernel, SeparableKernel, make_kernel
 from mapsr_cli.operators.levels import Levels, to_levels
@@ -27,7 +28,9 @@ __all__ = [
     "NOISE_REACH",
     "SCALES",
     "TOLD",
+    "Agreement",
     "AnyKernel",
+    "CellConsistency",
     "Consistency",
     "ConvPinv",
     "Downsampling",
@@ -48,6 +51,7 @@ __all__ = [
     "RoundTrip",
     "SeparableKernel",
     "Strips",
+    "cell_consistency",
     "check_strength",
     "condition_number",
     "consistency",
@@ -67,6 +71,7 @@ __all__ = [
     "psf_of_taps",
     "random_kernels",
     "round_trip",
+    "rounding_margin",
     "soften",
     "solve_pinv",
     "to_levels",

@@ -1,6 +1,8 @@
-"""How well an image, downscaled and rounded as a file is, gives its original back."""
+"""How well an image, downscaled, agrees with what its original says; of a lossless one, how well it gives it back."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -9,9 +11,64 @@ from mapsr_cli.operators.base import Downsampling
 from mapsr_cli.operators.levels import to_levels
 
 
+class Agreement(ABC):
+    """How well an image, downscaled, agrees with the evidence of its original. Counts of several images add up."""
+
+    evidence: ClassVar[str]
+    """Name of the kind of evidence."""
+    name: ClassVar[str]
+    """Name of `share`."""
+    unit: ClassVar[str]
+    """What `share` is a share of."""
+
+    @property
+    @abstractmethod
+    def holds(self) -> bool:
+        """Whether the image agrees everywhere."""
+
+    @property
+    @abstractmethod
+    def promise(self) -> str:
+        """What it does, where it agrees everywhere."""
+
+    @property
+    @abstractmethod
+    def share(self) -> float:
+        """Fraction of what was compared that agrees; 1 of nothing."""
+
+    @property
+    @abstractmethod
+    def worst(self) -> float:
+        """Size of the largest disagreement."""
+
+    @property
+    @abstractmethod
+    def empty(self) -> bool:
+        """Whether nothing was compared."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Say how much is off, and by how much."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Return remarks on what no image could agree with."""
+        return ()
+
+    @abstractmethod
+    def figures(self) -> dict[str, Any]:
+        """Return what `--json` prints of it."""
+
+    @abstractmethod
+    def __add__(self, other: Self) -> Self: ...
+
+
 @dataclass(frozen=True)
-class Consistency:
+class Consistency(Agreement):
     """What A y, clipped and rounded, makes of x, in counts of LR samples. Counts of several images add up."""
+
+    evidence: ClassVar[str] = "levels"
+    name: ClassVar[str] = "bit_exact"
+    unit: ClassVar[str] = "bit-exact"
 
     samples: int = 0
     """LR samples compared."""
@@ -48,6 +105,32 @@ class Consistency:
     def bit_exact(self) -> float:
         """Fraction of LR samples given back bit for bit; 1 of none."""
         return self.exact / self.samples if self.samples else 1.0
+
+    @property
+    def promise(self) -> str:
+        """Give back every bit, or every sample within what its noise allows."""
+        exact = self.bit_exact == 1
+        return "gives its original back bit for bit" if exact else "within ±3 σ of every sample of its original"
+
+    @property
+    def share(self) -> float:
+        """The same."""
+        return self.bit_exact
+
+    @property
+    def worst(self) -> float:
+        """Largest difference of any sample, in levels."""
+        return self.worst_levels
+
+    @property
+    def empty(self) -> bool:
+        """Whether no sample was compared."""
+        return self.samples == 0
+
+    def figures(self) -> dict[str, Any]:
+        """Return what `verify --json` prints of it."""
+        names = ("bit_exact", "worst_levels", "mse", "lr_psnr", "holds")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def mse(self) -> float:

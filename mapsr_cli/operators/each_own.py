@@ -49,6 +49,10 @@ class EachOwn(Evidence):
         """Apply the transpose of each sample's own map."""
         return self._each(lambda part, u: part.coordinates_adjoint(u), c)
 
+    def lift(self, c: Tensor) -> Tensor:
+        """Return each sample's own least change."""
+        return self._each(lambda part, u: part.lift(u), c)
+
     def told(self) -> Tensor:
         """Return what a network is told of each sample [N, TOLD]."""
         return _in_order([part.told() if part.x.dim() == 4 else part.told()[0] for part in self.parts], self.rows)

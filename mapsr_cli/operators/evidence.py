@@ -82,6 +82,23 @@ class Evidence(ABC):
         """Apply Lᵀ to coordinates [..., C, h, w]; here the identity."""
         return c
 
+    def lift(self, c: Tensor) -> Tensor:
+        """Return the least change of an LR image that changes its coordinates by c [..., C, h, w]; here c itself."""
+        return c
+
+    def lift_adjoint(self, v: Tensor) -> Tensor:
+        """Apply the transpose of `lift` to an LR image [..., C, h, w]; here the identity."""
+        return v
+
+    def mended(self, ay: Tensor, spare: float) -> Tensor:
+        """Move only those coordinates of A y [..., C, h, w] into C that lie outside, by `spare` levels beyond the face.
+
+        Of what holds nothing changes, and what is to be rounded afterwards has room.
+        """
+        c, (low, high) = self.coordinates(ay - self.x), self.tolerance()
+        inside = torch.clamp(c, *self.shrunk(spare).tolerance())
+        return ay + self.lift(torch.where((c < low) | (c > high), inside - c, 0.0))
+
     def at(self, places: Sequence[Place]) -> Self:
         """Return the evidence about parts of the image [C, h, w], of one size, as a batch [B, C, h, w].
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.jpeg_tables import JpegTables
 from mapsr_cli.operators.levels import Place
+from mapsr_cli.operators.resizing import AnyKernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +74,28 @@ class JpegCells(Evidence):
         """Apply the transpose."""
         return self.tables.adjoint(c)
 
+    def lift(self, c: Tensor) -> Tensor:
+        """Return the least change of Y, Cb and Cr, or of stored RGB."""
+        return self.tables.lift(c)
+
+    def lift_adjoint(self, v: Tensor) -> Tensor:
+        """Apply the transpose of `lift`."""
+        return self.tables.lift_adjoint(v)
+
     def at(self, places: Sequence[Place]) -> Self:
-        """Return the evidence about parts of the image, see `Evidence.at`."""
+        """Return the evidence about parts of the image, see `Evidence.at`; blocks that a part cuts are free there."""
         x, middle, half = (torch.stack([t[place] for place in places]) for t in (self.x, self.middle, self.half))
-        return replace(self, x=x, middle=middle, half=half)
+        whole = self.tables.whole((x.shape[-2], x.shape[-1]), x.shape[-3]).to(x.device)
+        return replace(self, x=x, middle=middle.where(whole, 0.0), half=half.where(whole, math.inf))
+
+
+ROUNDING = 5.0
+"""Standard deviations of what rounding an HR image does to A y by which cells are drawn in before."""
+
+
+def rounding_margin(kernel: AnyKernel) -> float:
+    """Return the levels by which coefficients of A ŷ should lie inside their cells, so that rounding ŷ leaves them."""
+    return ROUNDING * kernel.noise_gain / math.sqrt(12)
 
 
 def jpeg_cells(x: Tensor, stored: Sequence[Tensor], tables: JpegTables, peak: float = 255.0) -> JpegCells:

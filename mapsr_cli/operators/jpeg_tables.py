@@ -9,7 +9,7 @@ the pixels of one sample of plane p, and D the orthonormal 8 × 8 DCT,
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -38,9 +38,10 @@ MIDDLE = 128.0
 class JpegTables:
     """The tables of one JPEG, or of a batch of them with the same planes and grids. Its maps are differentiable.
 
-    Images are [..., C, h, w] in levels, C = 1 (grey) or 3. Coordinates have that shape, too: a plane's coefficients lie
-    in the first 8 × 8 places of the pixels that their block covers (8 × 16 and more where chroma is subsampled). All
-    other places, and the planes that a grey JPEG of an RGB image lacks, are 0; so are blocks that the border cuts.
+    Images are [..., C, h, w] in levels, C = 1 (grey) or 3. Coordinates are coefficients, times √(pixels per sample) so
+    that noise of an image is as strong in all of them. They have the image's shape, too: a plane's lie in the first
+    8 × 8 places of the pixels that their block covers (8 × 16 and more where chroma is subsampled). All other places,
+    and the planes that a grey JPEG of an RGB image lacks, are 0; so are blocks that the border cuts.
     """
 
     steps: Tensor
@@ -66,6 +67,10 @@ class JpegTables:
         """Pixels a side of the square that the blocks of all planes fit into."""
         return BLOCK * math.lcm(*(n for grid in self.grids for n in grid))
 
+    def largest(self, channels: int) -> float:
+        """Return the largest eigenvalue of the map to coefficients times its transpose, for images of C channels."""
+        return float(torch.linalg.matrix_norm(_colours(torch.empty(channels, 1, 1), self.rgb), 2)) ** 2
+
     def numbers(self) -> Tensor:
         """Return what a network is told [..., 4]: log₂ of the mean step, of luma low, high, of chroma low, high.
 
@@ -83,7 +88,7 @@ class JpegTables:
         return torch.stack(means, -1).log2()
 
     def coefficients(self, v: Tensor) -> Tensor:
-        """Compute c(v), without shift: images [..., C, h, w] → coordinates of that shape."""
+        """Compute c(v), scaled and without shift: images [..., C, h, w] → coordinates of that shape."""
         return self._blockwise(_mixed(v, _colours(v, self.rgb)), _forward)
 
     def adjoint(self, c: Tensor) -> Tensor:
@@ -92,15 +97,21 @@ class JpegTables:
 
     def lift(self, c: Tensor) -> Tensor:
         """Return the image [..., C, h, w] with these coordinates that changes Y, Cb and Cr (or RGB) least."""
-        return _mixed(self._blockwise(c, _inverse), torch.linalg.inv(_colours(c, self.rgb)))
+        return _mixed(self._blockwise(c, _transposed), torch.linalg.inv(_colours(c, self.rgb)))
+
+    def lift_adjoint(self, v: Tensor) -> Tensor:
+        """Apply the transpose of `lift`: images [..., C, h, w] → coordinates."""
+        return self._blockwise(_mixed(v, torch.linalg.inv(_colours(v, self.rgb)).mT), _forward)
 
     def quantise(self, v: Tensor) -> list[Tensor]:
         """Compute the whole numbers k of images [..., C, h, w]: of each plane [..., rows, columns, 8, 8].
 
         Only whole blocks are there. An encoder rounds Y, Cb and Cr to levels first, which moves some k by one.
         """
-        planes = zip(self.coefficients(v).unbind(-3), self.grids, range(self.planes), strict=False)
-        return [((_blocks(c, grid) - self._shift(p, c)) / self._steps(p, c)).round() for c, grid, p in planes]
+        stored = []
+        for p, (c, grid) in enumerate(zip(self.coefficients(v).unbind(-3), self.grids, strict=False)):
+            stored.append(((_blocks(c, grid) / gain(grid) - self._shift(p, c)) / self._steps(p, c)).round())
+        return stored
 
     def decode(self, stored: Sequence[Tensor]) -> Tensor:
         """Return the images [..., P, h, w] of whole blocks that have the coefficients `stored`: not rounded or clipped.
@@ -117,7 +128,10 @@ class JpegTables:
         `stored` [..., rows, columns, 8, 8] of each plane may have blocks that the border of `size` (h, w) cuts. Raises
         UsageError where there are too few.
         """
-        blocks = [k.to(self.steps) * self._steps(p, k) + self._shift(p, self.steps) for p, k in enumerate(stored)]
+        blocks = [
+            gain(grid) * (k.to(self.steps) * self._steps(p, k) + self._shift(p, self.steps))
+            for p, (k, grid) in enumerate(zip(stored, self.grids, strict=True))
+        ]
         return self._placed(blocks, size, channels, 0.0)
 
     def half_steps(self, size: tuple[int, int], channels: int) -> Tensor:
@@ -125,8 +139,13 @@ class JpegTables:
         blocks = []
         for p, (down, across) in enumerate(self.grids):
             rows, cols = size[0] // (BLOCK * down), size[1] // (BLOCK * across)
-            blocks.append(self._steps(p, self.steps).expand(*self.steps.shape[:-3], rows, cols, BLOCK, BLOCK) / 2)
+            half = gain((down, across)) * self._steps(p, self.steps) / 2
+            blocks.append(half.expand(*self.steps.shape[:-3], rows, cols, BLOCK, BLOCK))
         return self._placed(blocks, size, channels, math.inf)
+
+    def whole(self, size: tuple[int, int], channels: int) -> Tensor:
+        """Return which places [C, h, w] hold coefficients of whole blocks."""
+        return replace(self, steps=torch.ones(self.planes, BLOCK, BLOCK)).half_steps(size, channels).isfinite()
 
     def _placed(self, blocks: Sequence[Tensor], size: tuple[int, int], channels: int, other: float) -> Tensor:
         placed = [_place(block, size, grid, other) for block, grid in zip(blocks, self.grids, strict=True)]
@@ -153,24 +172,27 @@ class JpegTables:
         return torch.stack(done, -3)
 
 
+def gain(grid: tuple[int, int]) -> float:
+    """Return the scale of a plane's coordinates: √(pixels per sample)."""
+    return math.sqrt(grid[0] * grid[1])
+
+
 @lru_cache
 def _forward(factor: int) -> Tensor:
-    """Return mean and DCT along one axis of a block: [8 · factor, 8 · factor], of which only 8 rows are not 0."""
+    """Return √factor times mean and DCT along one axis of a block: [8 · factor, 8 · factor], of which 8 rows are not 0.
+
+    Those are orthonormal.
+    """
     k, i = torch.arange(BLOCK, dtype=torch.float64)[:, None], torch.arange(BLOCK, dtype=torch.float64)
     basis = torch.cos(torch.pi * k * (2 * i + 1) / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
     basis[0] /= math.sqrt(2)
     square = torch.zeros(BLOCK * factor, BLOCK * factor, dtype=torch.float64)
-    square[:BLOCK] = basis.repeat_interleave(factor, 1) / factor
+    square[:BLOCK] = basis.repeat_interleave(factor, 1) / math.sqrt(factor)
     return square
 
 
 def _transposed(factor: int) -> Tensor:
     return _forward(factor).mT
-
-
-def _inverse(factor: int) -> Tensor:
-    """Return the pseudoinverse of `_forward`: inverse DCT, then each sample repeated."""
-    return factor * _transposed(factor)
 
 
 def _colours(v: Tensor, rgb: bool) -> Tensor:

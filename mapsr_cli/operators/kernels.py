@@ -90,6 +90,13 @@ class Kernel(ABC):
         return most
 
     @property
+    def symmetric(self) -> bool:
+        """Whether A of a turned or mirrored image is the turned or mirrored A of the image."""
+        weights, first = self.plane()
+        centred = all(2 * at + n == self.scale for at, n in zip(first, weights.shape, strict=True))
+        return centred and all(np.allclose(weights, w) for w in (weights[::-1], weights[:, ::-1], weights.T))
+
+    @property
     def noise_gain(self) -> float:
         """Standard deviation of A of white noise of standard deviation 1."""
         return float(np.linalg.norm(self.plane()[0]))

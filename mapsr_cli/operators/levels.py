@@ -1,6 +1,7 @@
 """An image of whole levels in few bytes, together with the estimate that was rounded to it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -28,27 +29,40 @@ class Levels:
     peak: int
     dtype: torch.dtype
     """The dtype that rows are read in: float32 resolves levels of 8 bits, 16 bits need float64."""
+    ordered: bool = False
+    """Whether f is rounded up from a threshold that changes from pixel to pixel, instead of from ½. Where f is smooth,
+    errors of rounding to the nearest level are alike over whole regions, and A keeps them; these it averages out."""
 
     @classmethod
-    def empty(cls, size: tuple[int, int, int], peak: int, dtype: torch.dtype, device: torch.device) -> "Levels":
+    def empty(
+        cls, size: tuple[int, int, int], peak: int, dtype: torch.dtype, device: torch.device, ordered: bool = False
+    ) -> "Levels":
         """Allocate [C, H, W], to be written."""
         kind = torch.uint8 if peak <= 255 else torch.uint16
         image, ahead = (torch.empty(size, dtype=t, device=device) for t in (kind, torch.int16))
-        return cls(image, ahead, peak, dtype)
+        return cls(image, ahead, peak, dtype, ordered)
 
     @classmethod
-    def rounded(cls, f: Tensor, peak: int) -> "Levels":
+    def rounded(cls, f: Tensor, peak: int, ordered: bool = False) -> "Levels":
         """Round all of f [C, H, W]."""
-        levels = cls.empty((f.shape[0], f.shape[1], f.shape[2]), peak, f.dtype, f.device)
+        levels = cls.empty((f.shape[0], f.shape[1], f.shape[2]), peak, f.dtype, f.device, ordered)
         levels.write(slice(0, f.shape[1]), f)
         return levels
 
     def write(self, rows: slice, f: Tensor) -> None:
         """Write rows [C, rows, W] of f, and their rounding."""
+        offsets = self.offsets(rows, slice(0, f.shape[-1]), f) if self.ordered else None
         for plane, image, ahead in zip(f, self.image[:, rows], self.ahead[:, rows], strict=True):
-            level = plane.round().clamp_(0, self.peak)
+            level = (plane.round() if offsets is None else (plane + offsets).round_()).clamp_(0, self.peak)
             image.copy_(level)
             ahead.copy_(_steps(torch.sub(plane, level, out=level)))
+
+    def offsets(self, rows: slice, cols: slice, like: Tensor) -> Tensor:
+        """Return what is added to pixels before they are rounded, ½ less their thresholds: [rows, columns]."""
+        if not self.ordered:
+            return like.new_zeros(rows.stop - rows.start, cols.stop - cols.start)
+        at = [torch.arange(part.start, part.stop, device=like.device) % _SIDE for part in (rows, cols)]
+        return _square().to(like)[at[0][:, None], at[1]]
 
     def gather(self, places: list[Place], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return the image, and f − image, at places of one size: [B, …] each."""
@@ -69,3 +83,17 @@ class Levels:
 def _steps(ahead: Tensor) -> Tensor:
     """Convert levels to whole steps, overwriting `ahead`."""
     return ahead.mul_(STEPS).round_().clamp_(-_MOST, _MOST)
+
+
+_SIDE = 8
+"""Pixels a side of the square of thresholds."""
+
+
+@lru_cache(maxsize=1)
+def _square() -> Tensor:
+    """Return Bayer's square of 64 evenly spaced numbers in −½ … ½, neighbours as different as can be."""
+    square = torch.zeros(1, 1)
+    while len(square) < _SIDE:
+        square = 4 * square
+        square = torch.cat([torch.cat([square, square + 2], 1), torch.cat([square + 3, square + 1], 1)])
+    return (square + 0.5) / _SIDE**2 - 0.5

@@ -5,6 +5,7 @@ level. No single step may help then, where two or three together do. Few pixels 
 every combination can be looked at.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
 
@@ -13,19 +14,30 @@ from torch import Tensor
 
 from mapsr_cli.operators.window_solver import WITHIN, WindowProblem
 
-PIXELS = 25
-"""Pixels that are combined: those that a coordinate depends on most."""
-TOGETHER = 3
-"""Pixels that step at once, at most: 19,650 combinations of 25."""
-FEW = 40
-"""Windows with more coordinates wrong are left alone: what is wrong there is more than rounding."""
+
+@dataclass(frozen=True)
+class Search:
+    """How far it is looked."""
+
+    pixels: int
+    """Pixels that are combined: those that a coordinate depends on most."""
+    together: int
+    """Pixels that step at once, at most."""
+    few: int
+    """Windows with more coordinates wrong are left alone: what is wrong there is more than rounding."""
 
 
-@lru_cache(maxsize=2)
-def _steps(pixels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return every change by −1, 0 or 1 of up to `TOGETHER` pixels at once: [combinations, pixels]."""
+OF_SAMPLES = Search(pixels=25, together=3, few=40)
+"""19,650 combinations, of which each affects a few samples."""
+OF_BLOCKS = Search(pixels=48, together=2, few=12)
+"""4,608 combinations, of which each affects hundreds of coordinates."""
+
+
+@lru_cache(maxsize=4)
+def _steps(pixels: int, together: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return every change by −1, 0 or 1 of up to `together` pixels at once: [combinations, pixels]."""
     rows = []
-    for count in range(1, TOGETHER + 1):
+    for count in range(1, together + 1):
         for chosen in combinations(range(pixels), count):
             for signs in product((-1.0, 1.0), repeat=count):
                 row = [0.0] * pixels
@@ -41,18 +53,19 @@ def search_neighbours(problem: WindowProblem, changes: Tensor) -> None:
     For each such coordinate in turn, the best combination of steps is taken if it makes fewer coordinates wrong, or as
     many by less.
     """
+    search = OF_SAMPLES if problem.a.evidence.block == 1 else OF_BLOCKS
     wrong = (problem.excess(problem.a.coordinates(changes)) != 0).sum(WITHIN)
-    for window in ((wrong > 0) & (wrong <= FEW)).nonzero()[:, 0]:
+    for window in ((wrong > 0) & (wrong <= search.few)).nonzero()[:, 0]:
         part, change = problem.select(window[None]), changes[window][None]
-        for _ in range(2 * FEW):
+        for _ in range(2 * search.few):
             excess = part.excess(part.a.coordinates(change))
             candidates = excess.flatten().nonzero()[:, 0]
-            if not any(_improve(part, change, int(at)) for at in candidates):
+            if not any(_improve(part, change, int(at), search) for at in candidates):
                 break
         changes[window] = change[0]
 
 
-def _improve(part: WindowProblem, change: Tensor, coordinate: int) -> bool:
+def _improve(part: WindowProblem, change: Tensor, coordinate: int, search: Search) -> bool:
     """Take the best combination around one coordinate of one window, in place; return whether it helps.
 
     `change` is [1, C, H, W].
@@ -62,12 +75,12 @@ def _improve(part: WindowProblem, change: Tensor, coordinate: int) -> bool:
     spot.view(-1)[coordinate] = 1.0
     movable = part.ceiling > part.floor
     weights = (part.a.adjoint(spot).abs() * movable).flatten()
-    pixels = weights.topk(min(PIXELS, len(weights))).indices
+    pixels = weights.topk(min(search.pixels, len(weights))).indices
     units = torch.zeros(len(pixels), change.numel(), dtype=change.dtype, device=change.device)
     units[torch.arange(len(pixels)), pixels] = 1.0
     response = part.a.coordinates(units.view(len(pixels), *change.shape[1:])).flatten(1)
     affected = response.any(0).nonzero()[:, 0]
-    steps = _steps(len(pixels), change.dtype, change.device)
+    steps = _steps(len(pixels), search.together, change.dtype, change.device)
     now, low, high = (t.expand_as(seen).flatten()[affected] for t in (seen, part.low, part.high))
     after = now + steps @ response[:, affected]
     excess = after - torch.clamp(after, low, high)

@@ -59,6 +59,16 @@ class ResizingKernel:
         return max(float(np.abs(rows.weights).sum(1).max()) for rows in self._axes)
 
     @property
+    def symmetric(self) -> bool:
+        """Whether A of a mirrored image is the mirrored A of the image: continuous kernels are centred."""
+        return True
+
+    @property
+    def transposed(self) -> "ResizingKernel":
+        """The kernel for images whose rows and columns are exchanged."""
+        return ResizingKernel(self.name, self.small[::-1], self.large[::-1], self.sigma)
+
+    @property
     def noise_gain(self) -> float:
         """Standard deviation of A of white noise of standard deviation 1, at most."""
         down, across = (float(np.linalg.norm(rows.weights, axis=1).max()) for rows in self._axes)

@@ -1,6 +1,6 @@
 """A in a window, Aᵀ, and (AAᵀ + I/μ)⁻¹, for many windows at once. A window is small: its inverse can be dense.
 
-`WindowCoordinates` adds the evidence's linear map: L A, Aᵀ Lᵀ, and a preconditioner for L AAᵀ Lᵀ + I/μ.
+`WindowCoordinates` adds the evidence's linear map: L A, Aᵀ Lᵀ, and a preconditioner for L AAᵀ Lᵀ + I/μ, through L⁺.
 """
 
 import copy
@@ -207,9 +207,9 @@ class WindowCoordinates:
         return _batched(self.a.adjoint(r.flatten(0, 1), None if base is None else base.flatten(0, 1)), c)
 
     def precondition(self, c: Tensor) -> Tensor:
-        """Apply τ L (AAᵀ + I/μ)⁻¹ Lᵀ to [B, C, h, w], with τ such that its inverse is at least L AAᵀ Lᵀ + I/μ."""
-        r = self.evidence.coordinates_adjoint(c)
-        z = self.evidence.coordinates(_batched(self.a.precondition(r.flatten(0, 1)), c))
+        """Apply τ L⁺ᵀ (AAᵀ + I/μ)⁻¹ L⁺ to [B, C, h, w], with τ such that its inverse is at least L AAᵀ Lᵀ + I/μ."""
+        r = self.evidence.lift(c)
+        z = self.evidence.lift_adjoint(_batched(self.a.precondition(r.flatten(0, 1)), c))
         return z if self.damping == 1 else self.damping * z
 
     def _gram(self, c: Tensor) -> Tensor:

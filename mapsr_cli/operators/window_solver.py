@@ -30,6 +30,8 @@ FIRST_CHECK = 5
 """Passes before windows are first checked: most are solved by then."""
 REPAIR_FROM = 40
 """Passes from which on repair pays: before, as many more passes solve as many windows in the same time."""
+REPAIR_BLOCKS_FROM = 10
+"""The same for evidence in blocks, which the ascent satisfies early: what is left then is rounding's."""
 REPAIRABLE = 1.0
 """Squared levels of penalty beyond which repair is hopeless."""
 REPAIR_TURNS, REPAIR_STEPS, WORTHWHILE = 16, 8, 0.9
@@ -40,6 +42,8 @@ DRIFT_WEIGHT = 1e-5
 """Enough to break ties between pixels in favour of those that come nearer to f."""
 WITHIN = (1, 2, 3)
 """A window's dimensions in [B, C, h, w]."""
+SHARED = 0.25
+"""Of the coordinates of a block that a step disturbs, the share that counts: most lie well inside their bounds."""
 CONVERGED = 0.02
 """Largest violation, in levels, at which the continuous problem counts as solved."""
 
@@ -89,6 +93,8 @@ class WindowProblem:
     """L A of the windows."""
     rest: Tensor | float = 0.0
     """What e should be near to: 0, A y = x, or where the coordinates that hold are already."""
+    offsets: Tensor | float = 0.0
+    """What is added to a change before it is rounded [B, 1, H, W], see `Levels.ordered`."""
 
     def excess(self, change: Tensor, tighter: float = 0.0) -> Tensor:
         """Return how far L(A y − x) is beyond bounds `tighter` levels further inside, for `change` = L A d."""
@@ -128,6 +134,7 @@ class WindowSolver:
     def __init__(self, kernel: AnyKernel, effort: Effort, peak: int, block: int) -> None:
         """Prepare for windows of evidence in blocks of `block` LR pixels a side."""
         self.effort = effort
+        self.repair_from, self.cost = (REPAIR_FROM, 1.0) if block == 1 else (REPAIR_BLOCKS_FROM, SHARED)
         around = slice(0, 2 * kernel.border_width + block - 1)
         sides = [kernel.hr_range(around, axis) for axis in (0, 1)]
         self.cell = max(side.stop - side.start for side in sides)
@@ -147,19 +154,32 @@ class WindowSolver:
                 state = self._ascend(part, state)
             done = passes
             change, gradient = self._change_and_gradient(part, state.multiplier)
-            solution[left] = change.round_()
-            penalty[left] = part.penalty(part.a.coordinates(change))
+            solution[left], penalty[left] = self._rounded(part, change)
             violated = gradient.square().sum(WITHIN)
             moving = (violated < WORTHWHILE * before) & (gradient.abs().amax(WITHIN) >= CONVERGED)
-            going = ((penalty[left] > 0) & (moving | (passes < REPAIR_FROM))).nonzero()[:, 0]
+            going = ((penalty[left] > 0) & (moving | (passes < self.repair_from))).nonzero()[:, 0]
             if len(going) == 0:
                 break
             before = violated[going]
             if len(going) < len(left):
                 left, part, state = left[going], part.select(going), state.select(going)
-        if self.effort.passes >= REPAIR_FROM:
+        if self.effort.passes >= self.repair_from:
             self._repair(problem, solution, penalty)
         return WindowChange(solution, problem.f, problem.better(problem.a.coordinates(solution)))
+
+    def _rounded(self, problem: WindowProblem, change: Tensor) -> tuple[Tensor, Tensor]:
+        """Round a change [B, C, H, W], each window as leaves less outside; also returns what that is, the penalty [B].
+
+        Beside pixels at the ends of the range, ordered rounding has no neighbours to average with.
+        """
+        plain = change.round()
+        penalty = problem.penalty(problem.a.coordinates(plain))
+        if isinstance(problem.offsets, Tensor):
+            ordered = (change + problem.offsets).round_()
+            others = problem.penalty(problem.a.coordinates(ordered))
+            plain = torch.where((others < penalty)[:, None, None, None], ordered, plain)
+            penalty = torch.minimum(others, penalty)
+        return plain, penalty
 
     def _checkpoints(self) -> Iterator[int]:
         passes = FIRST_CHECK
@@ -199,20 +219,23 @@ class WindowSolver:
             part, repaired, before = problem.select(left), change[left], penalty[left]
             for step in range(REPAIR_STEPS):
                 repaired = self._step(part, repaired, parity=step % 4)
-            change[left], penalty[left] = repaired, part.penalty(part.a.coordinates(repaired))
-            left = left[(penalty[left] > 0) & (penalty[left] < WORTHWHILE * before)]
+            after = part.penalty(part.a.coordinates(repaired))
+            lower = after < before
+            change[left[lower]], penalty[left[lower]] = repaired[lower], after[lower]
+            left = left[(penalty[left] > 0) & (after < WORTHWHILE * before)]
 
     def _step(self, problem: WindowProblem, change: Tensor, parity: int) -> Tensor:
         """Step by one level at the best pixel of every fourth cell: no two such pixels affect the same coordinate.
 
         The excess is measured against slightly tighter bounds, so that every step that is taken is sure to help:
-        ½ dist² has a 1-Lipschitz gradient, hence the gain of a step at pixel j is at least |g_j| − ½ Σ_i a_ij².
+        ½ dist² has a 1-Lipschitz gradient, hence the gain of a step at pixel j is at least |g_j| − ½ Σ_i a_ij². Of
+        evidence in blocks, a share of that sum is counted.
         """
         gradient = problem.a.adjoint(problem.excess(problem.a.coordinates(change), TIGHTER))
         direction = -gradient.sign()
         drift = direction * (change - problem.f).clamp(-1, 1)  # away from f
         moved = change + direction
-        gain = gradient.abs() - problem.a.step_cost - DRIFT_WEIGHT * drift
+        gain = gradient.abs() - self.cost * problem.a.step_cost - DRIFT_WEIGHT * drift
         gain = torch.where((moved >= problem.floor) & (moved <= problem.ceiling), gain, -1.0)
         best = _best_of_cells(gain, self.cell, parity)
         return torch.where(best & (gain > 0), moved, change)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mapsr_cli.operators.evidence import Evidence
+from mapsr_cli.operators.jpeg_cells import rounding_margin
 from mapsr_cli.operators.kernels import Kernel
 from mapsr_cli.operators.levels import Levels, Place
 from mapsr_cli.operators.neighbour_search import search_neighbours
@@ -59,11 +60,18 @@ class Windows:
         """Of a window."""
         self.lr_size = lr_size[0], lr_size[1]
         self.margin = kernel.border_width
-        side = max(solver.effort.window, 4 * self.margin + 8)  # a core of at least 8
+        # A core of at least 8 LR pixels, which holds the whole block of a coordinate that the window is laid around.
+        block, cut = evidence.block, 2 * self.margin
+        side = max(solver.effort.window, 2 * cut + 8, self._whole(cut + block - 1) + block + cut)
+        side = self._whole(side + block - 1)
         self.size = (self._side(side, lr_size[0]), self._side(side, lr_size[1]))
-        self.cell = side - 4 * self.margin
+        self.cell = side - 2 * self._whole(cut + block - 1)
         self.solver = solver
         self._known_masks: dict[tuple[tuple[int, int], ...], tuple[Tensor, Tensor]] = {}
+
+    def _whole(self, length: int) -> int:
+        """Return the length of the whole blocks within."""
+        return length - length % self.evidence.block
 
     def _side(self, wanted: int, length: int) -> int:
         """Return a window's side: such that one that begins with a block can end with the image."""
@@ -104,9 +112,10 @@ class Windows:
         return spots
 
     def _start(self, middle: int, axis: int) -> int:
-        """Return where the window around an LR index begins."""
-        start = min(max(middle - self.size[axis] // 2, 0), self.lr_size[axis] - self.size[axis])
-        return start - start % self.evidence.block
+        """Return where the window around an LR index begins: such that its core holds the index's whole block."""
+        size = self.size[axis]
+        before = min(size // 2, self._whole(size) - 2 * self.margin - self.evidence.block)
+        return min(max(self._whole(middle) - self._whole(before), 0), self.lr_size[axis] - size)
 
     def _first_of_each_cell(self, wrong: Tensor) -> Iterator[tuple[int, int, int]]:
         """Yield group, row and column of one wrong coordinate in each cell that has any, from top to bottom."""
@@ -145,9 +154,10 @@ class Windows:
             after = (before + problem.a.select(kept).down(changes)).to(residual.dtype)
             places = [self._lr(spot) for spot in batch]
             still_wrong = self.evidence.at(places).violated(after)
-            for place, part, mask in zip(places, after.unbind(), still_wrong.unbind(), strict=True):
+            for spot, place, part, mask in zip(batch, places, after.unbind(), still_wrong.unbind(), strict=True):
                 residual[place] = part
-                wrong[place] = mask
+                seen = [slice(0, self._free(start, axis, 0)[1]) for axis, start in enumerate(spot[1:])]
+                wrong[place][:, seen[0], seen[1]] = mask[:, seen[0], seen[1]]
 
     def _channels(self, spot: Spot) -> slice:
         return slice(spot.group * self.channels, (spot.group + 1) * self.channels)
@@ -165,17 +175,23 @@ class Windows:
         return self.kernel.hr_window(rows, 0), self.kernel.hr_window(cols, 1)
 
     def _free(self, start: int, axis: int, margin: int) -> tuple[int, int]:
-        """Return first and last (exclusive) LR index `margin` from a cut; the image's border is no cut."""
+        """Return first and last (exclusive) LR index `margin` from a cut; the image's border is no cut.
+
+        A block that a cut divides counts as beyond it.
+        """
         n = self.size[axis]
         first = 0 if start == 0 else margin
-        return first, max(n if start + n == self.lr_size[axis] else n - margin, first)
+        return first, max(n if self._ends(start, axis) else self._whole(n) - margin, first)
+
+    def _ends(self, start: int, axis: int) -> bool:
+        """Return whether a window ends with the image."""
+        return start + self.size[axis] == self.lr_size[axis]
 
     def _controlled(self, start: int, axis: int) -> tuple[int, int]:
         """Return first and last (exclusive) LR index of the whole blocks that no frozen pixel affects."""
-        block, whole = self.evidence.block, start + self.size[axis] == self.lr_size[axis]
         first, last = self._free(start, axis, 2 * self.margin)
-        first = -(-first // block) * block
-        return first, max(last if whole else last - last % block, first)
+        first = self._whole(first + self.evidence.block - 1)
+        return first, max(last if self._ends(start, axis) else self._whole(last), first)
 
     def _masks(self, spot: Spot) -> tuple[Tensor, Tensor]:
         """Return the pixels that may move, and the coordinates that no frozen pixel affects: [H, W] and [h, w]."""
@@ -190,6 +206,11 @@ class Windows:
             whole = tuple(window.stop - window.start for window in self._hr_area(spot))
             self._known_masks[known] = self._mask(whole, pixels), self._mask(self.size, samples)
         return self._known_masks[known]
+
+    def _offsets(self, spots: list[Spot], levels: Levels, like: Tensor) -> Tensor | float:
+        if not levels.ordered:
+            return 0.0
+        return torch.stack([levels.offsets(*self._hr_area(spot), like) for spot in spots]).unsqueeze(1)
 
     def _mask(self, size: tuple[int, ...], inside: list[tuple[int, int]]) -> Tensor:
         mask = torch.zeros(size, dtype=torch.bool)
@@ -219,10 +240,13 @@ class Windows:
             free = free & (functional.interpolate(chosen, images.shape[-2:]) > 0)
         tighten = 0.5 - self.solver.effort.slack
         aims = low + tighten, high - tighten
+        if self.evidence.block > 1:  # whose cells are mostly wider than what rounding does
+            lower, upper = evidence.shrunk(max(tighten, rounding_margin(self.kernel))).tolerance()
+            aims = lower.to(COMPUTED_IN), upper.to(COMPUTED_IN)
         rest: Tensor | float = 0.0
-        if self.keep:  # what holds may stay where it is
+        if self.keep:  # what holds may stay where it is, the rest goes to where it is aimed at
             holds = (now >= low) & (now <= high)
-            rest = torch.where(holds, now, 0.0)
+            rest = torch.where(holds, now, torch.clamp(now, *aims))
             aims = torch.minimum(aims[0], rest), torch.maximum(aims[1], rest)
         return (
             images,
@@ -238,5 +262,6 @@ class Windows:
                 aim_high=torch.where(controlled, aims[1], torch.maximum(aims[1], now)),
                 a=self._map_of(spots),
                 rest=rest,
+                offsets=self._offsets(spots, levels, images),
             ),
         )

@@ -18,7 +18,7 @@ from mapsr_cli import __version__
 from mapsr_cli.imaging import Picture
 from mapsr_cli.imaging.tags import Tags
 from mapsr_cli.inference import Upscaler
-from mapsr_cli.operators import AnyKernel, Consistency
+from mapsr_cli.operators import Agreement, AnyKernel
 from mapsr_cli.views.crops import block_means, busiest
 from mapsr_cli.views.screen import Box, as_image, enlarged, levels_of, over_checks, part_of
 from mapsr_cli.views.slider import View, page, slider
@@ -144,17 +144,20 @@ def _views(compared: Compared, parts: Sequence[Part]) -> list[list[View]]:
     return views
 
 
-def describe_consistency(what: str, consistency: Consistency, kernel: AnyKernel) -> str:
+def describe_consistency(what: str, agreement: Agreement, kernel: AnyKernel) -> str:
     """Say in a sentence about `what` how much of the input the saved files give back."""
-    through = f"{what}, downscaled by {kernel.name} {kernel.factor} and rounded,"
-    if consistency.bit_exact == 1:
+    through = f"{what}, downscaled by {kernel.name} {kernel.factor}"
+    if agreement.evidence == "jpeg":
+        return f"{through}, {agreement.promise if agreement.holds else f'has {agreement.describe()}'}."
+    through += " and rounded,"
+    if agreement.share == 1:
         return f"{through} is the input again, bit for bit."
-    if consistency.holds:
+    if agreement.holds:
         return f"{through} is within ±3 σ of every sample of the input."
-    return f"{through} is the input with {consistency.describe()}."
+    return f"{through} is the input with {agreement.describe()}."
 
 
-def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], consistency: Consistency | None) -> Facts:
+def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], agreement: Agreement | None) -> Facts:
     """List what is known of one original and its versions, under the names of both."""
     settings, kernel = upscaler.settings, upscaler.kernel_for(original)
     width, height = original.size
@@ -168,7 +171,7 @@ def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], cons
         ("After", f"{target}: {enlarged_width} × {enlarged_height} pixels"),
         ("Model", upscaler.model.card.name),
         ("Kernel", kernel.describe()),
-        *([("bit_exact", f"{consistency.bit_exact:.6f}{promise}{strength}")] if consistency else []),
+        *([(agreement.name, f"{agreement.share:.6f}{promise}{strength}")] if agreement else []),
         *([("Seed", f"{settings.seed}")] if upscaler.model.noise_dim else []),
         ("SHA-256 of the input", original.sha256),
         ("Made by", f"mapsr {__version__}"),

@@ -60,6 +60,10 @@ def _verdict(lr: Path, hr: Path, small: tuple[int, int], large: tuple[int, int])
         checked = verify_files(lr, hr, KernelChoice())
     except MapsrError:
         return ""
-    share = f"{100 * checked.consistency.bit_exact:.4f} % of its samples"
-    given = "bit for bit" if checked.consistency.bit_exact == 1 else share
+    agreement = checked.consistency
+    if agreement.evidence == "jpeg":
+        kept = agreement.promise if agreement.holds else f"has {agreement.describe()}"
+        return f"; downscaled by {checked.kernel.name} {checked.kernel.factor} it {kept}"
+    share = f"{100 * agreement.share:.4f} % of its samples"
+    given = "bit for bit" if agreement.share == 1 else share
     return f"; downscaled by {checked.kernel.name} {checked.kernel.factor} it gives {lr.name} back: {given}"

@@ -89,6 +89,7 @@ def test_the_maps_fit_together(kind: str) -> None:
     tables, size = tables_of(kind), (channels_of(kind), *SIZE)
     v, c = draw(1, *size), draw(2, *size)
     assert float((tables.coefficients(v) * c).sum()) == pytest.approx(float((v * tables.adjoint(c)).sum()), abs=EXACT)
+    assert float((tables.lift(c) * v).sum()) == pytest.approx(float((c * tables.lift_adjoint(v)).sum()), abs=EXACT)
     some = tables.coefficients(v)
     assert torch.allclose(tables.coefficients(tables.lift(some)), some, atol=EXACT)
     assert tables.lift(some).square().sum() <= in_norm(tables, v) + EXACT
@@ -112,7 +113,7 @@ def test_coefficients_are_the_dct_of_means(kind: str) -> None:
             for left in range(0, SIZE[1] - 8 * across + 1, 8 * across):
                 block = planes[plane, top : top + 8 * down, left : left + 8 * across]
                 means = block.reshape(8, down, 8, across).mean((1, 3))
-                expected[plane, top : top + 8, left : left + 8] = basis @ means @ basis.T
+                expected[plane, top : top + 8, left : left + 8] = (down * across) ** 0.5 * basis @ means @ basis.T
     assert torch.allclose(c, expected, atol=EXACT)
     limited = jpeg_cells(v, tables.quantise(v), tables).half.isfinite()
     assert torch.equal(limited, expected != 0)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mapsr_cli.imaging import Picture
-from mapsr_cli.views.difference_map import CLASSES, draw_difference
+from mapsr_cli.views.difference_map import COLOURS, draw_difference
 from mapsr_cli.views.map_frame import Caption
 
 CAPTION = Caption("hr.png against lr.png", "some differ", "axes: pixels of lr.png")
@@ -17,14 +17,14 @@ def colours_in(difference: torch.Tensor, peak: int = 255) -> list[bool]:
     original = Picture(torch.full((3, *difference.shape[1:]), 90).to(dtype), peak)
     pixels = np.array(draw_difference(difference, original, CAPTION))
     patch = 15 * 15
-    return [int((pixels == colour).all(axis=2).sum()) > patch for _, _, colour in CLASSES]
+    return [int((pixels == colour).all(axis=2).sum()) > patch for colour in COLOURS]
 
 
 @pytest.mark.parametrize(("levels", "index"), [(1, 0), (-2, 1), (3, 2), (4, 2), (-8, 3), (9, 4), (40000, 4)])
 def test_each_size_of_error_has_its_colour(levels: int, index: int) -> None:
     difference = torch.zeros(3, 30, 40, dtype=torch.int32)
     difference[1, 5, 7] = levels
-    assert colours_in(difference, 65535) == [i == index for i in range(len(CLASSES))]
+    assert colours_in(difference, 65535) == [i == index for i in range(len(COLOURS))]
 
 
 def test_the_worst_sample_gives_the_colour() -> None:

@@ -9,9 +9,11 @@ import typer
 from mapsr_cli import __version__
 from mapsr_cli.cli import (
     compare,
+    data,
     downscale,
     evaluate,
     export,
+    fit_kernel,
     fit_pinv,
     models,
     project,
@@ -69,6 +71,8 @@ _add("export", export.export, "--onnx -m natural-x4-affmse -o natural.onnx", MOD
 _add("evaluate", evaluate.evaluate, "--model bicubic --model natural-x4-affmse --data Set5", MODELS)
 _add("train", train.train, "affgan --data photos --minutes 60", RESEARCH)
 _add("fit-pinv", fit_pinv.fit_pinv, "--method exact --picture kernels.png", RESEARCH)
+app.add_typer(data.app, name="data", epilog="Example: mapsr data prepare photos -o shards", rich_help_panel=RESEARCH)
+_add("fit-kernel", fit_kernel.fit_kernel, "--lr scans --hr originals -o psf.npy", RESEARCH)
 _add("reproduce", reproduce.reproduce, "table1 --trials 10", RESEARCH)
 
 

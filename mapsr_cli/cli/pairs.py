@@ -27,7 +27,7 @@ def find_pairs(original: Path, finished: Path, output: Path, overwrite: bool) ->
         if output.suffix:
             raise UsageError(f"-o must be a folder for two folders, not {output}")
         make_folder(output)
-        pairs = [(small, large, output / _named(large)) for small, large in _matches(original, finished)]
+        pairs = [(small, large, output / _named(large)) for small, large in match_folders(original, finished)]
     inputs = {identity(path): path for pair in pairs for path in pair[:2]}
     for _, _, target in pairs:
         output_format(target.name)
@@ -46,8 +46,11 @@ def _images(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
-def _matches(originals: Path, finished: Path) -> list[tuple[Path, Path]]:
-    """Match the images of two folders by name. Raises UsageError where one has no partner, or two."""
+def match_folders(originals: Path, finished: Path) -> list[tuple[Path, Path]]:
+    """Match the images of two folders by name. Raises UsageError where one has no partner, or two, or is no folder."""
+    for folder in (originals, finished):
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder")
     larges, pairs = _images(finished), []
     for small in _images(originals):
         same = [p for p in larges if p.stem == small.stem]

@@ -42,6 +42,16 @@ def train(
             rich_help_panel=options.EVERYDAY,
         ),
     ] = None,
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of small pictures, one for each in the folder --data, under its name: what a camera or a "
+            "scanner made. Methods with a constraint then need --kernel; `mapsr fit-kernel` finds it.",
+            show_default="made of --data by --kernel",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -226,6 +236,7 @@ def train(
             pinv=pinv,
             batch=batch,
             patch=patch,
+            pairs=pairs,
             steps=steps,
             minutes=minutes,
             seed=seed,

@@ -36,6 +36,7 @@ def flags(**given: Any) -> "SectionValues":
         "pinv": ("constraint", "pinv"),
         "batch": ("data", "batch"),
         "patch": ("data", "patch"),
+        "pairs": ("data", "pairs"),
         "steps": ("loop", "steps"),
         "minutes": ("loop", "minutes"),
         "noise_dim": ("generator", "noise_dim"),
@@ -106,12 +107,30 @@ def new_recipe(
     if (folder / RECIPE).exists():
         raise UsageError(f"{folder} already holds a run", "--resume goes on with it; --out names another folder")
     recipe = make_recipe(method, preset, settings, location, start, code)
+    _check_pairs(recipe, settings, location)
     asked = merge(DEFAULTS.get(preset, {}).get(method, {}), settings)
     wanted = tuple(asked.get("data", {}).get("patch", PRESETS[preset].patch))
     if wanted != recipe["data"].patch:
         patch = "×".join(map(str, recipe["data"].patch))
         say(f"patches have {patch} pixels instead of {'×'.join(map(str, wanted))}: a multiple of the scale")
     return recipe
+
+
+def _check_pairs(recipe: "Recipe", settings: "SectionValues", location: str) -> None:
+    """Raise UsageError where small pictures are files and A, which a constraint needs, is not said to be theirs."""
+    from mapsr_cli.criteria.methods import METHODS
+
+    pairs = recipe["data"].pairs
+    if pairs is None:
+        return
+    if recipe.is_prior:
+        raise UsageError(f"{recipe.method} learns from large pictures alone", "leave out --pairs")
+    if METHODS[recipe.method].constraint != "none" and "name" not in settings.get("kernel", {}):
+        raise UsageError(
+            f"{recipe.method} needs the kernel that made the small pictures of {pairs}",
+            f"mapsr fit-kernel --lr {shlex.quote(pairs)} --hr {shlex.quote(location)} -o psf.npy finds it: "
+            "then --kernel file:psf.npy",
+        )
 
 
 def resumed_recipe(

@@ -62,7 +62,7 @@ class FixedDownsampling(Downsampling):
         """Convolve each image, all at once: several times faster than by phases, but strips would differ in bits."""
         images = self._operator.extended(y).flatten(0, -3)
         weights = self._operator.taps.expand(len(images), 1, -1, -1)
-        x = functional.conv2d(images[None], weights, stride=self.kernel.scale, groups=len(images))
+        x = functional.conv2d(images[None], weights, stride=int(self.kernel.scale), groups=len(images))
         return x.view(*y.shape[:-2], *self.lr_size)
 
     def _solve(self, r: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from mapsr_cli.criteria.terms import with_terms
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import Constraint, Estimator, Named, build, make_constraint, noise_dim_of, told_of
 from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
-from mapsr_cli.training.data import Data, open_data, open_estimates, open_lessons
+from mapsr_cli.training.data import Data, open_data, open_estimates, open_lessons, open_pairs
 from mapsr_cli.training.engine import Engine
 from mapsr_cli.training.recipe import Recipe
 from mapsr_cli.training.run import Run, checkpoints
@@ -150,6 +150,10 @@ def _open_data(recipe: Recipe, accelerator: Accelerator, lessons: Path | None) -
     kernel = recipe["kernel"].make() if "kernel" in recipe.sections else None
     place = accelerator.process_index, accelerator.num_processes
     told = bool(getattr(recipe.sections.get("generator"), "told", 0))
+    if config.pairs is not None and kernel is not None:
+        if recipe.teacher is not None or recipe["kernel"].rounded:
+            raise UsageError("pairs bring their own small pictures", "leave out teacher.… and kernel.rounded")
+        return open_pairs(recipe.location, Path(config.pairs), config, kernel, *place)
     if lessons is not None and kernel is not None:
         return open_lessons(lessons, recipe["teacher"].share, config, kernel, *place, evidence=told)
     teacher = recipe.teacher

@@ -81,6 +81,6 @@ class TeacherConfig:
             raise UsageError(f"a teacher of {self.patches} patches", "at least 1")
 
 
-PLACES = (("constraint", "pinv"), ("teacher", "weights"), ("teacher", "estimates"), ("prior", "run"))
+PLACES = (("constraint", "pinv"), ("data", "pairs"), ("teacher", "weights"), ("teacher", "estimates"), ("prior", "run"))
 """Settings, as (section, field), that may be the path of a file or folder. (A measured kernel's path is its name:
 `verify` looks there for it.)"""

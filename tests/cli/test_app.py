@@ -37,8 +37,8 @@ COMMANDS = list(commands(cast(TyperGroup, get_command(app))))
 
 def test_the_commands_are_those_of_the_contract() -> None:
     assert {" ".join(words) for words in COMMANDS} == {
-        "upscale", "verify", "project", "redo", "compare", "downscale", "export", "fit-pinv", "train", "evaluate",
-        "reproduce", "models",
+        "upscale", "verify", "project", "redo", "compare", "downscale", "export", "fit-pinv", "fit-kernel", "train",
+        "evaluate", "reproduce", "data", "data prepare", "models",
         *(f"models {name}" for name in ("list", "show", "pull", "push", "verify", "rm")),
     }  # fmt: skip
 

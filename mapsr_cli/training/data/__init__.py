@@ -9,6 +9,7 @@ from mapsr_cli.training.data.counts import DataCounts
 from mapsr_cli.training.data.estimates import open_estimates
 from mapsr_cli.training.data.lessons import open_lessons, write_lesson
 from mapsr_cli.training.data.orientation import Orientation, orientations
+from mapsr_cli.training.data.pairs import open_pairs
 from mapsr_cli.training.data.sources import SOURCES, open_data
 from mapsr_cli.training.data.stream import Data
 from mapsr_cli.training.data.swissroll import swiss_roll
@@ -23,6 +24,7 @@ __all__ = [
     "open_data",
     "open_estimates",
     "open_lessons",
+    "open_pairs",
     "orientations",
     "swiss_roll",
     "write_lesson",

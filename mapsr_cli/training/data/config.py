@@ -54,6 +54,8 @@ class DataConfig:
     contrast: float = 1.0
     """Each patch's differences from its mean, colour by colour, are multiplied by a log-uniform factor from 1 to this
     (at least 1; 1: none), and clipped. Comes after gamma."""
+    pairs: str | None = None
+    """Folder of LR images, one for each image of a folder of HR images, under its name; none: LR images are A y."""
     jpeg: tuple[int, int] | None = None
     """LR images are saved as JPEG, of a random quality in this range (within 1 … 100) and chroma grid."""
     twice: float = 0.0

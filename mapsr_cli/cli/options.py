@@ -1,6 +1,7 @@
 """Options that several commands share, and the panels of `--help`."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -150,6 +151,28 @@ def evidence(default: str) -> Any:
     )
 
 
+ErrorMap = Annotated[
+    Path | None,
+    typer.Option(
+        "--error-map",
+        metavar="FILE.png",
+        help="Write how far off each pixel may be, as grey levels of 8 bits, and drawn beside it (FILE_drawn.png). Of "
+        "several pictures, a folder.",
+        show_default="none",
+        rich_help_panel=GUARANTEE,
+    ),
+]
+Confidence = Annotated[
+    float,
+    typer.Option(
+        "--confidence",
+        metavar="SHARE",
+        min=LEAST_CONFIDENCE,
+        max=LARGEST_CONFIDENCE,
+        help="How often the true value lies within the error map's levels.",
+        rich_help_panel=GUARANTEE,
+    ),
+]
 Json = Annotated[
     bool,
     typer.Option(

@@ -1,6 +1,7 @@
 """`mapsr upscale --samples`: every picture several times, a contact sheet, and a map of where the samples differ."""
 
 import os
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mapsr_cli.cli.batch import Batch, DecodedFile
+from mapsr_cli.cli.error_maps import ErrorMaps
 from mapsr_cli.cli.paths import Job, map_path, page_path, sheet_path, source_name
 from mapsr_cli.cli.progress import BatchProgress, progress_bar
 from mapsr_cli.cli.report import printable, result
@@ -37,6 +39,8 @@ class SampledBatch(Batch):
     count: int = 2
     compare: bool = False
     """Whether a before/after page shows all samples of a picture."""
+    error_maps: Sequence[ErrorMaps] = ()
+    """What is written of each picture's samples together; none, or one."""
     sheets: list[dict[str, Any]] = field(default_factory=list)
     _latest: tuple[Path, DecodedFile] | None = None
 
@@ -65,6 +69,7 @@ class SampledBatch(Batch):
     def _sample(self, job: Job, progress: BatchProgress) -> None:
         parts, extras = job.samples(self.count), [sheet_path(job.target), map_path(job.target)]
         extras += [page_path(job.target)] if self.compare else []
+        extras += [path for maps in self.error_maps for path in maps.paths(job).values()]
         if self.skip_existing and all(os.path.lexists(path) for path in (*(part.target for part in parts), *extras)):
             self.skipped += len(parts)
             progress.skip(len(parts))
@@ -100,6 +105,10 @@ class SampledBatch(Batch):
         entry = {"input": str(job.source), "seed": seed, "files": [str(path) for path in samples.files]}
         overall, largest = samples.spread.summary()
         entry |= {"sheet": str(sheet), "map": str(spread), "spread_levels": overall, "largest_levels": largest}
+        for maps in self.error_maps:
+            for path, data in maps.draw(job, samples.sample, samples.spread.variance):
+                write_bytes(path, data)
+            entry |= {key: str(path) for key, path in maps.paths(job).items()}
         if self.compare:
             page = page_path(job.target)
             write_bytes(page, self._samples_page(job, samples, worst))

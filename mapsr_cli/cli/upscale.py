@@ -153,6 +153,8 @@ def upscale(
             rich_help_panel=options.GUARANTEE,
         ),
     ] = None,
+    error_map: options.ErrorMap = None,
+    confidence: options.Confidence = 0.9,
     file_format: Annotated[
         str | None,
         typer.Option(
@@ -201,10 +203,11 @@ def upscale(
             with heavy_imports():
                 from mapsr_cli.cli import paths
                 from mapsr_cli.cli.batch import Batch
-                from mapsr_cli.cli.companions import BeforeAfter
+                from mapsr_cli.cli.companions import BeforeAfter, Companion
+                from mapsr_cli.cli.error_maps import plan_error_maps
                 from mapsr_cli.cli.reports import Reports, asked_name, given_options
                 from mapsr_cli.cli.sampling import SampledBatch, check_stochastic
-                from mapsr_cli.cli.sources import PIPE, find_sources
+                from mapsr_cli.cli.sources import PIPE, find_sources, is_folder
                 from mapsr_cli.cli.upscaler import make_upscaler, read_noise
                 from mapsr_cli.errors import UsageError
                 from mapsr_cli.imaging import MAX_PIXELS, output_format
@@ -220,9 +223,10 @@ def upscale(
                 raise typer.BadParameter("--model and --backbone exclude each other")
             if json and output == str(PIPE):
                 raise typer.BadParameter("--json and -o - would both use standard output")
-            if output == str(PIPE) and (samples or compare or report):
-                page = "--compare" if compare else "--report"
-                what = "--samples writes several files" if samples else f"{page} writes a file beside the output"
+            beside = {"--compare": compare, "--report": report, "--error-map": error_map}
+            if output == str(PIPE) and (samples or any(beside.values())):
+                option = next((name for name, given in beside.items() if given), "")
+                what = "--samples writes several files" if samples else f"{option} writes a file beside the output"
                 raise UsageError(f"{what}: not through a pipe", "-o FILE or -o FOLDER")
             paths.check_naming(suffix, file_format)
             size = request_size(scale, width, height, fit, megapixels)
@@ -255,8 +259,11 @@ def upscale(
         kind = Output(output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate)
         pages = [BeforeAfter(upscaler, kind.max_pixels)] if compare and not samples else []
         reports = [Reports(upscaler, given_options(context), asked_name(model))] if report else []
-        make_batch = partial(SampledBatch, count=samples, compare=compare) if samples else Batch
-        batch = make_batch(upscaler, kind, file_format, overwrite, skip_existing, [*pages, *reports], debug, quiet=json)
+        several = len(sources.files) > 1 or any(map(is_folder, inputs))
+        maps = [plan_error_maps(upscaler, error_map, confidence, jobs, samples, several)] if error_map else []
+        companions: list[Companion] = [*pages, *reports, *([] if samples else maps)]
+        make_batch = partial(SampledBatch, count=samples, compare=compare, error_maps=maps) if samples else Batch
+        batch = make_batch(upscaler, kind, file_format, overwrite, skip_existing, companions, debug, quiet=json)
         for each in reports:
             each.check(jobs)
         for unreadable, error in sources.unreadable.items():
@@ -265,6 +272,6 @@ def upscale(
         for each in reports:
             each.write_index(jobs, batch.failed)
         if json:
-            document(batch.document())
+            document({**batch.document(), **({"error_bars": maps[0].describe()} if maps else {})})
         if batch.failed:
             raise typer.Exit(1)

@@ -38,8 +38,16 @@ class SampleFiles:
         return map(self._image, self.files)
 
     def _image(self, path: Path) -> Image.Image:
+        return as_image(self._picture(path))
+
+    def _picture(self, path: Path) -> Picture:
         pixels = len(self.original.pictures) * math.prod(self.size)
-        return as_image(read_frames(path, max_pixels=pixels).pictures[0])
+        return read_frames(path, max_pixels=pixels).pictures[0]
+
+    @property
+    def sample(self) -> Picture:
+        """The first sample, decoded. Raises ImageError as `images` does."""
+        return self._picture(self.files[0])
 
     @property
     def first(self) -> Picture:

@@ -198,6 +198,33 @@ Quality = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Report = Annotated[
+    bool,
+    typer.Option(
+        "--report",
+        help="Write beside each output how it was made (photo_x4.json, and photo_x4_report.html to read): enough for "
+        "mapsr redo to make it again to the bit.",
+        rich_help_panel=EVERYDAY,
+    ),
+]
+
+
+class LabelChoice(StrEnum):
+    """What a result says of itself."""
+
+    auto = "auto"
+    none = "none"
+
+
+Label = Annotated[
+    LabelChoice,
+    typer.Option(
+        metavar="auto|none",
+        help="Whether results say in their metadata what they are (IPTC digital source type): enhanced by an "
+        "algorithm, or made in part by one that invents.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 MaxPixels = Annotated[
     int | None,
     typer.Option(

@@ -73,15 +73,7 @@ def upscale(
             rich_help_panel=options.EVERYDAY,
         ),
     ] = False,
-    report: Annotated[
-        bool,
-        typer.Option(
-            "--report",
-            help="Write beside each output how it was made (photo_x4.json, and photo_x4_report.html to read): enough "
-            "for mapsr redo to make it again to the bit.",
-            rich_help_panel=options.EVERYDAY,
-        ),
-    ] = False,
+    report: options.Report = False,
     animate: Annotated[
         bool,
         typer.Option(
@@ -166,6 +158,7 @@ def upscale(
         ),
     ] = None,
     quality: options.Quality = None,
+    label: options.Label = options.LabelChoice.auto,
     suffix: Annotated[
         str | None,
         typer.Option(
@@ -256,7 +249,9 @@ def upscale(
         paths.refuse_replacing(jobs, samples, overwrite)
         paths.tell_sources(sources.outputs, jobs, samples)
         jobs = paths.Share.from_environment().of(jobs)
-        kind = Output(output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate)
+        kind = Output(
+            output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate, label.value == "auto"
+        )
         pages = [BeforeAfter(upscaler, kind.max_pixels)] if compare and not samples else []
         reports = [Reports(upscaler, given_options(context), asked_name(model))] if report else []
         several = len(sources.files) > 1 or any(map(is_folder, inputs))

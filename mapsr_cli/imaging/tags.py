@@ -159,6 +159,13 @@ _KEPT = {
     "BMP": set(),
 }
 """By format, which of `Tags` a file keeps."""
+
+
+def keeps(file_format: str, what: str) -> bool:
+    """Tell whether files of a format keep a field of `Tags`."""
+    return what in _KEPT[file_format]
+
+
 _STATES_RESOLUTION = ("PNG", "JPEG", "BMP")
 """Formats that give a resolution elsewhere than in EXIF."""
 _NAMES = {"exif": "EXIF", "xmp": "XMP", "iptc": "IPTC captions", "comment": "the comment", "text": "PNG text"}

@@ -11,12 +11,14 @@ from mapsr_cli.imaging import (
     FrameProgress,
     Frames,
     Holds,
+    Picture,
     Provenance,
     check_size,
     encode_frames,
     is_lossless,
     read_frames,
 )
+from mapsr_cli.imaging.digital_source import COMPOSITE, ENHANCED, labelled
 from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.report import StageProgress, UpscaleReport, combined, silent
 from mapsr_cli.inference.upscaler import Upscaler
@@ -35,6 +37,8 @@ class Output:
     """Larger inputs are refused."""
     animate: bool = False
     """Whether animations and stacks are taken, frame by frame."""
+    label: bool = False
+    """Whether the file says, as XMP, that it is not as a camera took it: IPTC's digital source type."""
 
     @property
     def lossless(self) -> bool:
@@ -79,8 +83,9 @@ def encode_file(
     """Encode, with profile, EXIF and provenance; complete the report by what the file stores. Raises ImageError."""
     began = time.perf_counter()
     provenance = _provenance(originals, upscaled, upscaler, sample)
-    data = encode_frames(upscaled, output.file_format, output.quality, provenance)
-    first = upscaled.pictures[0]
+    first, _ = with_label(upscaled.pictures[0], upscaler, output)
+    frames = replace(upscaled, pictures=(first, *upscaled.pictures[1:]))
+    data = encode_frames(frames, output.file_format, output.quality, provenance)
     lost = first.tags.losses(output.file_format, len(first.levels))
     notes = (f"{FORMATS[output.file_format].holds.where} cannot keep {', '.join(lost)}",) if lost else ()
     report += UpscaleReport(seconds={"encode": time.perf_counter() - began}, notes=notes)
@@ -89,6 +94,15 @@ def encode_file(
         kernel = upscaler.kernel_for(originals.pictures[0])
         report = replace(report, consistency=stored_consistency(data, originals, kernel))
     return data, report
+
+
+def with_label(picture: Picture, upscaler: Upscaler, output: Output) -> tuple[Picture, str | None]:
+    """Add IPTC's digital source type to an upscaled picture's XMP, and return it; None where it gets none."""
+    if not output.label:
+        return picture, None
+    term = COMPOSITE if upscaler.model.invents else ENHANCED
+    tags, label = labelled(picture.tags, term, output.file_format)
+    return replace(picture, tags=tags), label
 
 
 def _provenance(originals: Frames, upscaled: Frames, upscaler: Upscaler, sample: int) -> Provenance:

@@ -64,6 +64,9 @@ class ResultFile:
     """Whether the file keeps every sample."""
     animate: bool
     """Whether animations were taken, frame by frame."""
+    label: str | None
+    """IPTC digital source type in its XMP: `algorithmicallyEnhanced`, or `compositeWithTrainedAlgorithmicMedia` of a
+    model that invents; None where mapsr wrote none."""
 
 
 @dataclass(frozen=True)

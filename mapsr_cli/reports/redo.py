@@ -92,7 +92,8 @@ def output_of(report: FileReport) -> Output:
     """Return what kind of file the result is; the original may have as many pixels as the report says."""
     width, height = report.original.size
     most = max(MAX_PIXELS, width * height * report.original.frames)
-    return Output(report.result.file_format, report.result.quality, most, report.result.animate)
+    result = report.result
+    return Output(result.file_format, result.quality, most, result.animate, result.label is not None)
 
 
 def check_original(report: FileReport, original: Path) -> None:

@@ -11,7 +11,7 @@ from mapsr_cli.imaging.picture import interleaved
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.backbone import Backbone
 from mapsr_cli.inference.devices import DTYPES
-from mapsr_cli.inference.files import Output
+from mapsr_cli.inference.files import Output, with_label
 from mapsr_cli.inference.report import UpscaleReport
 from mapsr_cli.operators import AnyKernel, Kernel
 from mapsr_cli.reports.document import FileReport, ModelFile, OriginalFile, Promise, ResultFile
@@ -77,6 +77,7 @@ def make_report(
             output.quality,
             output.lossless,
             output.animate,
+            with_label(upscaled.pictures[0], upscaler, output)[1],
         ),
         model=_model(upscaler.model, naming.asked),
         kernel=_described(kernel),

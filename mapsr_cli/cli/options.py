@@ -198,7 +198,7 @@ Quality = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
-Report = Annotated[
+WithReport = Annotated[
     bool,
     typer.Option(
         "--report",

@@ -73,7 +73,7 @@ def upscale(
             rich_help_panel=options.EVERYDAY,
         ),
     ] = False,
-    report: options.Report = False,
+    report: options.WithReport = False,
     animate: Annotated[
         bool,
         typer.Option(

@@ -56,6 +56,10 @@ class ReportError(MapsrError):
     """A report that cannot be read, was changed since it was written, or is about other files than those at hand."""
 
 
+class SigningError(MapsrError):
+    """A certificate or private key that cannot sign."""
+
+
 class HubError(MapsrError):
     """The Hugging Face Hub cannot be reached, says no, or sends what it should not."""
 

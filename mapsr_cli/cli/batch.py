@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ class Batch:
     skip_existing: bool = False
     companions: Sequence[Companion] = ()
     """What is written beside each picture."""
+    sign: Callable[[Made], bytes] | None = None
+    """Makes of a picture's file the one that is written."""
     debug: bool = False
     quiet: bool = False
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -148,12 +150,13 @@ class Batch:
         originals, upscaled, report = computed
         output = self._output_of(job)
         data, report = encode_file(originals, upscaled, report, self.upscaler, output, job.sample)
+        made = Made(job, originals, upscaled, data, report, output)
+        data = data if self.sign is None else self.sign(made)
         if job.target == PIPE:
             _pipe(data)
             self._tell(job, originals.pictures[0], upscaled, report)
             return report
         try:
-            made = Made(job, originals, upscaled, data, report, output)
             for companion in self.companions:
                 for path, beside in companion.files(made):
                     write_bytes(path, beside, self.overwrite or self.skip_existing)

@@ -209,6 +209,28 @@ WithReport = Annotated[
 ]
 
 
+Sign = Annotated[
+    Path | None,
+    typer.Option(
+        "--sign",
+        metavar="CERT.pem",
+        help="Sign results and their reports by C2PA: your certificate, and behind it those that vouch for it.",
+        show_default="none",
+        rich_help_panel=OUTPUT,
+    ),
+]
+SignKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--sign-key",
+        metavar="KEY.pem",
+        help="Private key of that certificate.",
+        show_default="in CERT.pem",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
 class LabelChoice(StrEnum):
     """What a result says of itself."""
 

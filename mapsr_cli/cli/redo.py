@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from mapsr_cli.reports.redo import Redone, ResultBeside
 
 
+_SIGNATURES = {
+    "valid": "{} and this report are as {} signed them; whether to trust that certificate is for you to say",
+    "broken": "{} or this report is not as {} signed it: the signature is missing, broken or of another report",
+    "unchecked": "the signature of {} by {} was not checked: pip install 'mapsr[c2pa]'",
+}
+
+
 def redo(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="What mapsr upscale --report wrote: photo_x4.json.")],
     original: Annotated[
@@ -47,6 +54,7 @@ def redo(
             rich_help_panel=options.MODEL,
         ),
     ] = None,
+    network: options.Network = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -62,9 +70,12 @@ def redo(
             from mapsr_cli.cli.paths import check_outputs
             from mapsr_cli.cli.progress import progress_bar
             from mapsr_cli.files import write_bytes
+            from mapsr_cli.networks import name_network
             from mapsr_cli.reports.document import read_report
             from mapsr_cli.reports.redo import compare_with, make_again
 
+        if network is not None:
+            name_network(network)
         stated = read_report(report)
         source = original or report.with_name(stated.original.name)
         check_outputs(overwrite, output, inputs=[report, source])
@@ -99,7 +110,9 @@ def _verdict(report: "FileReport", redone: "Redone") -> str:
 
 def _remarks(report: "FileReport", redone: "Redone", beside: "ResultBeside | None") -> list[str]:
     lines = []
-    if beside is not None and not beside.same:
+    if beside is not None and beside.signature is not None:
+        lines.append(f"note: {_SIGNATURES[beside.signature].format(report.result.name, report.result.signed_by)}")
+    elif beside is not None and not beside.same:
         lines.append(f"note: the file {report.result.name} beside the report was changed: its SHA-256 is another")
     if beside is not None and beside.off:
         off = f"{beside.off:,} of its {beside.samples:,} samples, by {beside.largest} levels at most"

@@ -12,9 +12,12 @@ from mapsr_cli.cli.paths import Job, beside, source_name
 from mapsr_cli.cli.report import evidence, say, wrote
 from mapsr_cli.cli.sources import PIPE
 from mapsr_cli.files import write_bytes
+from mapsr_cli.imaging import output_format
 from mapsr_cli.imaging.psf import PREFIX as PSF_PREFIX
 from mapsr_cli.inference import Upscaler
+from mapsr_cli.reports.document import FileReport
 from mapsr_cli.reports.index import INDEX, INDEX_PAGE, NotMade, merged, read_index
+from mapsr_cli.reports.signing import Certificate, check_signable, sign
 from mapsr_cli.reports.writing import Naming, make_report, plain_name
 from mapsr_cli.views.report_page import index_page, report_page
 
@@ -40,7 +43,7 @@ def given_options(context: Any) -> list[str]:
         if source is None or source.name != "COMMANDLINE" or param.name in _NAMED:
             continue
         value, option = context.params[param.name], max(param.opts, key=len)
-        words += [option] if value is True else [option, _without_folder(value)]
+        words += [option] if value is True else [option, _without_folder(param.name, value)]
     return words
 
 
@@ -49,11 +52,13 @@ def asked_name(model: str | None) -> str:
     return "" if model is None or os.path.lexists(model) else model
 
 
-def _without_folder(value: object) -> str:
+def _without_folder(name: str, value: object) -> str:
     text = str(getattr(value, "value", value))
+    if name == "model" and asked_name(text):
+        return text  # org/repo is no path
     if text.startswith(PSF_PREFIX):
         return PSF_PREFIX + plain_name(text.removeprefix(PSF_PREFIX))
-    return plain_name(text) if isinstance(value, Path) or os.path.lexists(text) else text
+    return plain_name(text) if os.sep in text else text
 
 
 @dataclass
@@ -65,22 +70,29 @@ class Reports:
     """As they were given."""
     asked: str
     """How the model was asked for, as `reports.document.ModelFile.asked`."""
+    certificate: Certificate | None = None
+    """What signs each picture and its report; None leaves them unsigned."""
     known: list[Path] = field(default_factory=list)
     """Reports of this batch's pictures, written now or earlier."""
+    _latest: tuple[Made, FileReport] | None = None
 
     def paths(self, job: Job) -> dict[str, Path]:
         """Name the report, and its page."""
         return {"report": report_path(job.target), "report_page": report_page_path(job.target)}
 
-    def files(self, made: Made) -> Iterator[tuple[Path, bytes]]:
-        """Make the report, and its page."""
+    def report(self, made: Made) -> FileReport:
+        """Make the report; of one picture, it is the same every time."""
+        if self._latest is None or self._latest[0] is not made:
+            self._latest = made, self._report(made)
+        return self._latest[1]
+
+    def _report(self, made: Made) -> FileReport:
         job = made.job
         source = source_name(job) if job.source == PIPE else plain_name(job.source)
-        target = plain_name(job.target)
-        words = ["mapsr", "upscale", source, *self.options]
-        naming = Naming(source, target, shlex.join(words), self.asked)
-        report = make_report(
-            naming,
+        command = shlex.join(["mapsr", "upscale", source, *self.options])
+        signer = None if self.certificate is None else self.certificate.name
+        return make_report(
+            Naming(source, plain_name(job.target), command, self.asked, signer),
             made.originals,
             made.upscaled,
             made.data,
@@ -90,10 +102,20 @@ class Reports:
             evidence(made.originals.pictures[0]),
             job.sample,
         )
-        paths = self.paths(job)
+
+    def files(self, made: Made) -> Iterator[tuple[Path, bytes]]:
+        """Make the report, and its page."""
+        report, paths = self.report(made), self.paths(made.job)
         yield paths["report"], report.to_json()
         yield paths["report_page"], report_page(report, plain_name(paths["report"])).encode()
         self.known.append(paths["report"])
+
+    def signed(self, made: Made) -> bytes:
+        """Return the picture's file, with the report in it and signed if there is a certificate. Raises MapsrError."""
+        if self.certificate is None:
+            return made.data
+        source = None if made.job.source == PIPE else made.job.source
+        return sign(made.data, source, self.report(made), self.certificate)
 
     def catch_up(self, job: Job) -> None:
         """Note the report of a picture that was there before, or that it has none: how it was made is not known."""
@@ -102,9 +124,15 @@ class Reports:
         else:
             say(f"note: {job.target} was there already, and has no report")
 
-    def check(self, jobs: Sequence[Job]) -> None:
-        """Raise MapsrError where the index of a batch would replace a file that is none."""
-        if len(jobs) > 1:
+    def check(self, jobs: Sequence[Job], file_format: str | None, indexed: bool) -> None:
+        """Raise MapsrError before the work for what would fail after it.
+
+        That is a signature in a format that holds none, and with `indexed` an index that would replace another file.
+        """
+        if self.certificate is not None:
+            for job in jobs:
+                check_signable(file_format or output_format(job.target.name))
+        if indexed and len(jobs) > 1:
             read_index(_common_folder(jobs) / INDEX)
 
     def write_index(self, jobs: Sequence[Job], failed: Sequence[dict[str, str]]) -> None:

@@ -159,6 +159,8 @@ def upscale(
     ] = None,
     quality: options.Quality = None,
     label: options.Label = options.LabelChoice.auto,
+    sign: options.Sign = None,
+    sign_key: options.SignKey = None,
     suffix: Annotated[
         str | None,
         typer.Option(
@@ -207,11 +209,14 @@ def upscale(
                 from mapsr_cli.inference.files import Output
                 from mapsr_cli.inference.sizes import request_size
                 from mapsr_cli.networks import name_network
+                from mapsr_cli.reports.signing import read_certificate
 
             if network is not None:
                 name_network(network)
             if overwrite and skip_existing:
                 raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
+            if sign_key is not None and sign is None:
+                raise typer.BadParameter("--sign-key belongs to --sign")
             if model is not None and backbone is not None:
                 raise typer.BadParameter("--model and --backbone exclude each other")
             if json and output == str(PIPE):
@@ -253,19 +258,20 @@ def upscale(
             output_format(file_format or "png"), quality, max_pixels or MAX_PIXELS, animate, label.value == "auto"
         )
         pages = [BeforeAfter(upscaler, kind.max_pixels)] if compare and not samples else []
-        reports = [Reports(upscaler, given_options(context), asked_name(model))] if report else []
+        certificate = read_certificate(sign, sign_key or sign) if sign else None
+        reports = Reports(upscaler, given_options(context), asked_name(model), certificate)
+        reports.check(jobs, kind.file_format if file_format else None, indexed=report)
         several = len(sources.files) > 1 or any(map(is_folder, inputs))
         maps = [plan_error_maps(upscaler, error_map, confidence, jobs, samples, several)] if error_map else []
-        companions: list[Companion] = [*pages, *reports, *([] if samples else maps)]
+        companions: list[Companion] = [*pages, *([reports] if report else []), *([] if samples else maps)]
         make_batch = partial(SampledBatch, count=samples, compare=compare, error_maps=maps) if samples else Batch
-        batch = make_batch(upscaler, kind, file_format, overwrite, skip_existing, companions, debug, quiet=json)
-        for each in reports:
-            each.check(jobs)
+        batch = make_batch(
+            upscaler, kind, file_format, overwrite, skip_existing, companions, reports.signed, debug, quiet=json
+        )
         for unreadable, error in sources.unreadable.items():
             batch.fail(unreadable, error)
         batch.run(jobs)
-        for each in reports:
-            each.write_index(jobs, batch.failed)
+        reports.write_index(jobs, batch.failed)
         if json:
             document({**batch.document(), **({"error_bars": maps[0].describe()} if maps else {})})
         if batch.failed:

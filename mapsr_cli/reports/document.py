@@ -50,7 +50,7 @@ class ResultFile:
     name: str
     """Without its folder."""
     sha256: str
-    """Of its bytes."""
+    """Of its bytes; of a file that was signed then, before that, as no two signatures are the same."""
     samples_sha256: str
     """Of all samples before they were encoded: row by row, each pixel's colour and then its alpha, 16 bits
     little-endian, one frame after another. A lossless file decodes to the same ones."""
@@ -67,6 +67,8 @@ class ResultFile:
     label: str | None
     """IPTC digital source type in its XMP: `algorithmicallyEnhanced`, or `compositeWithTrainedAlgorithmicMedia` of a
     model that invents; None where mapsr wrote none."""
+    signed_by: str | None
+    """Whose certificate signed the file and this report by C2PA; None where nobody's did."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,13 @@ class FileReport:
         content = {MARK: FORMAT, SEAL: _BLANK, **asdict(self)}
         blank = (json.dumps(content, indent=2, ensure_ascii=True, allow_nan=False) + "\n").encode()
         return _SEALED.sub(hashlib.sha256(blank).hexdigest().encode(), blank, count=1)
+
+    @property
+    def seal(self) -> str:
+        """The SHA-256 of itself that it states."""
+        found = _SEALED.search(self.to_json())
+        assert found is not None
+        return found[0].decode()
 
 
 def read_report(path: Path) -> FileReport:

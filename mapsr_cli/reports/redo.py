@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
-from mapsr_cli.errors import MapsrError, ReportError
+from mapsr_cli.errors import MapsrError, MissingExtraError, ReportError
 from mapsr_cli.imaging import MAX_PIXELS, Frames, Holds, read_frames
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.backbone import load_backbone
@@ -15,6 +16,7 @@ from mapsr_cli.inference.files import Output, encode_file, load_file, upscale_fr
 from mapsr_cli.inference.report import StageProgress, silent
 from mapsr_cli.reports.document import FileReport, ModelFile
 from mapsr_cli.reports.machine import Difference, differences
+from mapsr_cli.reports.signing import read_signature
 from mapsr_cli.reports.writing import machine_of, samples_sha256
 from mapsr_cli.zoo import Model, load_model
 from mapsr_cli.zoo.card import restore_kernel
@@ -42,12 +44,14 @@ class ResultBeside:
     """The file that a report calls its result, as it lies there."""
 
     same: bool
-    """Whether it has the SHA-256 that the report states."""
+    """Whether it is the file that was written: by its SHA-256, or if it was signed, by its signature."""
     off: int | None = None
     """Of its samples, how many are not those made again; None where it holds no picture of that kind."""
     samples: int = 0
     largest: int = 0
     """Largest difference, in levels."""
+    signature: Literal["valid", "broken", "unchecked"] | None = None
+    """Of a file that was signed; unchecked without the optional package."""
 
 
 def make_again(
@@ -115,25 +119,39 @@ def compare_with(path: Path, report: FileReport, redone: Redone) -> ResultBeside
     """Compare the file that the report calls its result with the picture made again; None where there is none."""
     if not path.is_file():
         return None
-    with path.open("rb") as file:
-        same = hashlib.file_digest(file, "sha256").hexdigest() == report.result.sha256
+    beside = _compare_samples(path, report, redone)
+    if report.result.signed_by is None:
+        with path.open("rb") as file:
+            same = hashlib.file_digest(file, "sha256").hexdigest() == report.result.sha256
+        return replace(beside, same=same)
+    try:
+        signature = read_signature(path)
+    except MissingExtraError:
+        return replace(beside, same=beside.off == 0, signature="unchecked")
+    valid = signature is not None and signature.valid and signature.report_sha256 == report.seal
+    return replace(beside, same=valid, signature="valid" if valid else "broken")
+
+
+def _compare_samples(path: Path, report: FileReport, redone: Redone) -> ResultBeside:
+    """Count samples of a file that are not those made again."""
+    other = ResultBeside(False)
     try:
         width, height = report.result.size
         stored = read_frames(path, Holds(inks=True), width * height * report.original.frames)
     except MapsrError:
-        return ResultBeside(same)
-    off = samples = largest = 0
+        return other
     if (len(stored.pictures), stored.size) != (len(redone.pictures.pictures), redone.pictures.size):
-        return ResultBeside(same)
+        return other
+    off = samples = largest = 0
     for here, there in zip(redone.pictures.pictures, stored.pictures, strict=True):
         if (here.peak, here.samples) != (there.peak, there.samples):
-            return ResultBeside(same)
+            return other
         for a, b in ((here.levels, there.levels), (here.alpha, there.alpha)):
             if a is not None and b is not None:
                 gap = (a.int() - b.int()).abs()
                 off, samples = off + int(gap.count_nonzero()), samples + gap.numel()
                 largest = max(largest, int(gap.max()))
-    return ResultBeside(same, off, samples, largest)
+    return ResultBeside(False, off, samples, largest)
 
 
 def find_model_of(wanted: ModelFile, folder: Path, given: Path | None = None) -> Path:

@@ -39,6 +39,8 @@ class Naming:
     """As `FileReport.command`."""
     asked: str
     """As `ModelFile.asked`."""
+    signed_by: str | None = None
+    """As `ResultFile.signed_by`."""
 
 
 def make_report(
@@ -78,11 +80,12 @@ def make_report(
             output.lossless,
             output.animate,
             with_label(upscaled.pictures[0], upscaler, output)[1],
+            naming.signed_by,
         ),
         model=_model(upscaler.model, naming.asked),
         kernel=_described(kernel),
         own_kernel=describe_kernel(upscaler.kernel),
-        factor=kernel.scale,
+        factor=float(kernel.scale),
         settings=replace(upscaler.settings, tile=_shortened(done.tiles)),
         sample=sample,
         promise=_promise(upscaler, kernel, done, evidence),

@@ -96,6 +96,7 @@ def _files(report: FileReport) -> Iterable[Fact]:
     yield "Format", f"{result.file_format}{quality}, {'lossless' if result.lossless else 'lossy'}"
     yield "Label (IPTC digital source type)", result.label or "none"
     yield "SHA-256 of the samples", result.samples_sha256
+    yield "Signed by (C2PA)", result.signed_by or "nobody"
     yield "Written", report.written
     yield "Command", report.command
 
@@ -170,11 +171,13 @@ def _machine(report: FileReport) -> Iterable[Fact]:
 
 
 def _checking(report: FileReport, name: str) -> str:
+    by = report.result.signed_by
+    signed = "Nobody has signed it." if by is None else f"Picture and report are signed with the certificate of {by}."
     return (
         f"<p>Make the picture again from the original and the model, and compare it to the bit:</p>\n"
         f"<pre>mapsr redo {escape(name)} {escape(report.original.name)}</pre>\n"
         f"<p>The report as data is {escape(name)}. It states a SHA-256 of itself, which tells that something in it was "
-        f"changed, but not by whom: it is no signature.</p>\n"
+        f"changed, but not by whom. {escape(signed)}</p>\n"
     )
 
 

@@ -13,6 +13,7 @@ from mapsr_cli.imaging import Frames, Picture, write_picture
 from mapsr_cli.inference.files import encode_file, upscale_frames
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.reports import redo
+from mapsr_cli.reports.document import read_report
 from mapsr_cli.reports.machine import this_machine
 from tests.cli.conftest import Mapsr
 from tests.pictures import lr_of, save, scene
@@ -80,6 +81,7 @@ def test_the_same_to_the_bit_with_other_tiles_and_threads(
     assert done.code == 0
     report = Path(done.json["results"][0]["report"])
     assert json.loads(report.read_text())["settings"]["tile"] == [9]
+    assert read_report(report).to_json() == report.read_bytes()
     again = mapsr("redo", report, "--model", tiny_model, "-o", tmp_path / "again.png", "--json")
     assert again.code == 0
     assert (again.json["same"], again.json["beside"]["same"], again.json["differences"]) == (True, True, [])

@@ -132,7 +132,7 @@ def _versions() -> Iterator[tuple[str, str]]:
     yield "pillow", PIL.__version__
     yield from ((name, version) for name in _LIBRARIES if (version := features.version(name)))
     yield "zlib of python", zlib.ZLIB_RUNTIME_VERSION
-    for module in ("pillow_heif", "spandrel"):
+    for module in ("jpeglib", "pillow_heif", "spandrel"):
         if module in sys.modules:
             yield module, str(getattr(sys.modules[module], "__version__", "unknown"))
 

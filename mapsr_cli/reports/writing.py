@@ -91,7 +91,7 @@ def make_report(
         promise=_promise(upscaler, kernel, done, evidence),
         verification=done.summary()["consistency"],
         machine=machine_of(upscaler),
-        notes=done.notes,
+        notes=(*done.notes, *done.consistency.notes()),
         limits=tuple(_limits(upscaler.model, first, kernel, output)),
     )
 

@@ -15,6 +15,10 @@ _EVIDENCE = {
     "jpeg": "the interval of each coefficient that the original, a JPEG, states",
 }
 _MEASURES = {
+    "coefficients": "Coefficients compared",
+    "inside": "Share of coefficients inside their intervals",
+    "worst_steps": "Farthest beyond an interval, in steps",
+    "infeasible_blocks": "Blocks that no picture satisfies",
     "bit_exact": "Share of samples given back",
     "worst_levels": "Largest difference, in levels",
     "lr_psnr_file": "PSNR of what is given back, dB",

@@ -192,7 +192,7 @@ class Batch:
 
     def _tell(self, job: Job, original: Picture, upscaled: Frames, report: UpscaleReport) -> None:
         kernel, settings = self.upscaler.kernel_for(original), self.upscaler.settings
-        name, lossless = self.upscaler.model.card.name, self._output_of(job).lossless
+        name, lossless = self.upscaler.model_for(original).card.name, self._output_of(job).lossless
         entry = {"input": str(job.source), "output": str(job.target), "model": name, "scale": kernel.scale}
         drawn = {"seed": settings.seed, "sample": job.sample} if self.upscaler.model.noise_dim else {}
         shown = {key: str(path) for key, path in self._beside(job).items()} if job.target != PIPE else {}

@@ -63,7 +63,7 @@ class BeforeAfter:
         if not made.output.lossless:
             most = len(made.upscaled.pictures) * after.levels[0].numel()
             after = read_frames(made.data, max_pixels=most).pictures[0]
-        label = f"after: {self.upscaler.model.card.name}"
+        label = f"after: {self.upscaler.model_for(original).card.name}"
         compared = Compared(original, after.size, [label], lambda: [as_image(after)])
         names = source_name(made.job), printable(made.job.target.name)
         consistency = made.report.consistency

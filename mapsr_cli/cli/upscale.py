@@ -82,7 +82,7 @@ def upscale(
             rich_help_panel=options.EVERYDAY,
         ),
     ] = False,
-    model: Annotated[str | None, options.model("natural-x4-affmse")] = None,
+    model: Annotated[str | None, options.model("natural-x4-affmse, or natural-x4-affmse-jpeg")] = None,
     backbone: Annotated[
         Path | None,
         typer.Option(
@@ -228,8 +228,9 @@ def upscale(
                 raise UsageError(f"{what}: not through a pipe", "-o FILE or -o FOLDER")
             paths.check_naming(suffix, file_format)
             size = request_size(scale, width, height, fit, megapixels)
+            calibrated = DEFAULT_MODEL if error_map and backbone is None else None
             upscaler = make_upscaler(
-                model,
+                model or calibrated,
                 backbone,
                 kernel,
                 sigma,

@@ -11,7 +11,7 @@ from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.devices import choose_device
 from mapsr_cli.inference.level_upscaler import ConsistencyLevel, EvidenceChoice
 from mapsr_cli.inference.sizes import SizeRequest
-from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
+from mapsr_cli.zoo import DEFAULT_MODEL, RESTORER, bundled_models, find_model, load_model
 
 
 def make_upscaler(
@@ -30,7 +30,7 @@ def make_upscaler(
     evidence: EvidenceChoice = "auto",
     fetched: Callable[[int, int], None] = lambda done, total: None,
 ) -> Upscaler:
-    """Make the upscaler; `fetched` hears of bytes from the Hub.
+    """Make the upscaler; `fetched` hears of bytes from the Hub. Without a model, each original has the one for it.
 
     Raises MapsrError for a model that cannot be found or loaded, UsageError for options that do not go together.
     """
@@ -40,7 +40,8 @@ def make_upscaler(
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
     settings = Settings(consistency, _tile(tile), strength, noise, seed, size, evidence)
-    return Upscaler(loaded, settings, a, device=device, precision=precision)
+    restored = model is None and backbone is None and RESTORER in bundled_models()
+    return Upscaler(loaded, settings, a, device=device, precision=precision, restorer=RESTORER if restored else None)
 
 
 def read_noise(text: str | None) -> float | Literal["auto"] | None:

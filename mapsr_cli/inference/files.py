@@ -106,7 +106,8 @@ def with_label(picture: Picture, upscaler: Upscaler, output: Output) -> tuple[Pi
 
 
 def _provenance(originals: Frames, upscaled: Frames, upscaler: Upscaler, sample: int) -> Provenance:
-    original, model = originals.pictures[0], upscaler.model
+    original = originals.pictures[0]
+    model = upscaler.model_for(original)
     kernel = upscaler.kernel_for(original)
     seed, drawn = (upscaler.settings.seed, sample) if model.noise_dim else (None, None)
     return Provenance(

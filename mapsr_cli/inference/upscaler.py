@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -32,6 +33,8 @@ class Upscaler:
         device: `auto` (CUDA, then MPS, then the CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: what the network computes in: `auto`, `fp32`, `bf16` or `fp16`. `auto` takes a half-precision type
             where the device multiplies it faster, float32 elsewhere. The projection uses float32 or more.
+        restorer: another model for the same A, which takes the place of `model` where an original is a JPEG with its
+            coefficients, or is taken to be noisy.
 
     Raises:
         CheckpointError, HubError: a model that is not there, damaged, or cannot be fetched.
@@ -47,6 +50,7 @@ class Upscaler:
         size: SizeRequest | float | tuple[int, int] | None = None,
         device: str = "auto",
         precision: str = "auto",
+        restorer: Model | str | None = None,
     ) -> None:
         place = choose_device(device)
         model = load_model(find_model(model)) if isinstance(model, str) else model
@@ -55,19 +59,34 @@ class Upscaler:
         dtype = choose_dtype(precision, place)
         if dtype not in model.dtypes:
             raise UsageError(f"{model.card.name} does not compute in {precision}", "--precision fp32")
-        if size is not None:
-            settings = replace(settings or Settings(), size=_request(size))
-        self.levels = LevelUpscaler(model, settings, kernel, place, dtype)
+        settings = settings or Settings()
+        self.settings = settings if size is None else replace(settings, size=_request(size))
+        """How it upscales."""
+        exact = self.settings if restorer is None else replace(self.settings, noise=None)
+        self.levels = LevelUpscaler(model, exact, kernel, place, dtype)
+        self._make_restoring = partial(_restoring, restorer, self.settings, kernel, place, dtype)
+        if restorer is not None and self.settings.noise is not None:
+            self._restoring  # noqa: B018 (refuses what does not go with it before anything is read)
+
+    @cached_property
+    def _restoring(self) -> LevelUpscaler | None:
+        """What upscales JPEGs and noisy originals, made when the first of them comes; None: as all others."""
+        return self._make_restoring()
+
+    def levels_for(self, picture: Picture) -> LevelUpscaler:
+        """Choose what upscales the levels of a picture, by what it is taken to say."""
+        if picture.jpeg is None and not picture.noise:
+            return self.levels
+        return self._restoring or self.levels
+
+    def model_for(self, picture: Picture) -> Model:
+        """Choose the model for a picture."""
+        return self.levels_for(picture).model
 
     @property
     def model(self) -> Model:
-        """The model."""
+        """The model, of originals whose samples are exact."""
         return self.levels.model
-
-    @property
-    def settings(self) -> Settings:
-        """How it upscales."""
-        return self.levels.settings
 
     @property
     def kernel(self) -> Kernel:
@@ -152,7 +171,7 @@ class Upscaler:
         if picture.alpha is not None:
             parts.append(picture.alpha)
         results = [
-            self.levels.upscale(
+            (self.levels if part is picture.alpha else self.levels_for(picture)).upscale(
                 part,
                 picture.peak,
                 progress,
@@ -173,7 +192,7 @@ class Upscaler:
     ) -> tuple[Picture, UpscaleReport]:
         stored, kernel = jpeg.as_stored(picture.levels), stored_kernel(jpeg, self.kernel_for(picture))
         cells = jpeg.cells(picture.levels.float())
-        levels, report = self.levels.upscale(
+        levels, report = self.levels_for(picture).upscale(
             stored, picture.peak, progress, sample=sample, kernel=kernel, evidence=cells
         )
         upscaled = replace(picture, levels=jpeg.as_seen(levels).contiguous(), jpeg=None)
@@ -184,6 +203,17 @@ class Upscaler:
         began = time.perf_counter()
         consistency, _ = compare(upscaled, original, self.kernel_for(original))
         return UpscaleReport(consistency=consistency, seconds={"project": time.perf_counter() - began})
+
+
+def _restoring(
+    model: Model | str | None, settings: Settings, kernel: Kernel | None, device: str, dtype: torch.dtype
+) -> LevelUpscaler | None:
+    """Make what upscales JPEGs and noisy originals; None without a model for them."""
+    if model is None:
+        return None
+    return LevelUpscaler(
+        load_model(find_model(model)) if isinstance(model, str) else model, settings, kernel, device, dtype
+    )
 
 
 def _request(size: SizeRequest | float | tuple[int, int]) -> SizeRequest:

@@ -82,17 +82,17 @@ def make_report(
             with_label(upscaled.pictures[0], upscaler, output)[1],
             naming.signed_by,
         ),
-        model=_model(upscaler.model, naming.asked),
+        model=_model(upscaler.model_for(first), naming.asked),
         kernel=_described(kernel),
         own_kernel=describe_kernel(upscaler.kernel),
         factor=float(kernel.scale),
-        settings=replace(upscaler.settings, tile=_shortened(done.tiles)),
+        settings=replace(upscaler.settings, tile=_shortened(done.tiles), noise=first.noise or None),
         sample=sample,
         promise=_promise(upscaler, kernel, done, evidence),
         verification=done.summary()["consistency"],
         machine=machine_of(upscaler),
         notes=(*done.notes, *done.consistency.notes()),
-        limits=tuple(_limits(upscaler.model, first, kernel, output)),
+        limits=tuple(_limits(upscaler.model_for(first), first, kernel, output)),
     )
 
 

@@ -169,7 +169,7 @@ def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], agre
     return [
         ("Before", f"{source}: {width} × {height} pixels, {depth}; shown enlarged by bicubic interpolation"),
         ("After", f"{target}: {enlarged_width} × {enlarged_height} pixels"),
-        ("Model", upscaler.model.card.name),
+        ("Model", upscaler.model_for(original).card.name),
         ("Kernel", kernel.describe()),
         *([(agreement.name, f"{agreement.share:.6f}{promise}{strength}")] if agreement else []),
         *([("Seed", f"{settings.seed}")] if upscaler.model.noise_dim else []),

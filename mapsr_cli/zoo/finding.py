@@ -11,6 +11,8 @@ from mapsr_cli.zoo.names import RepoName, parse_repo_name
 from mapsr_cli.zoo.transfer import ByteProgress, silent
 
 DEFAULT_MODEL = "natural-x4-affmse"
+RESTORER = "natural-x4-affmse-jpeg"
+"""Model for JPEGs and noisy originals, where none is named."""
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 

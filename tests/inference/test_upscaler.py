@@ -5,16 +5,17 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.errors import MapsrError, UsageError
-from mapsr_cli.imaging import Picture, read_picture
+from mapsr_cli.imaging import Picture, read_frames, read_picture
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.devices import choose_device, choose_dtype, multiplies_bf16
 from mapsr_cli.inference.level_upscaler import ConsistencyLevel, LevelUpscaler
 from mapsr_cli.inference.report import silent
 from mapsr_cli.inference.sizes import SizeRequest
-from mapsr_cli.operators import consistency, downsampling, make_kernel, soften, to_levels
+from mapsr_cli.operators import Consistency, consistency, downsampling, make_kernel, soften, to_levels
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 from tests.bits import same_levels
+from tests.jpegs import jpeg, photograph
 from tests.one_bit import one_bit
 from tests.pictures import EXAMPLES, lr_of, scene
 from tests.told import told_model
@@ -47,7 +48,7 @@ def test_the_promise_can_be_turned_down(tiny_model: Path) -> None:
     model = load_model(tiny_model)
     x = lr_of(scene(160, 160, contrast=3.0), model.kernel).byte()
     exact = {
-        level: Upscaler(model, Settings(consistency=level)).upscale(x)[1].consistency.bit_exact
+        level: Upscaler(model, Settings(consistency=level)).upscale(x)[1].consistency.share
         for level in ("bits", "float", "none")
     }
     assert exact["bits"] == 1.0
@@ -64,6 +65,7 @@ def test_noise_is_kept_within_three_sigma(scale: float | None, peak: int) -> Non
     upscaler = Upscaler(told_model(), settings, precision="fp32")
     upscaled, report = upscaler._upscale(picture, silent, 1)
     _, beyond = compare(upscaled, picture, upscaler.kernel_for(picture))
+    assert isinstance(report.consistency, Consistency)
     assert report.consistency.holds
     assert report.consistency.bit_exact < 0.9
     assert not beyond.any()
@@ -75,7 +77,9 @@ def test_what_is_told_of_noise_changes_the_estimate() -> None:
     exact, small, large = (Upscaler(told_model(), Settings(noise=noise))(x) for noise in (None, 1.0, 20.0))
     assert not torch.equal(exact, small)
     assert not torch.equal(small, large)
-    assert Upscaler(told_model()).upscale(x)[1].consistency.bit_exact == 1
+    found = Upscaler(told_model()).upscale(x)[1].consistency
+    assert found.holds
+    assert found.share == 1
 
 
 def test_noise_is_estimated_of_each_picture() -> None:
@@ -106,6 +110,28 @@ def test_settings_that_do_not_go_with_noise(settings: Settings, told: str) -> No
 def test_a_model_that_takes_every_sample_as_exact_knows_no_noise(tiny_model: Path) -> None:
     with pytest.raises(UsageError, match="would keep the noise"):
         Upscaler(load_model(tiny_model), Settings(noise="auto"))
+
+
+def test_each_original_has_the_model_for_it(tiny_model: Path) -> None:
+    """What is exact has one, a JPEG and what is taken to be noisy another; alpha is exact."""
+    exact, restorer = load_model(tiny_model), told_model()
+    lossless = lr_of(scene(96, 128), exact.kernel).byte()
+    photo = read_frames(jpeg("4:2:0", photograph(24, 32)), coefficients=True).pictures[0]
+    plain, noisy = Picture(lossless), Picture(lossless, noise=4.0, alpha=lossless[:1])
+    upscaler = Upscaler(exact, restorer=restorer, precision="fp32")
+    assert [upscaler.model_for(p).card.name for p in (plain, photo, noisy)] == [exact.card.name, "told", "told"]
+    for picture, alone in ((plain, exact), (photo, restorer), (noisy, restorer)):
+        made, _ = upscaler._upscale(picture, silent, 1)
+        assert torch.equal(made.levels, Upscaler(alone, precision="fp32")._upscale(picture, silent, 1)[0].levels)
+        if made.alpha is not None:
+            assert picture.alpha is not None
+            assert torch.equal(made.alpha[0], Upscaler(exact, precision="fp32")(picture.alpha)[0])
+    auto = Upscaler(exact, Settings(noise="auto"), restorer=restorer)
+    assert auto.settings.noise == "auto"
+    with pytest.raises(UsageError):
+        Upscaler(exact, Settings(noise=99.0), restorer=restorer)
+    with pytest.raises(UsageError):
+        Upscaler(exact, Settings(noise=9.0), restorer=exact)
 
 
 @pytest.mark.parametrize("tile", [7, 16, 33])

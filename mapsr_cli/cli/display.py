@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 60.0
 """Computing time between lines where there is no terminal."""
 UNITS = {"valid/psnr_y": " dB", "valid/psnr": " dB"}
-LABELS = {"valid/psnr_y": "last validation", "valid/psnr": "last validation"}
+LABELS = {
+    "valid/psnr_y": "last validation",
+    "valid/psnr": "last validation",
+    "valid/ssim_y": "SSIM",
+    "valid/gradient_energy": "gradient energy",
+    "valid/ssimulacra2": "SSIMULACRA2",
+    "valid/consistency_mse": "MSE(x, Aŷ)",
+}
 
 
 class Show(Protocol):

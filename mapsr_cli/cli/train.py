@@ -104,6 +104,15 @@ def train(
         bool,
         typer.Option("--resume", help="Go on with the run in --out.", rich_help_panel=options.EVERYDAY),
     ] = False,
+    dry: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Take three steps and print what would be trained: sizes, memory, minutes per 1,000 "
+            "steps. Nothing is kept.",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = False,
     init: Annotated[
         str | None,
         typer.Option(
@@ -217,7 +226,7 @@ def train(
         str,
         typer.Option(
             metavar="NAMES",
-            help="Where figures are written during the run: csv, tensorboard, or both with a comma.",
+            help="Where figures and samples are written during the run: csv, tensorboard, wandb; several with commas.",
             rich_help_panel=options.MACHINE,
         ),
     ] = "csv,tensorboard",
@@ -226,7 +235,9 @@ def train(
 ) -> None:
     """Train a network. Stop it at any time with Ctrl-C; --resume goes on where it stopped."""
     with failures(debug):
-        from mapsr_cli.cli.training import flags, new_recipe, report_of, resumed_recipe, run_folder, run_training
+        from mapsr_cli.cli.dry_run import dry_run
+        from mapsr_cli.cli.training import flags, new_recipe, resumed_recipe, run_folder
+        from mapsr_cli.cli.training_run import report_of, run_training
 
         given = flags(
             kernel=kernel,
@@ -248,6 +259,9 @@ def train(
             recipe = resumed_recipe(folder, method, preset, data, given, fixed, network)
         else:
             recipe = new_recipe(folder, method, preset, data, init, config, assignments or [], given, network)
+        if dry:
+            dry_run(recipe, valid, device, precision, compiled, json)
+            return
         run = run_training(recipe, folder, valid, device, precision, compiled, log, json, network)
         if run is None:
             return

@@ -3,17 +3,23 @@
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mapsr_cli.errors import ImageError
+from mapsr_cli.errors import ImageError, MapsrError
 from mapsr_cli.evaluation.candidates import BASELINES, Baseline, Estimate, as_upscaled
-from mapsr_cli.evaluation.metrics import mean_psnr, psnr
+from mapsr_cli.evaluation.metrics import mean_psnr, psnr, require_torchmetrics
+from mapsr_cli.evaluation.perceptual import Measure
 from mapsr_cli.evaluation.protocol import PEAK, PROTOCOLS, Pair, pairs
+from mapsr_cli.evaluation.texture import relative_energy
+from mapsr_cli.evaluation.visual import ssimulacra2_measure
 from mapsr_cli.networks import Density, Estimator, bits_per_dim, told_of
 from mapsr_cli.operators import Kernel, to_levels
 from mapsr_cli.operators.border import reflected
@@ -21,15 +27,48 @@ from mapsr_cli.training.data import DataConfig
 from mapsr_cli.training.data.degradation import Degraded, degraded, evidence_of
 from mapsr_cli.zoo import Model, model_of
 
+NO_MEASURES: Mapping[str, Measure] = MappingProxyType({})
 TILES = 4
 """Rows of a sample grid."""
 
 
-def quality(model: Model, pairs: Iterable[Pair], device: str = "cpu") -> dict[str, float]:
+def measures_here(scale: int) -> dict[str, Measure]:
+    """Make the measures beside PSNR that this machine has packages for, by name; see `mapsr evaluate`.
+
+    `ssim_y` of luma without a border of `scale` pixels, `gradient_energy` as a share of the truth's, `ssimulacra2`.
+    """
+    made: dict[str, Measure] = {"gradient_energy": relative_energy}
+    with suppress(MapsrError):
+        require_torchmetrics()
+        made["ssim_y"] = partial(_ssim_y, scale)
+    with suppress(MapsrError):
+        made["ssimulacra2"] = ssimulacra2_measure()
+    return made
+
+
+def _ssim_y(scale: int, y: Tensor, truth: Tensor) -> float | None:
+    """Compute SSIM as the protocol `y` does; None where an image is too small for it."""
+    with suppress(ImageError):
+        return PROTOCOLS["y"].compare(y, truth, scale)[1]
+    return None
+
+
+def means(images: Sequence[tuple[Tensor, Pair]], measures: Mapping[str, Measure]) -> dict[str, float]:
+    """Average measures of whole levels [3, H, W] over the images that have one; those that none has are left out."""
+    found = {
+        name: [value for levels, pair in images if (value := measure(levels / PEAK, pair.hr / PEAK)) is not None]
+        for name, measure in measures.items()
+    }
+    return {name: math.fsum(values) / len(values) for name, values in found.items() if values}
+
+
+def quality(
+    model: Model, pairs: Iterable[Pair], device: str = "cpu", measures: Mapping[str, Measure] = NO_MEASURES
+) -> dict[str, float]:
     """Measure what `mapsr evaluate --precision fp32` says of a model, whatever A⁺ it was trained with.
 
-    Returns means over images: `psnr_y` of the saved levels in dB (left out where it is infinite for all images), and
-    `consistency_mse`, MSE(x, Aŷ) before rounding.
+    Returns means over images: `psnr_y` of the saved levels in dB (left out where it is infinite for all images),
+    `consistency_mse`, MSE(x, Aŷ) before rounding, and `measures` of the saved levels.
     """
     estimator = as_upscaled(model, model.kernel, device)
     scores = [(estimator(pair.lr, pair.name), pair) for pair in pairs]
@@ -37,6 +76,7 @@ def quality(model: Model, pairs: Iterable[Pair], device: str = "cpu") -> dict[st
     return {
         **({"psnr_y": decibels} if math.isfinite(decibels) else {}),
         "consistency_mse": sum(estimate.mse_float for estimate, _ in scores) / len(scores),
+        **means([(estimate.levels, pair) for estimate, pair in scores], measures),
     }
 
 
@@ -54,6 +94,8 @@ class Validation:
         The twins are degraded as `data`, a training's, says: each in a way of its own, always the same.
         """
         self.name, self.kernel, self.patch = folder.resolve().name, kernel, patch
+        self.measures = measures_here(kernel.scale)
+        """Besides PSNR, and MSE(x, Aŷ) of images that are not degraded."""
         self.pairs = list(pairs(folder, kernel)) if os.path.isdir(folder) else []  # noqa: PTH112 (False, not an error, if unreadable)
         if not self.pairs:
             raise ImageError(f"{folder}: no images to validate on", "--valid takes a folder of HR images")
@@ -69,19 +111,21 @@ class Validation:
         """Measure an estimator as `quality` does, on its device; of degraded images, its PSNR as it was trained."""
         assert isinstance(estimator, Estimator)
         if self.degraded:
-            return {"psnr_y": self._measure_degraded(estimator)}
-        return quality(model_of(estimator, "this run"), self.pairs, str(next(estimator.parameters()).device))
+            return self._measure_degraded(estimator)
+        device = str(next(estimator.parameters()).device)
+        return quality(model_of(estimator, "this run"), self.pairs, device, self.measures)
 
     @torch.inference_mode()
-    def _measure_degraded(self, estimator: Estimator) -> float:
-        """Compute the mean Y-PSNR in dB of whole levels; a network that is told something has the evidence, too."""
-        device, values = next(estimator.parameters()).device, []
+    def _measure_degraded(self, estimator: Estimator) -> dict[str, float]:
+        """Measure whole levels; a network that is told something has the evidence, too."""
+        device, images = next(estimator.parameters()).device, []
         for row, pair in zip(self.degraded, self.pairs, strict=True):
             x, evidence = evidence_of([row])
             told = evidence.to(device) if told_of(estimator.generator) else None
             levels = to_levels(PEAK * estimator(x.to(device), evidence=told)[0].cpu(), PEAK)
-            values.append(PROTOCOLS["y"].psnr(levels / PEAK, pair.hr / PEAK, pair.scale))
-        return mean_psnr(values)
+            images.append((levels, pair))
+        values = [PROTOCOLS["y"].psnr(levels / PEAK, pair.hr / PEAK, pair.scale) for levels, pair in images]
+        return {"psnr_y": mean_psnr(values), **means(images, self.measures)}
 
     def bicubic(self) -> float:
         """Measure what bicubic enlargement has: its mean Y-PSNR in dB."""

@@ -23,15 +23,8 @@ def visual_measures() -> Mapping[str, Measure]:
     """
     try:
         from flip_evaluator import evaluate as flip
-        from ssimulacra2 import compute_ssimulacra2
     except ImportError as error:
         raise MissingExtraError("SSIMULACRA2 and FLIP", "eval") from error
-
-    def ssimulacra2(y: Tensor, truth: Tensor) -> float | None:
-        """Compare 8-bit sRGB: 100 where equal, 90 where no eye sees a difference (Sneyers, 2023)."""
-        if min(y.shape[-2:]) < SMALLEST:
-            return None
-        return float(compute_ssimulacra2(_file(truth), _file(y)))
 
     def mean_flip(y: Tensor, truth: Tensor) -> float:
         """Average LDR-FLIP at 67 pixels per degree: 0 where equal (Andersson et al., 2020)."""
@@ -39,11 +32,27 @@ def visual_measures() -> Mapping[str, Measure]:
         return float(flip(*images, "LDR", applyMagma=False)[1])
 
     return {
-        "ssimulacra2": ssimulacra2,
+        "ssimulacra2": ssimulacra2_measure(),
         "flip": mean_flip,
         "gradient_energy": relative_energy,
         "grid": lambda y, _: grid(y),
     }
+
+
+def ssimulacra2_measure() -> Measure:
+    """Make SSIMULACRA2 a measure: 100 where equal, 90 where no eye sees a difference (Sneyers, 2023), in 8-bit sRGB.
+
+    Raises MissingExtraError without its package.
+    """
+    try:
+        from ssimulacra2 import compute_ssimulacra2
+    except ImportError as error:
+        raise MissingExtraError("SSIMULACRA2", "eval") from error
+
+    def ssimulacra2(y: Tensor, truth: Tensor) -> float | None:
+        return None if min(y.shape[-2:]) < SMALLEST else float(compute_ssimulacra2(_file(truth), _file(y)))
+
+    return ssimulacra2
 
 
 def niqe_measure() -> Measure:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from mapsr_cli.errors import UsageError
 
@@ -30,6 +31,10 @@ class LoopConfig:
     """Computing time between checkpoints."""
     validate_minutes: float = 5.0
     """Computing time between validations, sample grids included."""
+    best: Literal["psnr_y", "ssim_y", "gradient_energy", "ssimulacra2", "consistency_mse"] = "psnr_y"
+    """Measure of the validation by which best/weights.safetensors is kept. Of the gradient energy, 1 is best."""
+    patience: int | None = None
+    """Validations without a better one after which the run ends; none: it goes on."""
     log_steps: int = 20
     """Steps per row of metrics."""
     snapshots: int = 0
@@ -37,7 +42,7 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         """Refuse lengths without an end and counts below their least value."""
-        for name, least in (("steps", 1), ("accumulate", 1), ("log_steps", 1), ("snapshots", 0)):
+        for name, least in (("steps", 1), ("accumulate", 1), ("patience", 1), ("log_steps", 1), ("snapshots", 0)):
             if (value := getattr(self, name)) is not None and value < least:
                 raise UsageError(f"loop.{name} = {value}", f"at least {least}")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
@@ -57,3 +62,10 @@ class LoopConfig:
         by_steps = step / self.steps if self.steps is not None else 0.0
         by_time = seconds / (60 * self.minutes) if self.minutes is not None else 0.0
         return min(max(by_steps, by_time), 1.0)
+
+
+def merit(measure: str, value: float) -> float:
+    """Return how good a figure of a validation is: larger is better."""
+    if measure == "gradient_energy":
+        return -abs(value - 1)
+    return -value if measure == "consistency_mse" else value

@@ -11,7 +11,7 @@ from mapsr_cli.training.run import Run
 from mapsr_cli.zoo import model_of, save_model
 from mapsr_cli.zoo.prior import PriorCard, save_prior
 
-WEIGHTS = "weights.safetensors"
+WEIGHTS, BEST = "weights.safetensors", "best/weights.safetensors"
 SNAPSHOTS = "snapshots"
 
 

@@ -1,6 +1,7 @@
-"""A run's metrics as CSV and TensorBoard."""
+"""A run's metrics as CSV, for TensorBoard, and for Weights & Biases."""
 
 import csv
+import hashlib
 import io
 import threading
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,10 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from mapsr_cli.errors import UsageError, did_you_mean, install_command
 from mapsr_cli.files import write_bytes, write_error
@@ -18,6 +23,9 @@ class Journal(Protocol):
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Note `values` at `step`."""
+
+    def show(self, step: int, picture: Path) -> None:
+        """Note a PNG of samples at `step`."""
 
     def close(self) -> None:
         """Flush."""
@@ -45,6 +53,9 @@ class CsvJournal:
             self._file.flush()
         except OSError as error:
             raise write_error(str(self.path), error) from error
+
+    def show(self, step: int, picture: Path) -> None:
+        """Do nothing: the picture is a file already."""
 
     def close(self) -> None:
         """Close the file."""
@@ -81,6 +92,11 @@ class TensorBoardJournal:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
 
+    def show(self, step: int, picture: Path) -> None:
+        """Write the picture. Raises as `write`."""
+        with self._failures():
+            self._writer.add_image("samples", _pixels(picture), step, dataformats="HWC")
+
     def close(self) -> None:
         """Flush the event file. Raises as `write`, unless that has."""
         threading.excepthook = self._hook
@@ -101,10 +117,42 @@ class TensorBoardJournal:
             self._hook(failure)
 
 
-JournalKind = type[CsvJournal] | type[TensorBoardJournal]
+def _pixels(picture: Path) -> NDArray[np.uint8]:
+    """Read a PNG as RGB levels [H, W, 3]."""
+    with Image.open(picture) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+class WandbJournal:
+    """A run of Weights & Biases, in the project `mapsr`, through accelerate's tracker."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        """Begin the run, or go on with it: its name and identity are the folder's."""
+        from accelerate.tracking import WandBTracker
+
+        place = folder.resolve()
+        identity = f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
+        self._tracker = WandBTracker("mapsr", dir=str(folder), name=folder.name, id=identity, resume="allow")
+        self._tracker.start()
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Log the values."""
+        self._tracker.log(dict(values), step=step)
+
+    def show(self, step: int, picture: Path) -> None:
+        """Log the picture."""
+        self._tracker.log_images({"samples": [_pixels(picture)]}, step=step)
+
+    def close(self) -> None:
+        """Finish the run."""
+        self._tracker.finish()
+
+
+JournalKind = type[CsvJournal] | type[TensorBoardJournal] | type[WandbJournal]
 JOURNALS: dict[str, JournalKind] = {
     "csv": CsvJournal,
     "tensorboard": TensorBoardJournal,
+    "wandb": WandbJournal,
 }
 
 
@@ -117,4 +165,6 @@ def journal_kinds(names: str) -> list[JournalKind]:
         raise UsageError(
             "--log tensorboard needs tensorboard, which is not installed", f"{install_command('train')}, or --log csv"
         )
+    if "wandb" in wanted and find_spec("wandb") is None:
+        raise UsageError("--log wandb needs wandb, which is not installed", "pip install wandb, or --log csv")
     return [JOURNALS[name] for name in wanted]

@@ -49,6 +49,8 @@ class Tasks:
     """Writes a grid of samples to a path."""
     export: Callable[[Run], None] | None = None
     """Writes the weights that people use."""
+    export_best: Callable[[Run], None] | None = None
+    """Writes them where a validation was the best so far."""
     snapshot: Callable[[Run, int], None] | None = None
     """Keeps a copy of the result under a number, 0, 1, …"""
     watch: Watch = lambda status: None
@@ -130,12 +132,14 @@ def train(run: Run, tasks: Tasks) -> None:
 
 
 def _agreed(run: Run, seconds: float, signal: int | None) -> tuple[float, int]:
-    """Return the main process's clock and any process's signal: all processes must do the same."""
+    """Return the main process's clock and any process's signal, and take its patience: all must do the same."""
     accelerator = run.engine.accelerator
     if accelerator.num_processes == 1:
+        run.stale = run.since_best
         return seconds, signal or 0
-    mine = torch.tensor([[seconds, float(signal or 0)]], dtype=torch.float64, device=accelerator.device)
+    mine = torch.tensor([[seconds, signal or 0, run.since_best]], dtype=torch.float64, device=accelerator.device)
     everyone = accelerator.gather(mine)
+    run.stale = int(everyone[0, 2].item())  # the main process alone validates
     return everyone[0, 0].item(), int(everyone[:, 1].max().item())
 
 
@@ -154,11 +158,14 @@ def _validate(run: Run, tasks: Tasks) -> None:
         return
     run.check_finite()
     if tasks.validate is not None:
-        run.figures = tasks.validate(run)
+        if run.judge(tasks.validate(run)) and tasks.export_best is not None:
+            tasks.export_best(run)
         for journal in tasks.journals:
             journal.write(run.step, {f"valid/{name}": value for name, value in run.figures.items()})
     if tasks.picture is not None:
-        tasks.picture(run, run.folder / "samples" / f"{run.step:07d}.png")
+        tasks.picture(run, path := run.folder / "samples" / f"{run.step:07d}.png")
+        for journal in tasks.journals:
+            journal.show(run.step, path)
 
 
 def _save(run: Run, tasks: Tasks) -> None:

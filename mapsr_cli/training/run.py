@@ -13,7 +13,7 @@ from mapsr_cli.criteria.base import Learner, Scalars
 from mapsr_cli.errors import CheckpointError, UsageError
 from mapsr_cli.files import keep_copy, make_folder
 from mapsr_cli.training.checkpoint import load_state, save_state
-from mapsr_cli.training.config import LoopConfig
+from mapsr_cli.training.config import LoopConfig, merit
 from mapsr_cli.training.data import Data
 from mapsr_cli.training.engine import REMEDY, DivergenceError, Engine
 
@@ -40,6 +40,12 @@ class Run:
         self.step, self.seconds = 0, 0.0
         self.figures: Mapping[str, float] = {}
         """The last validation's, by name."""
+        self.best: tuple[int, float] | None = None
+        """Step and figure of the best validation so far, by the measure `config.best`."""
+        self.since_best = 0
+        """Validations since then."""
+        self.stale = 0
+        """The same, as all processes have agreed on it."""
         self.damage = ""
         """What is wrong with the last checkpoint, where the run went on from the one before it."""
         self.data: Data | None = None
@@ -53,8 +59,24 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """How much is done, 0 … 1."""
-        return self.config.progress(self.step, self.seconds)
+        """How much is done, 0 … 1; 1 where nothing has become better for as long as the run has patience."""
+        return 1.0 if self.ended_early else self.config.progress(self.step, self.seconds)
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether the last `config.patience` validations were no better than the best before them."""
+        return self.config.patience is not None and self.stale >= self.config.patience
+
+    def judge(self, figures: Mapping[str, float]) -> bool:
+        """Take a validation's figures; return whether they are the best so far. Without the measure, none is."""
+        self.figures, measure = figures, self.config.best
+        if measure not in figures:
+            return False
+        better = self.best is None or merit(measure, figures[measure]) > merit(measure, self.best[1])
+        if better:
+            self.best = self.step, figures[measure]
+        self.since_best = 0 if better else self.since_best + 1
+        return better
 
     @property
     def images_per_second(self) -> float:
@@ -105,6 +127,8 @@ class Run:
             "seconds": self.seconds,
             "drawn": self.engine.drawn,
             "skipped": self.engine.skipped,
+            "best": list(self.best or ()),
+            "since_best": self.since_best,
             "players": players,
             "average": self.average.state_dict(),
             "learner": self.learner.state(),
@@ -151,6 +175,8 @@ class Run:
             self.learner.load_state(state["learner"])
             self.step, self.seconds = state["step"], state["seconds"]
             self.engine.drawn, self.engine.skipped = state["drawn"], state["skipped"]
+            self.best = (int(state["best"][0]), float(state["best"][1])) if state.get("best") else None
+            self.stale = self.since_best = state.get("since_best", 0)  # not in the checkpoints of older versions
             if self.engine.accelerator.scaler is not None and state["scaler"]:  # none, if it began in another precision
                 self.engine.accelerator.scaler.load_state_dict(state["scaler"])
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.training.assembly import Tell, open_run, warn
 from mapsr_cli.training.distillation import lessons
-from mapsr_cli.training.export import WEIGHTS, export, export_snapshot
+from mapsr_cli.training.export import BEST, WEIGHTS, export, export_snapshot
 from mapsr_cli.training.journal import Journal, JournalKind
 from mapsr_cli.training.lock import locked
 from mapsr_cli.training.loop import Tasks, Watch, train
@@ -86,6 +86,7 @@ def _tasks(recipe: Recipe, watch: Watch, journals: Sequence[Journal], validator:
         validate=validate if validator is not None else None,
         picture=picture if validator is not None and not recipe.is_prior else None,
         export=lambda run: export(recipe, run, run.folder / WEIGHTS, run.figures),
+        export_best=lambda run: export(recipe, run, run.folder / BEST, run.figures),
         snapshot=partial(export_snapshot, recipe) if recipe.loop.snapshots else None,
         watch=watch,
         journals=journals,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mapsr_cli.evaluation.validation import Validation
+from mapsr_cli.evaluation.validation import Validation, means
 from mapsr_cli.networks import Affine, Estimator, Slim, SlimConfig
 from mapsr_cli.operators import TOLD, downsampling, make_kernel, to_levels
 from mapsr_cli.training.data import DataConfig
@@ -37,3 +37,25 @@ def test_tiles_of_images_of_any_size_are_pairs(tmp_path: Path, side: int) -> Non
     down = to_levels(255 * downsampling(KERNEL, (96, 96)).down(hr), 255) / 255
     inner = slice(4, -4)  # beyond, a tile from the middle has other neighbours than the image
     assert (down - lr)[:, inner, inner].abs().max() < 1.5 / 255
+
+
+def test_what_the_eye_sees_is_measured_on_the_saved_levels(tmp_path: Path) -> None:
+    """The perfect estimate has each measure's best value; A⁺x is less sharp than the truth."""
+    save(scene(64, 96), tmp_path / "a.png")
+    validation = Validation(tmp_path, KERNEL, (64, 64))
+    truth = [(pair.hr, pair) for pair in validation.pairs]
+    perfect = means(truth, validation.measures)
+    assert perfect["gradient_energy"] == 1
+    assert perfect["ssimulacra2"] == pytest.approx(100)
+    assert perfect.get("ssim_y", 1.0) == pytest.approx(1)
+    estimator = Estimator(Slim(SlimConfig(channels=8, blocks=1, wide_every=2)), Affine(KERNEL)).eval()
+    found = validation.measure(estimator)
+    assert found.keys() == {"psnr_y", "consistency_mse", *validation.measures}
+    assert 0 < found["gradient_energy"] < 1
+    assert found["ssimulacra2"] < 100
+
+
+def test_images_that_are_too_small_for_a_measure_do_not_count(tmp_path: Path) -> None:
+    save(scene(16, 16), tmp_path / "a.png")
+    validation = Validation(tmp_path, KERNEL, (16, 16))
+    assert "ssim_y" not in means([(pair.hr, pair) for pair in validation.pairs], validation.measures)

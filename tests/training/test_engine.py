@@ -22,5 +22,8 @@ def test_an_optimisers_products_are_of_the_runs_precision(tmp_path: Path) -> Non
     learner.player.optimiser.register_step_pre_hook(lambda *args: seen.append((torch.eye(2) @ torch.eye(2)).dtype))
     trained = Run(tmp_path, learner, made, LoopConfig(steps=1))
     made.feed(stream())
-    trained.advance()
+    try:
+        trained.advance()
+    finally:
+        AcceleratorState._reset_state(True)  # of another precision than the next test's
     assert seen == [torch.bfloat16]

@@ -1,19 +1,19 @@
-"""Blocks of a JPEG whose cells no picture in 0 … peak satisfies: proofs, block by block.
+"""Blocks of a JPEG whose cells no picture in 0 … peak satisfies: proofs.
 
-An encoder may store colours that lie outside of RGB: of flat ones at quality 95, a quarter. For a block u, we minimise
-½ dist(L_u A y, C_u)² over 0 ≤ y ≤ peak (L_u and C_u: the coordinates and cells of that block alone). With e the vector
-from C_u to L_u A y, the block is infeasible if the plane with normal e separates the two sets,
+An encoder may store colours that lie outside of RGB: of saturated ones at quality 95, a quarter. For a block and those
+around it, u, we minimise ½ dist(L_u A y, C_u)² over 0 ≤ y ≤ peak (L_u and C_u: their coordinates and cells). With e the
+vector from C_u to L_u A y, no picture satisfies all of u if the plane with normal e separates the two sets,
 
     min {⟨e, L_u A y⟩ : 0 ≤ y ≤ peak}  >  max {⟨e, c⟩ : c ∈ C_u}.
 
-Both sides are sums over pixels and coordinates. Any e that passes is a proof, however it was found.
+Both sides are sums over pixels and coordinates. Any e that passes is a proof, however it was found. A block alone is
+hardly ever infeasible: pixels beside it, which A weighs negatively, can make it darker than black.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mapsr_cli.operators.banded import DenseMatrix
 from mapsr_cli.operators.border import reflected
@@ -24,41 +24,44 @@ from mapsr_cli.operators.resizing import AnyKernel, ResizingKernel
 
 PASSES, CHECKED = 200, 20
 """Passes of the accelerated gradient for a block, and after how many a proof is tried."""
-MOST = 1024
-"""Blocks that are tried at most; any others count as feasible."""
+MOST = 128
+"""Neighbourhoods that are tried at most; the blocks of any others count as feasible."""
 NEAR = 1e-3
 """Levels from its cells at which a block counts as feasible."""
 
 
 def infeasible_blocks(cells: JpegCells, wrong: Tensor, kernel: AnyKernel, peak: int) -> Tensor:
-    """Return which coordinates [C, h, w] belong to blocks that no HR image in 0 … peak satisfies.
+    """Return which coordinates [C, h, w] belong to infeasible blocks, of those with `wrong` coordinates.
 
-    Blocks with `wrong` coordinates are tried. A block is a square of `cells.block` LR pixels with all its planes. Only
-    what is proven counts. Of measured kernels nothing is tried.
+    A block is a square of `cells.block` LR pixels with all its planes. It is infeasible if no HR image in 0 … peak
+    satisfies it and the eight around it. Only what is proven counts. Of measured kernels nothing is tried.
     """
-    found = torch.zeros_like(wrong)
+    found, side = torch.zeros_like(wrong), cells.block
     if not isinstance(kernel, SeparableKernel | ResizingKernel):
         return found
-    for count, (rows, cols) in enumerate(_blocks(wrong.any(0), cells.block)):
-        if count == MOST:
-            break
-        if _is_infeasible(cells, rows, cols, kernel, peak):
-            found[:, rows, cols] = True
+    height, width = wrong.shape[1:]
+    off = functional.max_pool2d(wrong.any(0)[None].float(), side, side, ceil_mode=True)[0] > 0
+    proven, tried = torch.zeros_like(off), 0
+    for row, col in off.nonzero().tolist():
+        if proven[row, col] or tried == MOST:
+            continue
+        tried += 1
+        near = tuple(slice(max(at - 1, 0), at + 2) for at in (row, col))
+        down, across = (
+            slice(part.start * side, min(part.stop * side, length))
+            for part, length in zip(near, (height, width), strict=True)
+        )
+        if _is_infeasible(cells, down, across, kernel, peak):
+            proven[near] |= off[near]
+    for row, col in proven.nonzero().tolist():
+        found[:, row * side : (row + 1) * side, col * side : (col + 1) * side] = True
     return found
-
-
-def _blocks(wrong: Tensor, side: int) -> Iterator[tuple[slice, slice]]:
-    """Yield rows and columns of the blocks that hold any of `wrong` [h, w]."""
-    rows, cols = wrong.cpu().numpy().nonzero()
-    for row, col in np.unique(np.stack([rows // side, cols // side], 1), axis=0).tolist():
-        height, width = wrong.shape
-        yield slice(row * side, min((row + 1) * side, height)), slice(col * side, min((col + 1) * side, width))
 
 
 def _is_infeasible(
     cells: JpegCells, down: slice, across: slice, kernel: SeparableKernel | ResizingKernel, peak: int
 ) -> bool:
-    """Look for a proof about the block of these rows and columns."""
+    """Look for a proof about the blocks of these rows and columns."""
     part = cells.at([(slice(None), down, across)])
     low, high = (bound[0].cpu().double() for bound in part.bounds())
     height, width = cells.x.shape[-2:]
@@ -71,7 +74,7 @@ def _is_infeasible(
         return rows.mT @ part.coordinates_adjoint(c) @ cols
 
     step = 1 / _norm(rows, cols, part)
-    y = 0.5 * peak * torch.ones(len(low), rows.shape[1], cols.shape[1], dtype=torch.float64)
+    y = functional.interpolate(part.x.cpu().double(), (rows.shape[1], cols.shape[1])).clamp(0, peak)[0]
     ahead, t = y, 1.0
     for passed in range(1, PASSES + 1):
         c = image(ahead)

@@ -29,8 +29,8 @@ class Search:
 
 OF_SAMPLES = Search(pixels=25, together=3, few=40)
 """19,650 combinations, of which each affects a few samples."""
-OF_BLOCKS = Search(pixels=48, together=2, few=12)
-"""4,608 combinations, of which each affects hundreds of coordinates."""
+OF_BLOCKS = Search(pixels=24, together=2, few=4)
+"""1,152 combinations, of which each affects hundreds of coordinates."""
 
 
 @lru_cache(maxsize=4)

@@ -24,7 +24,7 @@ SOFTNESS = 2.0
 """1/μ times `peak`, as a fraction of AAᵀ's largest eigenvalue: multipliers grow with the range, e must not."""
 FREQUENCIES = 64
 """LR frequencies a side at which AAᵀ's largest eigenvalue is sought."""
-ITERATIONS, SAFETY = 50, 1.05
+ITERATIONS, SAFETY = 8, 1.2
 """Of the power method, and what its result, which approaches the largest eigenvalue from below, is multiplied by."""
 
 
@@ -170,10 +170,21 @@ class WindowCoordinates:
         self.a, self.evidence = a, evidence
         self.softness = a.softness
         """1/μ."""
-        self.damping, self._norm = 1.0, 1.0
-        if evidence.couples_channels or evidence.block > 1:  # else L is the identity
+        self.damping = 1.0
+        if self._mixes:
             self.damping = 1 / self._largest(lambda c: self.precondition(self._gram(c)))
-            self._norm = self._largest(lambda c: evidence.coordinates(evidence.coordinates_adjoint(c)))
+
+    @property
+    def _mixes(self) -> bool:
+        """Whether L is any map but the identity."""
+        return self.evidence.couples_channels or self.evidence.block > 1
+
+    @cached_property
+    def _norm(self) -> float:
+        """Largest eigenvalue of L Lᵀ, at most."""
+        if not self._mixes:
+            return 1.0
+        return self._largest(lambda c: self.evidence.coordinates(self.evidence.coordinates_adjoint(c)))
 
     @property
     def largest(self) -> float:

@@ -30,8 +30,8 @@ FIRST_CHECK = 5
 """Passes before windows are first checked: most are solved by then."""
 REPAIR_FROM = 40
 """Passes from which on repair pays: before, as many more passes solve as many windows in the same time."""
-REPAIR_BLOCKS_FROM = 10
-"""The same for evidence in blocks, which the ascent satisfies early: what is left then is rounding's."""
+SETTLING = 8
+"""Turns of ordered rounding, which is corrected by what it put outside: each leaves a fraction of that."""
 REPAIRABLE = 1.0
 """Squared levels of penalty beyond which repair is hopeless."""
 REPAIR_TURNS, REPAIR_STEPS, WORTHWHILE = 16, 8, 0.9
@@ -42,8 +42,6 @@ DRIFT_WEIGHT = 1e-5
 """Enough to break ties between pixels in favour of those that come nearer to f."""
 WITHIN = (1, 2, 3)
 """A window's dimensions in [B, C, h, w]."""
-SHARED = 0.25
-"""Of the coordinates of a block that a step disturbs, the share that counts: most lie well inside their bounds."""
 CONVERGED = 0.02
 """Largest violation, in levels, at which the continuous problem counts as solved."""
 
@@ -134,7 +132,6 @@ class WindowSolver:
     def __init__(self, kernel: AnyKernel, effort: Effort, peak: int, block: int) -> None:
         """Prepare for windows of evidence in blocks of `block` LR pixels a side."""
         self.effort = effort
-        self.repair_from, self.cost = (REPAIR_FROM, 1.0) if block == 1 else (REPAIR_BLOCKS_FROM, SHARED)
         around = slice(0, 2 * kernel.border_width + block - 1)
         sides = [kernel.hr_range(around, axis) for axis in (0, 1)]
         self.cell = max(side.stop - side.start for side in sides)
@@ -144,8 +141,10 @@ class WindowSolver:
         """Find changes of the windows, and which of them make things better.
 
         Ascends on λ, and checks the rounded change after 5, 10, 20, … passes: a window is done as soon as nothing is
-        wrong in it, or when more passes would change nothing. Then what little is wrong is repaired.
+        wrong in it, or when more passes would change nothing. Then what little is wrong is repaired, unless rounding is
+        ordered, which settles by itself.
         """
+        repair_from = 0 if isinstance(problem.offsets, Tensor) else REPAIR_FROM
         solution, penalty = torch.zeros_like(problem.f), torch.zeros_like(problem.offset[:, 0, 0, 0])
         part, state, left = problem, _Ascent.start(problem.offset), torch.arange(len(solution), device=solution.device)
         before, done = torch.full_like(penalty, float("inf")), 0
@@ -157,29 +156,37 @@ class WindowSolver:
             solution[left], penalty[left] = self._rounded(part, change)
             violated = gradient.square().sum(WITHIN)
             moving = (violated < WORTHWHILE * before) & (gradient.abs().amax(WITHIN) >= CONVERGED)
-            going = ((penalty[left] > 0) & (moving | (passes < self.repair_from))).nonzero()[:, 0]
+            going = ((penalty[left] > 0) & (moving | (passes < repair_from))).nonzero()[:, 0]
             if len(going) == 0:
                 break
             before = violated[going]
             if len(going) < len(left):
                 left, part, state = left[going], part.select(going), state.select(going)
-        if self.effort.passes >= self.repair_from:
+        if not isinstance(problem.offsets, Tensor) and self.effort.passes >= REPAIR_FROM:
             self._repair(problem, solution, penalty)
         return WindowChange(solution, problem.f, problem.better(problem.a.coordinates(solution)))
 
     def _rounded(self, problem: WindowProblem, change: Tensor) -> tuple[Tensor, Tensor]:
-        """Round a change [B, C, H, W], each window as leaves less outside; also returns what that is, the penalty [B].
+        """Round a change [B, C, H, W]; also returns the penalty [B] of what that leaves outside.
 
-        Beside pixels at the ends of the range, ordered rounding has no neighbours to average with.
+        Ordered rounding keeps what is added to it, on average over few pixels: what it put outside is taken from the
+        change, and that is rounded from the same thresholds. Rounding to the nearest level has no such memory.
         """
-        plain = change.round()
-        penalty = problem.penalty(problem.a.coordinates(plain))
-        if isinstance(problem.offsets, Tensor):
-            ordered = (change + problem.offsets).round_()
-            others = problem.penalty(problem.a.coordinates(ordered))
-            plain = torch.where((others < penalty)[:, None, None, None], ordered, plain)
-            penalty = torch.minimum(others, penalty)
-        return plain, penalty
+        rounded = change.round()
+        penalty = problem.penalty(problem.a.coordinates(rounded))
+        if not isinstance(problem.offsets, Tensor):
+            return rounded, penalty
+        for _ in range(SETTLING):
+            tried = (change + problem.offsets).round_()
+            coordinates = problem.a.coordinates(tried)
+            outside = problem.penalty(coordinates)
+            rounded = torch.where((outside < penalty)[:, None, None, None], tried, rounded)
+            penalty = torch.minimum(outside, penalty)
+            if not penalty.any():
+                break
+            back = problem.a.precondition(problem.excess(coordinates, TIGHTER))
+            change = problem.a.adjoint(-back, change).clamp_(problem.floor, problem.ceiling)
+        return rounded, penalty
 
     def _checkpoints(self) -> Iterator[int]:
         passes = FIRST_CHECK
@@ -219,23 +226,20 @@ class WindowSolver:
             part, repaired, before = problem.select(left), change[left], penalty[left]
             for step in range(REPAIR_STEPS):
                 repaired = self._step(part, repaired, parity=step % 4)
-            after = part.penalty(part.a.coordinates(repaired))
-            lower = after < before
-            change[left[lower]], penalty[left[lower]] = repaired[lower], after[lower]
-            left = left[(penalty[left] > 0) & (after < WORTHWHILE * before)]
+            change[left], penalty[left] = repaired, part.penalty(part.a.coordinates(repaired))
+            left = left[(penalty[left] > 0) & (penalty[left] < WORTHWHILE * before)]
 
     def _step(self, problem: WindowProblem, change: Tensor, parity: int) -> Tensor:
         """Step by one level at the best pixel of every fourth cell: no two such pixels affect the same coordinate.
 
         The excess is measured against slightly tighter bounds, so that every step that is taken is sure to help:
-        ½ dist² has a 1-Lipschitz gradient, hence the gain of a step at pixel j is at least |g_j| − ½ Σ_i a_ij². Of
-        evidence in blocks, a share of that sum is counted.
+        ½ dist² has a 1-Lipschitz gradient, hence the gain of a step at pixel j is at least |g_j| − ½ Σ_i a_ij².
         """
         gradient = problem.a.adjoint(problem.excess(problem.a.coordinates(change), TIGHTER))
         direction = -gradient.sign()
         drift = direction * (change - problem.f).clamp(-1, 1)  # away from f
         moved = change + direction
-        gain = gradient.abs() - self.cost * problem.a.step_cost - DRIFT_WEIGHT * drift
+        gain = gradient.abs() - problem.a.step_cost - DRIFT_WEIGHT * drift
         gain = torch.where((moved >= problem.floor) & (moved <= problem.ceiling), gain, -1.0)
         best = _best_of_cells(gain, self.cell, parity)
         return torch.where(best & (gain > 0), moved, change)

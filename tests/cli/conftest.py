@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ Mapsr = Callable[..., Outcome]
 @pytest.fixture
 def mapsr() -> Mapsr:
     def run(*words: object, stdin: bytes | None = None) -> Outcome:
+        if state := sys.modules.get("accelerate.state"):  # as in a process of its own
+            state.AcceleratorState._reset_state(True)
         done = CliRunner().invoke(app, [str(w) for w in words], input=stdin)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception

@@ -15,6 +15,7 @@ from mapsr_cli.cli.sources import PIPE, is_folder
 from mapsr_cli.errors import UsageError
 from mapsr_cli.files import identity, make_folder
 from mapsr_cli.imaging import Picture, encode
+from mapsr_cli.imaging.formats import FORMATS
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.error_bars import Variance, error_map
 from mapsr_cli.views.map_frame import Caption
@@ -44,12 +45,12 @@ class ErrorMaps:
 
     def files(self, made: Made) -> Iterator[tuple[Path, bytes]]:
         """Make both, of the first frame."""
-        if made.originals.pictures[0].jpeg is not None:
-            say(f"note: {made.job.source}: error bars do not cover what JPEG took from it")
         return self.draw(made.job, made.upscaled.pictures[0])
 
     def draw(self, job: Job, picture: Picture, variance: Variance | None = None) -> Iterator[tuple[Path, bytes]]:
         """Make both of an upscaled picture, and the variance over its samples where there are some."""
+        if job.source.suffix.lower() in FORMATS["JPEG"].suffixes:
+            say(f"note: {job.source}: error bars do not cover what JPEG took from it")
         path, drawn = self.paths(job).values()
         colour = picture.levels[:3]
         found = error_map(colour, picture.peak, self.bars, self.confidence, picture.alpha, variance)

@@ -88,6 +88,16 @@ def test_a_batch_of_all_kinds_goes_to_a_folder(mapsr: Mapsr, photo: Path, calibr
     assert (again.code, again.stderr.count("files were there already")) == (0, 1)
 
 
+@pytest.mark.parametrize("evidence", ["auto", "levels"])
+def test_what_jpeg_took_is_not_covered(evidence: str, mapsr: Mapsr, photo: Path, calibrated: Path) -> None:
+    jpeg = photo.with_name("lossy.jpg")
+    with Image.open(photo) as image:
+        image.save(jpeg)
+    words = ("-m", calibrated, "--evidence", evidence, "--error-map", photo.parent)
+    said = {path: mapsr("upscale", path, *words).stderr for path in (photo, jpeg)}
+    assert [said[path].count("error bars do not cover what JPEG took") for path in (photo, jpeg)] == [0, 1]
+
+
 def test_samples_have_one_map(mapsr: Mapsr, photo: Path, stochastic_model: Path) -> None:
     model = with_bars(stochastic_model, photo.with_name("z.safetensors"), SAMPLED)
     refused = mapsr("upscale", photo, "-m", model, "--error-map", photo.with_name("bars.png"))

@@ -186,6 +186,7 @@ def _places(wanted: ModelFile, folder: Path) -> Iterator[Path]:
 
 def _upscaler(report: FileReport, path: Path) -> Upscaler:
     model: Model = load_backbone(path) if report.model.foreign else load_model(path)
+    model = replace(model, card=replace(model.card, name=report.model.name))  # of a backbone, its file's name then
     if model.sha256 != report.model.sha256:
         raise ReportError(f"{path} changed while it was read")
     device = report.machine.device

@@ -6,6 +6,7 @@ import pytest
 
 from mapsr_cli.imaging import read_picture, read_provenance
 from mapsr_cli.operators import make_kernel
+from mapsr_cli.reports.document import read_report
 from tests.cli.conftest import Mapsr
 from tests.inference import strangers
 from tests.pictures import lr_of, save, scene
@@ -37,6 +38,19 @@ def test_it_takes_the_place_of_a_model(mapsr: Mapsr, photo: Path, trunk: Path) -
     made = read_provenance(target)
     assert made is not None
     assert made.model == f"{trunk.name} sha256:{strangers.sha256(trunk)}"
+
+
+def test_its_picture_can_be_made_again(mapsr: Mapsr, photo: Path, trunk: Path) -> None:
+    assert mapsr("upscale", photo, "--backbone", trunk, "--report").code == 0
+    report = photo.with_name("photo_x4.json")
+    stated = read_report(report)
+    assert (stated.model.foreign, stated.model.sha256) == (True, strangers.sha256(trunk))
+    assert stated.result.label == "compositeWithTrainedAlgorithmicMedia"
+    assert any("not known how this network was trained" in limit for limit in stated.limits)
+    assert mapsr("redo", report).code == 0  # the network's file lies beside it
+    moved = trunk.rename(trunk.with_name("moved.safetensors"))
+    assert "is not on this machine" in mapsr("redo", report).stderr
+    assert mapsr("redo", report, "--model", moved).code == 0
 
 
 @pytest.mark.parametrize("format_", ["png", "tif", "webp"])

@@ -27,7 +27,7 @@ def redo(
     original: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[ORIGINAL]",
+            metavar="ORIGINAL",
             help="The picture that was upscaled.",
             show_default="the one of that name beside the report",
         ),
@@ -115,7 +115,8 @@ def _remarks(report: "FileReport", redone: "Redone", beside: "ResultBeside | Non
     elif beside is not None and not beside.same:
         lines.append(f"note: the file {report.result.name} beside the report was changed: its SHA-256 is another")
     if beside is not None and beside.off:
-        off = f"{beside.off:,} of its {beside.samples:,} samples, by {beside.largest} levels at most"
+        most = f"{beside.largest} level{'' if beside.largest == 1 else 's'} at most"
+        off = f"{beside.off:,} of its {beside.samples:,} samples, by {most}"
         lines.append(f"note: {report.result.name} beside the report differs from what was made again in {off}")
     if not redone.same:
         lines += [f"  {one.what}: {one.then} then, {one.here} here" for one in redone.differences]

@@ -197,7 +197,7 @@ def test_another_machine_is_described_where_bits_differ(
     other = mapsr("redo", done)
     assert other.code == 1
     assert other.stdout.startswith("not the same: in_x4.png made again")
-    assert "differs from what was made again in 1 of its 57,600 samples, by 1 levels at most" in other.stderr
+    assert "differs from what was made again in 1 of its 57,600 samples, by 1 level at most" in other.stderr
     assert "Another CPU here" in other.stderr
     assert "9.9 here" in other.stderr
 

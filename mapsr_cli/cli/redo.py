@@ -77,7 +77,7 @@ def redo(
         if network is not None:
             name_network(network)
         stated = read_report(report)
-        source = original or report.with_name(stated.original.name)
+        source = original or report.parent / Path(stated.original.name).name  # of whatever a report says, a name alone
         check_outputs(overwrite, output, inputs=[report, source])
         with progress_bar() as update:
 
@@ -85,7 +85,7 @@ def redo(
                 update(f"{source.name}: {stage}", done, total)
 
             redone = make_again(stated, source, model, show)
-        beside = compare_with(report.with_name(stated.result.name), stated, redone)
+        beside = compare_with(report.parent / Path(stated.result.name).name, stated, redone)
         if output is not None:
             write_bytes(output, redone.data, overwrite)
         if json:

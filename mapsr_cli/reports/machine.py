@@ -10,15 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import PIL
 import torch
+from annotated_types import Ge, Le
 from PIL import features
 
 import mapsr_cli
 from mapsr_cli.inference.devices import cpu_features, processor_name
 
+MOST_THREADS = 4096
+"""More are taken from no report."""
 VARIABLES = (
     "ATEN_CPU_CAPABILITY",
     "CUBLAS_WORKSPACE_CONFIG",
@@ -27,6 +31,7 @@ VARIABLES = (
     "MKL_CBWR",
     "MKL_DYNAMIC",
     "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_NUM_THREADS",
     "NVIDIA_TF32_OVERRIDE",
     "OMP_DYNAMIC",
     "ONEDNN_DEFAULT_FPMATH_MODE",
@@ -48,7 +53,7 @@ class Machine:
     device_name: str
     precision: str
     """What the network computed in: `fp32`, `bf16` or `fp16`."""
-    threads: int
+    threads: Annotated[int, Ge(1), Le(MOST_THREADS)]
     """Of torch."""
     processor: str
     features: tuple[str, ...]

@@ -202,6 +202,18 @@ def test_another_machine_is_described_where_bits_differ(
     assert "9.9 here" in other.stderr
 
 
+def test_a_report_cannot_lead_elsewhere(mapsr: Mapsr, done: Path, tmp_path: Path) -> None:
+    """Reports may come from anybody: they name files, never places, and do not ask for the impossible."""
+    stated = read_report(done)
+    (below := tmp_path / "below").mkdir()
+    odd = replace(stated, original=replace(stated.original, name="../in.png"))
+    (below / "odd.json").write_bytes(odd.to_json())
+    assert f"cannot read {below / 'in.png'}" in mapsr("redo", below / "odd.json").stderr
+    done.write_bytes(replace(stated, machine=replace(stated.machine, threads=10**9)).to_json())
+    refused = mapsr("redo", done)
+    assert (refused.code, "machine.threads" in refused.stderr) == (1, True)
+
+
 def test_another_encoder_is_told_from_another_picture(
     mapsr: Mapsr, done: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,15 +194,17 @@ class Batch:
         kernel, settings = self.upscaler.kernel_for(original), self.upscaler.settings
         name, lossless = self.upscaler.model_for(original).card.name, self._output_of(job).lossless
         entry = {"input": str(job.source), "output": str(job.target), "model": name, "scale": kernel.scale}
+        mixed = {} if settings.texture is None else {"texture": settings.texture}
         drawn = {"seed": settings.seed, "sample": job.sample} if self.upscaler.model.noise_dim else {}
         shown = {key: str(path) for key, path in self._beside(job).items()} if job.target != PIPE else {}
         count = len(upscaled.pictures)
         size = {"size": list(upscaled.size), **({"frames": count} if count > 1 else {})}
         taken = {"kernel": kernel.name, **evidence(original)}
-        self.results.append({**entry, **taken, **drawn, **shown, **size, **report.summary()})
+        self.results.append({**entry, **taken, **mixed, **drawn, **shown, **size, **report.summary()})
         promised = settings.consistency == "bits" and settings.strength == 1
         exact = guarantee(job.source, job.target, report, lossless, promised)
         if not self.quiet and job.target != PIPE:
             pixels = "×".join(map(str, upscaled.size)) + (f" × {count} frames" if count > 1 else "")
+            name += "" if settings.texture is None else f" at texture {settings.texture:g}"
             made = f"{name} {kernel.factor} {kernel.name}{noise(original)}"
             result(f"{job.target}  {pixels}, {made}, {exact}, {report.total:.1f} s")

@@ -9,7 +9,7 @@ from typing import Protocol
 from mapsr_cli.cli.paths import Job, page_path, source_name
 from mapsr_cli.cli.report import printable, wrote
 from mapsr_cli.files import write_bytes
-from mapsr_cli.imaging import Frames, read_frames
+from mapsr_cli.imaging import Frames, Picture, read_frames
 from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.files import Output
 from mapsr_cli.inference.report import UpscaleReport
@@ -63,13 +63,24 @@ class BeforeAfter:
         if not made.output.lossless:
             most = len(made.upscaled.pictures) * after.levels[0].numel()
             after = read_frames(made.data, max_pixels=most).pictures[0]
-        label = f"after: {self.upscaler.model_for(original).card.name}"
-        compared = Compared(original, after.size, [label], lambda: [as_image(after)])
+        shown = self._shown(original, after)
+        compared = Compared(original, after.size, list(shown), lambda: map(as_image, shown.values()))
         names = source_name(made.job), printable(made.job.target.name)
         consistency = made.report.consistency
         facts = facts_of(self.upscaler, original, names, consistency)
         lead = describe_consistency(names[1], consistency, self.upscaler.kernel_for(original))
         yield page_path(made.job.target), before_after(names[1], lead, compared, facts).encode()
+
+    def _shown(self, original: Picture, after: Picture) -> dict[str, Picture]:
+        """Label what the page shows: the picture; where it has a texture, it and two other stops, from low to high."""
+        texture = self.upscaler.settings.texture
+        if texture is None:
+            return {f"after: {self.upscaler.model_for(original).card.name}": after}
+        stops = sorted({0.0, 0.5 if texture in (0, 1) else texture, 1.0})
+        others = {stop: self.upscaler.at_texture(stop) for stop in stops if stop != texture}
+        pictures = {stop: upscaler.upscale(original)[0] for stop, upscaler in others.items()}
+        pictures[texture] = after
+        return {f"texture {stop:g}" + (", the picture" if stop == texture else ""): pictures[stop] for stop in stops}
 
     def catch_up(self, job: Job) -> None:
         """Write the page of a picture that exists, unless it exists, too."""

@@ -74,6 +74,8 @@ class ErrorMaps:
 def calibrated(upscaler: Upscaler, samples: int | None) -> ErrorBars:
     """Return the calibration of a model. Raises UsageError where there is none for what the settings ask."""
     name, bars, settings = upscaler.model.card.name, upscaler.model.card.error_bars, upscaler.settings
+    if settings.texture:
+        raise UsageError(f"error bars are calibrated for {name} alone, not for a mixture", "leave out --texture")
     if bars is None:
         how = f"mapsr evaluate -m {name} --data PHOTOS --calibrate FILE writes a model that has"
         raise UsageError(f"{name} has no calibrated error bars", how)

@@ -94,6 +94,18 @@ def upscale(
         ),
     ] = None,
     network: options.Network = None,
+    texture: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            min=0,
+            max=1,
+            help="How much texture is invented: from 0, none, the default model's picture, to 1. Every stop gives the "
+            "input back. For models that have a twin which invents texture, as the default has.",
+            show_default="the model alone",
+            rich_help_panel=options.MODEL,
+        ),
+    ] = None,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -243,6 +255,7 @@ def upscale(
                 seed or 0,
                 size,
                 evidence.value,
+                texture,
                 fetched,
             )
         if samples is not None or seed is not None:

@@ -28,6 +28,7 @@ def make_upscaler(
     seed: int = 0,
     size: SizeRequest | None = None,
     evidence: EvidenceChoice = "auto",
+    texture: float | None = None,
     fetched: Callable[[int, int], None] = lambda done, total: None,
 ) -> Upscaler:
     """Make the upscaler; `fetched` hears of bytes from the Hub. Without a model, each original has the one for it.
@@ -39,8 +40,8 @@ def make_upscaler(
     a = None
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
-    settings = Settings(consistency, _tile(tile), strength, noise, seed, size, evidence)
-    restored = model is None and backbone is None and RESTORER in bundled_models()
+    settings = Settings(consistency, _tile(tile), strength, noise, seed, size, evidence, texture)
+    restored = model is None and backbone is None and texture is None and RESTORER in bundled_models()
     return Upscaler(loaded, settings, a, device=device, precision=precision, restorer=RESTORER if restored else None)
 
 

@@ -15,7 +15,7 @@ from mapsr_cli.operators import SCALES, AnyKernel, ResizingKernel, make_profile
 PREFIX = "mapsr-"
 LARGEST_KERNEL = 1 << 20
 """Bytes of a measured kernel that is read because metadata name it."""
-_OPTIONAL = ("sigma", "seed", "sample", "original_size", "size", "noise", "evidence")
+_OPTIONAL = ("sigma", "seed", "sample", "original_size", "size", "noise", "evidence", "texture")
 Size = tuple[int, int]
 """(width, height)."""
 
@@ -48,6 +48,8 @@ class Provenance:
     """σ of noise that the original was taken to have, in levels of 255; None: none."""
     evidence: str | None = None
     """`jpeg` where the picture agrees with the coefficients of a JPEG; None where it gives levels back."""
+    texture: float | None = None
+    """Share of the second of two models, 0 … 1; None: there is one."""
 
     def make_kernel(self, folder: Path) -> AnyKernel:
         """Make the kernel that it names; a measured one is read from `folder`, whatever path is stored.
@@ -103,6 +105,7 @@ class Provenance:
                 size=None if values["size"] is None else _size(values["size"]),
                 noise=None if values["noise"] is None else _finite(values["noise"]),
                 evidence=values["evidence"],
+                texture=None if values["texture"] is None else _finite(values["texture"]),
             )
         except ValueError:
             return None

@@ -23,6 +23,7 @@ from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.report import StageProgress, UpscaleReport, combined, silent
 from mapsr_cli.inference.upscaler import Upscaler
 from mapsr_cli.operators import Agreement, AnyKernel, Consistency
+from mapsr_cli.zoo import Textured
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def _provenance(originals: Frames, upscaled: Frames, upscaler: Upscaler, sample:
         upscaled.size,
         max(picture.noise for picture in originals.pictures) or None,
         None if original.jpeg is None else "jpeg",
+        model.texture if isinstance(model, Textured) else None,
     )
 
 

@@ -61,6 +61,8 @@ class Settings:
     evidence: EvidenceChoice = "auto"
     """What a JPEG says of A ŷ: `jpeg`, that each DCT coefficient rounds to the stored one; `levels`, as any other file,
     its decoded levels. `auto` takes `jpeg` where the coefficients can be had, without `strength` and `noise`."""
+    texture: float | None = None
+    """0 … 1: a mixture of the model and its twin that invents texture, see `zoo.mixture`; None: the model alone."""
 
     @property
     def asks_for_coefficients(self) -> bool:

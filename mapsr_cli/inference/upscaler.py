@@ -1,5 +1,6 @@
 """The public upscaler: pictures in, pictures out. Colour, alpha and inks each go by the path that suits it."""
 
+import copy
 import time
 from dataclasses import replace
 from functools import cached_property, partial
@@ -17,7 +18,7 @@ from mapsr_cli.inference.level_upscaler import LEAST_NOISE, MOST_NOISE, LevelUps
 from mapsr_cli.inference.report import StageProgress, UpscaleReport, silent
 from mapsr_cli.inference.sizes import SizeRequest
 from mapsr_cli.operators import AnyKernel, Kernel, NoiseCube, noise_level
-from mapsr_cli.zoo import DEFAULT_MODEL, Model, find_model, load_model
+from mapsr_cli.zoo import DEFAULT_MODEL, Model, Textured, find_model, load_model, textured
 
 
 class Upscaler:
@@ -30,6 +31,8 @@ class Upscaler:
         kernel: A, where it is not the model's own.
         size: size of the results: a factor, such as 2 or 1.5; the (width, height) of a box to fit into; or a
             SizeRequest. By default the settings', or else the model's own factor.
+        texture: from 0, the mean of what is plausible, to 1, invented texture: a mixture of the model and its twin,
+            which gives the original back whatever the share. By default the settings', or else the model alone.
         device: `auto` (CUDA, then MPS, then the CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: what the network computes in: `auto`, `fp32`, `bf16` or `fp16`. `auto` takes a half-precision type
             where the device multiplies it faster, float32 elsewhere. The projection uses float32 or more.
@@ -48,18 +51,23 @@ class Upscaler:
         kernel: Kernel | None = None,
         *,
         size: SizeRequest | float | tuple[int, int] | None = None,
+        texture: float | None = None,
         device: str = "auto",
         precision: str = "auto",
         restorer: Model | str | None = None,
     ) -> None:
         place = choose_device(device)
         model = load_model(find_model(model)) if isinstance(model, str) else model
+        settings = settings or Settings()
+        if texture is not None:
+            settings = replace(settings, texture=texture)
+        if settings.texture is not None and not isinstance(model, Textured):
+            model = textured(model, settings.texture)
         if precision == "auto" and not model.halves_measured:
             precision = "fp32"
         dtype = choose_dtype(precision, place)
         if dtype not in model.dtypes:
             raise UsageError(f"{model.card.name} does not compute in {precision}", "--precision fp32")
-        settings = settings or Settings()
         self.settings = settings if size is None else replace(settings, size=_request(size))
         """How it upscales."""
         exact = self.settings if restorer is None else replace(self.settings, noise=None)
@@ -92,6 +100,16 @@ class Upscaler:
     def kernel(self) -> Kernel:
         """A."""
         return self.levels.kernel
+
+    def at_texture(self, texture: float) -> "Upscaler":
+        """Make the same upscaler at another texture. Raises UsageError where it has none, or for one outside 0 … 1."""
+        levels, other = self.levels, copy.copy(self)
+        if not isinstance(levels.model, Textured):
+            raise UsageError(f"{levels.model.card.name} was not asked for texture", "Upscaler(texture=0.5)")
+        other.settings = replace(self.settings, texture=texture)
+        settings = replace(levels.settings, texture=texture)
+        other.levels = LevelUpscaler(levels.model.at(texture), settings, levels.kernel, levels.device, levels.dtype)
+        return other
 
     def kernel_for(self, picture: Picture) -> AnyKernel:
         """Choose A for a picture: the kernel, from the size that the settings ask for. Raises UsageError."""

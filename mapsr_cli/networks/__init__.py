@@ -14,6 +14,7 @@ from mapsr_cli.networks.architectures import (
     for_use,
     read_config,
 )
+from mapsr_cli.networks.blend import Blend
 from mapsr_cli.networks.compact import Compact, CompactConfig
 from mapsr_cli.networks.constraints import (
     Affine,
@@ -59,6 +60,7 @@ __all__ = [
     "AnyDiscriminatorConfig",
     "AnyGenerator",
     "AnyGeneratorConfig",
+    "Blend",
     "Compact",
     "CompactConfig",
     "Constraint",

@@ -143,6 +143,8 @@ class FileReport:
     """What mapsr had to say about this picture."""
     limits: tuple[str, ...]
     """What the result cannot tell."""
+    twin: ModelFile | None = None
+    """The second network of a mixture, whose share is `settings.texture`."""
 
     def to_json(self) -> bytes:
         """Write it as JSON with a SHA-256 of itself.

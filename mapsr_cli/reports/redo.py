@@ -18,7 +18,7 @@ from mapsr_cli.reports.document import FileReport, ModelFile
 from mapsr_cli.reports.machine import Difference, differences
 from mapsr_cli.reports.signing import read_signature
 from mapsr_cli.reports.writing import machine_of, samples_sha256
-from mapsr_cli.zoo import Model, load_model
+from mapsr_cli.zoo import Model, load_model, textured
 from mapsr_cli.zoo.card import restore_kernel
 from mapsr_cli.zoo.finding import find_here
 from mapsr_cli.zoo.manifest import sha256_of
@@ -71,10 +71,11 @@ def make_again(
     """
     check_original(report, original)
     network = find_model_of(report.model, original.parent, model)
+    twin = None if report.twin is None else find_model_of(report.twin, original.parent)
     threads = torch.get_num_threads()
     torch.set_num_threads(report.machine.threads)
     try:
-        upscaler, output = _upscaler(report, network), output_of(report)
+        upscaler, output = _upscaler(report, network, twin), output_of(report)
         originals, decoding = load_file(original, output, upscaler)
         upscaled, upscaling = upscale_frames(originals, upscaler, progress, report.sample)
         data, _ = encode_file(originals, upscaled, decoding + upscaling, upscaler, output, report.sample)
@@ -184,11 +185,13 @@ def _places(wanted: ModelFile, folder: Path) -> Iterator[Path]:
                 continue
 
 
-def _upscaler(report: FileReport, path: Path) -> Upscaler:
+def _upscaler(report: FileReport, path: Path, twin: Path | None) -> Upscaler:
     model: Model = load_backbone(path) if report.model.foreign else load_model(path)
     model = replace(model, card=replace(model.card, name=report.model.name))  # of a backbone, its file's name then
     if model.sha256 != report.model.sha256:
         raise ReportError(f"{path} changed while it was read")
+    if twin is not None:
+        model = textured(model, report.settings.texture or 0.0, load_model(twin))
     device = report.machine.device
     wanted = (model, report.settings, restore_kernel(report.own_kernel))
     try:

@@ -16,7 +16,7 @@ from mapsr_cli.inference.report import UpscaleReport
 from mapsr_cli.operators import AnyKernel, Kernel
 from mapsr_cli.reports.document import FileReport, ModelFile, OriginalFile, Promise, ResultFile
 from mapsr_cli.reports.machine import Machine, this_machine
-from mapsr_cli.zoo import Model, describe_kernel
+from mapsr_cli.zoo import Model, Textured, describe_kernel
 
 _KEEPS = {
     "levels": "and rounded, is the original, bit for bit",
@@ -93,6 +93,7 @@ def make_report(
         machine=machine_of(upscaler),
         notes=(*done.notes, *done.consistency.notes()),
         limits=tuple(_limits(upscaler.model_for(first), first, kernel, output)),
+        twin=_model(upscaler.model.twin, "") if isinstance(upscaler.model, Textured) else None,
     )
 
 

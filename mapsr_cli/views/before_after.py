@@ -170,6 +170,7 @@ def facts_of(upscaler: Upscaler, original: Picture, names: tuple[str, str], agre
         ("Before", f"{source}: {width} × {height} pixels, {depth}; shown enlarged by bicubic interpolation"),
         ("After", f"{target}: {enlarged_width} × {enlarged_height} pixels"),
         ("Model", upscaler.model_for(original).card.name),
+        *([("Texture", f"{settings.texture:g}")] if settings.texture is not None else []),
         ("Kernel", kernel.describe()),
         *([(agreement.name, f"{agreement.share:.6f}{promise}{strength}")] if agreement else []),
         *([("Seed", f"{settings.seed}")] if upscaler.model.noise_dim else []),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mapsr_cli.zoo.error_bars import ErrorBars
     from mapsr_cli.zoo.finding import DEFAULT_MODEL, RESTORER, bundled_models, find_here, find_model
     from mapsr_cli.zoo.fitted_pinv import PinvCard, load_pinv, save_pinv
+    from mapsr_cli.zoo.mixture import Textured, textured, twins
     from mapsr_cli.zoo.prior import Prior, PriorCard, load_prior, load_snapshots, save_prior
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "PinvCard",
     "Prior",
     "PriorCard",
+    "Textured",
     "bundled_models",
     "describe_kernel",
     "find_here",
@@ -37,6 +39,8 @@ __all__ = [
     "save_model",
     "save_pinv",
     "save_prior",
+    "textured",
+    "twins",
 ]
 
 _NAMES = {
@@ -46,6 +50,7 @@ _NAMES = {
     "finding": ("DEFAULT_MODEL", "RESTORER", "bundled_models", "find_here", "find_model"),
     "fitted_pinv": ("PinvCard", "load_pinv", "save_pinv"),
     "prior": ("Prior", "PriorCard", "load_prior", "load_snapshots", "save_prior"),
+    "mixture": ("Textured", "textured", "twins"),
 }
 
 

@@ -43,3 +43,10 @@ def test_a_file_that_says_nothing(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png", scene(4, 4))
     assert read_provenance(tmp_path / "a.png") is None
     assert read_provenance(tmp_path / "none.png") is None
+
+
+@pytest.mark.parametrize("texture", [0.0, 0.25, 1.0])
+def test_texture_is_kept_where_there_is_some(texture: float) -> None:
+    mixed = Provenance("a + b", "bicubic", 4, None, "ab", "0.1.0", texture=texture)
+    assert mixed.to_text()["mapsr-texture"] == f"{texture:g}"
+    assert Provenance.from_text(mixed.to_text()) == mixed

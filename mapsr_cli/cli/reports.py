@@ -74,7 +74,7 @@ class Reports:
     """What signs each picture and its report; None leaves them unsigned."""
     known: list[Path] = field(default_factory=list)
     """Reports of this batch's pictures, written now or earlier."""
-    _latest: tuple[Made, FileReport] | None = None
+    _latest: tuple[Job, FileReport] | None = None
 
     def paths(self, job: Job) -> dict[str, Path]:
         """Name the report, and its page."""
@@ -82,8 +82,8 @@ class Reports:
 
     def report(self, made: Made) -> FileReport:
         """Make the report; of one picture, it is the same every time."""
-        if self._latest is None or self._latest[0] is not made:
-            self._latest = made, self._report(made)
+        if self._latest is None or self._latest[0] != made.job:
+            self._latest = made.job, self._report(made)  # not `made` itself: pictures are large
         return self._latest[1]
 
     def _report(self, made: Made) -> FileReport:

@@ -143,6 +143,8 @@ class FileReport:
     """What mapsr had to say about this picture."""
     limits: tuple[str, ...]
     """What the result cannot tell."""
+    alpha_model: ModelFile | None = None
+    """The network of the alpha channel, where it is not that of the colour: `model` may be one for noise."""
     twin: ModelFile | None = None
     """The second network of a mixture, whose share is `settings.texture`."""
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -70,12 +71,13 @@ def make_again(
         MapsrError: it cannot be done here, such as where memory does not suffice.
     """
     check_original(report, original)
-    network = find_model_of(report.model, original.parent, model)
-    twin = None if report.twin is None else find_model_of(report.twin, original.parent)
+    others = {"twin": report.twin, "alpha_model": report.alpha_model}
+    paths = {name: find_model_of(wanted, original.parent) for name, wanted in others.items() if wanted is not None}
+    paths["model"] = find_model_of(report.model, original.parent, model)
     threads = torch.get_num_threads()
     torch.set_num_threads(report.machine.threads)
     try:
-        upscaler, output = _upscaler(report, network, twin), output_of(report)
+        upscaler, output = _upscaler(report, paths), output_of(report)
         originals, decoding = load_file(original, output, upscaler)
         upscaled, upscaling = upscale_frames(originals, upscaler, progress, report.sample)
         data, _ = encode_file(originals, upscaled, decoding + upscaling, upscaler, output, report.sample)
@@ -185,18 +187,26 @@ def _places(wanted: ModelFile, folder: Path) -> Iterator[Path]:
                 continue
 
 
-def _upscaler(report: FileReport, path: Path, twin: Path | None) -> Upscaler:
-    model: Model = load_backbone(path) if report.model.foreign else load_model(path)
-    model = replace(model, card=replace(model.card, name=report.model.name))  # of a backbone, its file's name then
-    if model.sha256 != report.model.sha256:
-        raise ReportError(f"{path} changed while it was read")
-    if twin is not None:
-        model = textured(model, report.settings.texture or 0.0, load_model(twin))
+def _upscaler(report: FileReport, paths: dict[str, Path]) -> Upscaler:
+    """Make the report's upscaler of its networks' files, by the report's fields."""
+    model = _load(report.model, paths["model"])
+    if report.twin is not None:
+        model = textured(model, report.settings.texture or 0.0, _load(report.twin, paths["twin"]))
+    restorer = None
+    if report.alpha_model is not None:
+        model, restorer = _load(report.alpha_model, paths["alpha_model"]), model
     device = report.machine.device
-    wanted = (model, report.settings, restore_kernel(report.own_kernel))
+    make = partial(Upscaler, model, report.settings, restore_kernel(report.own_kernel), restorer=restorer)
     try:
-        return Upscaler(*wanted, device=device, precision=report.machine.precision)
+        return make(device=device, precision=report.machine.precision)
     except MapsrError:
         if device == "cpu":
             raise
-    return Upscaler(*wanted, precision=report.machine.precision)
+    return make(precision=report.machine.precision)
+
+
+def _load(wanted: ModelFile, path: Path) -> Model:
+    model: Model = load_backbone(path) if wanted.foreign else load_model(path)
+    if model.sha256 != wanted.sha256:
+        raise ReportError(f"{path} changed while it was read")
+    return replace(model, card=replace(model.card, name=wanted.name))  # of a backbone, its file's name then

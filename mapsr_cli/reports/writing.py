@@ -93,6 +93,7 @@ def make_report(
         machine=machine_of(upscaler),
         notes=(*done.notes, *done.consistency.notes()),
         limits=tuple(_limits(upscaler.model_for(first), first, kernel, output)),
+        alpha_model=_model(upscaler.model, "") if _is_apart(upscaler, first) else None,
         twin=_model(upscaler.model.twin, "") if isinstance(upscaler.model, Textured) else None,
     )
 
@@ -117,6 +118,11 @@ def samples_sha256(frames: Frames) -> str:
 def plain_name(path: Path | str) -> str:
     """Return the name of a file without its folder; bytes that are no text are escaped."""
     return Path(path).name.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_apart(upscaler: Upscaler, original: Picture) -> bool:
+    """Tell whether alpha goes through another network than colour."""
+    return original.alpha is not None and upscaler.model_for(original) is not upscaler.model
 
 
 def _shortened(tiles: tuple[int, ...]) -> tuple[int, ...]:

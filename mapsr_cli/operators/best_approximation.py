@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mapsr_cli.operators.window_solver import WITHIN, Effort, WindowChange, WindowProblem
+from mapsr_cli.operators.window_problem import WITHIN, Effort, WindowChange, WindowProblem
 
 TONE = 7.0
 """λ. Plain least squares (0) leaves blocks of a dither 11 levels off; 7 leaves 4, and costs 0.1 dB of LR-PSNR."""

@@ -12,7 +12,7 @@ from itertools import combinations, product
 import torch
 from torch import Tensor
 
-from mapsr_cli.operators.window_solver import WITHIN, WindowProblem
+from mapsr_cli.operators.window_problem import WITHIN, WindowProblem
 
 
 @dataclass(frozen=True)
@@ -21,23 +21,23 @@ class Search:
 
     pixels: int
     """Pixels that are combined: those that a coordinate depends on most."""
-    together: int
-    """Pixels that step at once, at most."""
+    together: tuple[range, ...]
+    """Pixels that step at once; more where fewer do not help."""
     few: int
     """Windows with more coordinates wrong are left alone: what is wrong there is more than rounding."""
 
 
-OF_SAMPLES = Search(pixels=25, together=3, few=40)
-"""19,650 combinations, of which each affects a few samples."""
-OF_BLOCKS = Search(pixels=24, together=2, few=4)
+OF_SAMPLES = Search(pixels=25, together=(range(1, 3), range(3, 4)), few=40)
+"""1,250 combinations, then 18,400, of which each affects a few samples."""
+OF_BLOCKS = Search(pixels=24, together=(range(1, 3),), few=4)
 """1,152 combinations, of which each affects hundreds of coordinates."""
 
 
 @lru_cache(maxsize=4)
-def _steps(pixels: int, together: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return every change by −1, 0 or 1 of up to `together` pixels at once: [combinations, pixels]."""
+def _steps(pixels: int, together: range, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return every change by −1 or 1 of so many pixels at once: [combinations, pixels]."""
     rows = []
-    for count in range(1, together + 1):
+    for count in together:
         for chosen in combinations(range(pixels), count):
             for signs in product((-1.0, 1.0), repeat=count):
                 row = [0.0] * pixels
@@ -60,27 +60,30 @@ def search_neighbours(problem: WindowProblem, changes: Tensor) -> None:
         for _ in range(2 * search.few):
             excess = part.excess(part.a.coordinates(change))
             candidates = excess.flatten().nonzero()[:, 0]
-            if not any(_improve(part, change, int(at), search) for at in candidates):
+            found = (
+                _improve(part, change, int(at), search.pixels, count) for count in search.together for at in candidates
+            )
+            if not any(found):
                 break
         changes[window] = change[0]
 
 
-def _improve(part: WindowProblem, change: Tensor, coordinate: int, search: Search) -> bool:
-    """Take the best combination around one coordinate of one window, in place; return whether it helps.
+def _improve(part: WindowProblem, change: Tensor, coordinate: int, most: int, together: range) -> bool:
+    """Take the best combination of `most` pixels around one coordinate of one window; return whether it helps.
 
-    `change` is [1, C, H, W].
+    `change` [1, C, H, W] is changed in place.
     """
     seen = part.offset + part.a.coordinates(change)
     spot = torch.zeros_like(seen)
     spot.view(-1)[coordinate] = 1.0
     movable = part.ceiling > part.floor
     weights = (part.a.adjoint(spot).abs() * movable).flatten()
-    pixels = weights.topk(min(search.pixels, len(weights))).indices
+    pixels = weights.topk(min(most, len(weights))).indices
     units = torch.zeros(len(pixels), change.numel(), dtype=change.dtype, device=change.device)
     units[torch.arange(len(pixels)), pixels] = 1.0
     response = part.a.coordinates(units.view(len(pixels), *change.shape[1:])).flatten(1)
     affected = response.any(0).nonzero()[:, 0]
-    steps = _steps(len(pixels), search.together, change.dtype, change.device)
+    steps = _steps(len(pixels), together, change.dtype, change.device)
     now, low, high = (t.expand_as(seen).flatten()[affected] for t in (seen, part.low, part.high))
     after = now + steps @ response[:, affected]
     excess = after - torch.clamp(after, low, high)

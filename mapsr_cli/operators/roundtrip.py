@@ -14,11 +14,12 @@ from torch import Tensor
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.operators.base import Downsampling
-from mapsr_cli.operators.best_approximation import BestApproximation, local_mean
+from mapsr_cli.operators.best_approximation import SIDE, BestApproximation, local_mean
 from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.levels import Levels, to_levels
 from mapsr_cli.operators.resizing import AnyKernel
-from mapsr_cli.operators.window_solver import Effort, WindowSolver
+from mapsr_cli.operators.window_problem import Effort
+from mapsr_cli.operators.window_solver import WindowSolver
 from mapsr_cli.operators.windows import Solver, Windows
 
 
@@ -36,11 +37,20 @@ class MendingStage:
 
 STAGES = (
     MendingStage(Effort(window=24, passes=20, slack=0.25), tries=1, expected=0.1),
-    MendingStage(Effort(window=24, passes=100, slack=0.25), tries=1),
-    MendingStage(Effort(window=32, passes=300, slack=0.38, combined=True), tries=2),
-    MendingStage(Effort(window=48, passes=800, slack=0.45, farthest=64.0, combined=True), tries=1),
+    MendingStage(Effort(window=24, passes=100, slack=0.25, combined=True), tries=1),
+    MendingStage(Effort(window=32, passes=300, slack=0.38, combined=True, last_resort=True), tries=2),
+    MendingStage(Effort(window=48, passes=800, slack=0.45, farthest=64.0, combined=True, last_resort=True), tries=1),
 )
 """In their order. The first mends nearly all of a photograph."""
+LOCAL_STAGES = tuple(
+    MendingStage(
+        Effort(window=32, passes=800, slack=slack, farthest=64.0, combined=True, last_resort=True, local=True), tries=1
+    )
+    for slack in (0.42, 0.3)
+)
+"""What follows below a ratio of 2, where rounding moves A y most. A window takes a second or so."""
+FEW = 16
+"""Coordinates. Where more are left, there are none of these stages."""
 HOPELESS = 0.02
 """Share of coordinates. Where more are still wrong although a stage has tried each, parts of the original are no
 downscaled picture (1-bit material, rendered text): those get their best approximation, and no further stage."""
@@ -125,6 +135,9 @@ def mend(
             repair.approximate()
             if repair.count > HOPELESS * residual.numel():
                 break
+    for stage in LOCAL_STAGES:
+        if kernel.hr_pixels(1) < 4 and repair.count <= FEW:
+            repair.mend(stage.effort, stage.tries)
     if repair.approximate():
         repair.mend(STAGES[0].effort, STAGES[0].tries)
     return Mended(repair.passes, repair.solved, int(repair.given_up.sum()))
@@ -164,6 +177,8 @@ class _Repair:
 
     def approximate(self) -> bool:
         """Give up where wrong coordinates are dense, for the best approximation there; return whether there was any."""
+        if self.count <= DENSE * SIDE**2:  # too few to be dense anywhere
+            return False
         dense = self._dense()
         if not dense.any():
             return False

@@ -5,19 +5,19 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import Protocol
+from functools import cached_property, lru_cache
+from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mapsr_cli.operators.axis import dense_a
+from mapsr_cli.operators.banded import DenseMatrix
 from mapsr_cli.operators.convolved import build_convolved, spectrum, units
 from mapsr_cli.operators.evidence import Evidence
 from mapsr_cli.operators.kernels import Kernel, SeparableKernel
 from mapsr_cli.operators.psf import Psf
-from mapsr_cli.operators.resized_axis import axis_rows
+from mapsr_cli.operators.resized_axis import Profile, axis_rows
 from mapsr_cli.operators.resizing import ResizingKernel
 
 SOFTNESS = 2.0
@@ -26,7 +26,8 @@ FREQUENCIES = 64
 """LR frequencies a side at which AAᵀ's largest eigenvalue is sought."""
 ITERATIONS, SAFETY = 8, 1.2
 """Of the power method, and what its result, which approaches the largest eigenvalue from below, is multiplied by."""
-
+KNOWN = 1024
+"""Axes of windows between two sizes that are kept: some 20 kB each."""
 
 Area = tuple[slice, slice]
 """Rows and columns."""
@@ -57,24 +58,38 @@ class WindowMap(Protocol):
         """Return A of some of the windows."""
 
 
+class WindowAxis(NamedTuple):
+    """One axis of a window, in float64; or of several, with the windows as first dimension."""
+
+    a: Tensor
+    """[n, m]: A, m → n pixels."""
+    values: Tensor
+    """[n]: eigenvalues of AAᵀ."""
+    vectors: Tensor
+    """[n, n]: its eigenvectors."""
+
+    @classmethod
+    def of(cls, a: DenseMatrix) -> "WindowAxis":
+        """Make the axis of A."""
+        rows = torch.from_numpy(a)
+        return cls(rows, *torch.linalg.eigh(rows @ rows.mT))
+
+
 class SeparableWindow:
     """Everything through the two axes, and through their eigenvectors.
 
     Either all windows share one A, or each has its own (between two sizes no two places need have the same).
     """
 
-    def __init__(self, rows: Tensor, cols: Tensor, soft: float, dtype: torch.dtype, device: torch.device) -> None:
-        """Combine A along the axes: `rows` [h, H] and `cols` [w, W]; or [B, h, H] and [B, w, W], one for each window.
-
-        1/μ is `soft` times AAᵀ's largest eigenvalue.
-        """
-        height_values, height_vectors = torch.linalg.eigh(rows @ rows.mT)
-        width_values, width_vectors = torch.linalg.eigh(cols @ cols.mT)
-        values = height_values[..., :, None] * width_values[..., None, :]
+    def __init__(
+        self, rows: "WindowAxis", cols: "WindowAxis", soft: float, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        """Combine A along the axes. 1/μ is `soft` times AAᵀ's largest eigenvalue."""
+        values = rows.values[..., :, None] * cols.values[..., None, :]
         self.largest = values.max().item()
         self.softness = soft * self.largest
-        norms = rows.square().sum(-2)[..., :, None], cols.square().sum(-2)[..., None, :]
-        tensors = rows, cols, height_vectors, width_vectors, 1 / (values + self.softness), 0.5 * norms[0] * norms[1]
+        norms = rows.a.square().sum(-2)[..., :, None], cols.a.square().sum(-2)[..., None, :]
+        tensors = rows.a, cols.a, rows.vectors, cols.vectors, 1 / (values + self.softness), 0.5 * norms[0] * norms[1]
         self._keep(tuple(t.to(device, dtype) for t in tensors))
 
     def _keep(self, tensors: tuple[Tensor, ...]) -> None:
@@ -107,7 +122,7 @@ class SeparableWindow:
 
     def _for(self, planes: Tensor, *matrices: Tensor) -> tuple[Tensor, ...]:
         """Repeat each window's matrices for its channels, where windows have their own: `planes` are [B·C, …]."""
-        if self.rows.dim() == 2:
+        if self.rows.dim() == 2 or len(planes) == len(self.rows):
             return matrices
         return tuple(t.repeat_interleave(len(planes) // len(t), 0) for t in matrices)
 
@@ -245,7 +260,7 @@ def window_map(
 ) -> WindowMap:
     """Build A for windows of `size` LR pixels, wherever they lie; 1/μ is `soft` times AAᵀ's largest eigenvalue."""
     if isinstance(kernel, SeparableKernel):
-        rows, cols = (torch.from_numpy(dense_a(kernel, n * kernel.scale)) for n in size)
+        rows, cols = (WindowAxis.of(dense_a(kernel, n * kernel.scale)) for n in size)
         return SeparableWindow(rows, cols, soft, dtype, device)
     assert isinstance(kernel, Psf)
     return ConvolvedWindow(kernel, size, soft, dtype, device)
@@ -263,9 +278,22 @@ def resized_window_map(
 
     Weights of pixels outside a window are left out: those are frozen.
     """
-    axes = []
-    for axis in (0, 1):
-        rows = axis_rows(kernel.profile, kernel.large[axis], kernel.small[axis])
-        places = [(small[axis], large[axis]) for small, large in zip(lr, hr, strict=True)]
-        axes.append(torch.from_numpy(np.stack([rows.part(small, large) for small, large in places])))
-    return SeparableWindow(axes[0], axes[1], soft, dtype, device)
+    rows, cols = (
+        _resized_axes(kernel, axis, [(s[axis], t[axis]) for s, t in zip(lr, hr, strict=True)]) for axis in (0, 1)
+    )
+    return SeparableWindow(rows, cols, soft, dtype, device)
+
+
+def _resized_axes(kernel: ResizingKernel, axis: int, places: Sequence[tuple[slice, slice]]) -> WindowAxis:
+    """Make one axis of windows that are at `places` (LR and HR range) along it."""
+    sides = kernel.profile, kernel.large[axis], kernel.small[axis]
+    parts = [_resized_axis(*sides, small.start, small.stop, large.start, large.stop) for small, large in places]
+    return WindowAxis(*(torch.stack(tensors) for tensors in zip(*parts, strict=True)))
+
+
+@lru_cache(maxsize=KNOWN)
+def _resized_axis(
+    profile: Profile, large: int, small: int, lr_start: int, lr_stop: int, hr_start: int, hr_stop: int
+) -> WindowAxis:
+    """Make one axis of one window. Windows beside each other share it, and so do later ones in the same place."""
+    return WindowAxis.of(axis_rows(profile, large, small).part(slice(lr_start, lr_stop), slice(hr_start, hr_stop)))

@@ -15,16 +15,15 @@ Rounding then moves A y by 0.06 levels (×4) to 0.12 (×2; standard deviations, 
 bounds is repaired by single steps of one level, each where it helps most.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from mapsr_cli.operators.resizing import AnyKernel
-from mapsr_cli.operators.window_map import WindowCoordinates
+from mapsr_cli.operators.window_problem import WITHIN, Effort, WindowChange, WindowProblem
 
 FIRST_CHECK = 5
 """Passes before windows are first checked: most are solved by then."""
@@ -40,90 +39,12 @@ TIGHTER = 0.08
 """Levels by which repair aims inside the bounds."""
 DRIFT_WEIGHT = 1e-5
 """Enough to break ties between pixels in favour of those that come nearer to f."""
-WITHIN = (1, 2, 3)
-"""A window's dimensions in [B, C, h, w]."""
 CONVERGED = 0.02
 """Largest violation, in levels, at which the continuous problem counts as solved."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much work a window gets."""
-
-    window: int
-    """Side of a window in LR pixels."""
-    passes: int
-    """Dual passes."""
-    slack: float
-    """Half-width in levels of what the ascent aims at, of a cube of ± ½ level; the rest is left to rounding. Other
-    evidence is drawn in by as much."""
-    farthest: float = 16.0
-    """Bound on λ as a multiple of peak · scale², which moves a pixel from black to white: of a photograph's samples,
-    few that are wrong there have a solution, and a λ that grew for ever would spoil their neighbours, too. Bounded, it
-    is an exact penalty's. Text in black and white can need more."""
-    regions: bool = False
-    """Whether windows cover whole regions, in a grid, instead of single coordinates and what is wrong around them;
-    then what is wrong near a window's cut counts, too."""
-    combined: bool = False
-    """Whether combinations of steps are tried where few coordinates stay wrong, see `neighbour_search`."""
-
-
-@dataclass(frozen=True)
-class WindowProblem:
-    """A batch of windows: changes d of pixels [B, C, H, W], coordinates [B, C, h, w].
-
-    A change starts at 0 and aims at `f`; it may be anything from `floor` to `ceiling`, which are 0 where pixels are
-    frozen. L(A y − x) is `offset` + L A d, to lie in [low, high]; the ascent aims at [aim_low, aim_high]. As only
-    changes are computed with, float32 serves 16 bits, too.
-    """
-
-    f: Tensor
-    floor: Tensor
-    ceiling: Tensor
-    residual: Tensor
-    """A y − x before the change."""
-    offset: Tensor
-    low: Tensor
-    high: Tensor
-    aim_low: Tensor
-    aim_high: Tensor
-    a: WindowCoordinates
-    """L A of the windows."""
-    rest: Tensor | float = 0.0
-    """What e should be near to: 0, A y = x, or where the coordinates that hold are already."""
-    offsets: Tensor | float = 0.0
-    """What is added to a change before it is rounded [B, 1, H, W], see `Levels.ordered`."""
-
-    def excess(self, change: Tensor, tighter: float = 0.0) -> Tensor:
-        """Return how far L(A y − x) is beyond bounds `tighter` levels further inside, for `change` = L A d."""
-        coordinates = self.offset + change
-        return coordinates - torch.clamp(coordinates, self.low + tighter, self.high - tighter)
-
-    def select(self, rows: Tensor) -> "WindowProblem":
-        """Return some of the windows."""
-        tensors = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **tensors, a=self.a.select(rows))
-
-    def penalty(self, change: Tensor) -> Tensor:
-        """Return the squared excess over the bounds [B], for `change` = L A d."""
-        return self.excess(change).square().sum(WITHIN)
-
-    def better(self, change: Tensor) -> Tensor:
-        """Return [B] whether L A d makes fewer coordinates wrong than no change does, or as many but by less."""
-        none = torch.zeros_like(change)
-        wrong, before = ((self.excess(c) != 0).sum(WITHIN) for c in (change, none))
-        return (wrong < before) | ((wrong == before) & (self.penalty(change) < self.penalty(none)))
-
-
-class WindowChange(NamedTuple):
-    """What is to become of windows."""
-
-    change: Tensor
-    """Whole levels [B, C, H, W]."""
-    aim: Tensor
-    """The change [B, C, H, W] that was rounded: what is kept beside the levels for later windows to aim at."""
-    better: Tensor
-    """[B] whether it is to be made."""
+QUARTERS = (0, 0), (1, 1), (0, 1), (1, 0)
+"""First row and column of the pixels that are rounded together: every other one along both axes."""
+BETWEEN_LOOKS = 25
+"""Passes between two looks at whether they suffice."""
 
 
 class WindowSolver:
@@ -144,7 +65,8 @@ class WindowSolver:
         wrong in it, or when more passes would change nothing. Then what little is wrong is repaired, unless rounding is
         ordered, which settles by itself.
         """
-        repair_from = 0 if isinstance(problem.offsets, Tensor) else REPAIR_FROM
+        ordered = isinstance(problem.offsets, Tensor)
+        repair_from = 0 if ordered else REPAIR_FROM
         solution, penalty = torch.zeros_like(problem.f), torch.zeros_like(problem.offset[:, 0, 0, 0])
         part, state, left = problem, _Ascent.start(problem.offset), torch.arange(len(solution), device=solution.device)
         before, done = torch.full_like(penalty, float("inf")), 0
@@ -162,8 +84,11 @@ class WindowSolver:
             before = violated[going]
             if len(going) < len(left):
                 left, part, state = left[going], part.select(going), state.select(going)
-        if not isinstance(problem.offsets, Tensor) and self.effort.passes >= REPAIR_FROM:
+        if not ordered and self.effort.passes >= REPAIR_FROM:
             self._repair(problem, solution, penalty)
+        if self.effort.last_resort and not ordered and problem.a.evidence.block == 1:
+            for first in range(len(QUARTERS) if self.effort.local else 1):
+                self._round_in_parts(problem, solution, penalty, (*QUARTERS[first:], *QUARTERS[:first]))
         return WindowChange(solution, problem.f, problem.better(problem.a.coordinates(solution)))
 
     def _rounded(self, problem: WindowProblem, change: Tensor) -> tuple[Tensor, Tensor]:
@@ -213,6 +138,42 @@ class WindowSolver:
         change = problem.a.adjoint(multiplier, problem.f).clamp_(problem.floor, problem.ceiling)
         e = torch.clamp(problem.rest - problem.a.softness * multiplier, problem.aim_low, problem.aim_high)
         return change, e - problem.offset - problem.a.coordinates(change)
+
+    def _round_in_parts(
+        self, problem: WindowProblem, change: Tensor, penalty: Tensor, parts: Sequence[tuple[int, int]]
+    ) -> None:
+        """Round a quarter of the pixels, let the others make up for it, and so on. In place, where that is better.
+
+        Where many coordinates lie at their bounds, as beside white areas at small ratios, rounding all pixels at once
+        moves some of them out.
+        """
+        left = ((penalty > 0) & (penalty <= REPAIRABLE)).nonzero()[:, 0]
+        if len(left) == 0:
+            return
+        whole_problem = part = problem.select(left)
+        state = _Ascent.start(part.offset)
+        for row, col in parts:
+            state = self._settled(part, state)
+            found, _ = self._change_and_gradient(part, state.multiplier)
+            now = torch.zeros(found.shape[2:], dtype=torch.bool, device=found.device)
+            now[row::2, col::2] = True
+            floor, ceiling = (torch.where(now, found.round(), end) for end in (part.floor, part.ceiling))
+            part = replace(part, floor=floor, ceiling=ceiling)
+        found = part.floor
+        after = whole_problem.penalty(whole_problem.a.coordinates(found))
+        self._repair(whole_problem, found, after)
+        better = after < penalty[left]
+        change[left[better]], penalty[left[better]] = found[better], after[better]
+
+    def _settled(self, problem: WindowProblem, state: "_Ascent") -> "_Ascent":
+        """Ascend without the momentum so far, until every window has converged or the passes are used up."""
+        state = replace(state, previous=state.multiplier, t=torch.ones_like(state.t))
+        for _ in range(0, self.effort.passes, BETWEEN_LOOKS):
+            for _ in range(BETWEEN_LOOKS):
+                state = self._ascend(problem, state)
+            if self._change_and_gradient(problem, state.multiplier)[1].abs().max() < CONVERGED:
+                break
+        return state
 
     def _repair(self, problem: WindowProblem, change: Tensor, penalty: Tensor) -> None:
         """Step single pixels by one level where that lowers the squared excess over the bounds, while it still does.

@@ -16,7 +16,7 @@ from mapsr_cli.operators.levels import Levels, Place
 from mapsr_cli.operators.neighbour_search import search_neighbours
 from mapsr_cli.operators.resizing import AnyKernel
 from mapsr_cli.operators.window_map import SOFTNESS, WindowCoordinates, resized_window_map, window_map
-from mapsr_cli.operators.window_solver import Effort, WindowChange, WindowProblem
+from mapsr_cli.operators.window_problem import Effort, WindowChange, WindowProblem
 
 BATCH = 32
 """Windows solved at once."""
@@ -142,8 +142,7 @@ class Windows:
             images, problem = self._gather(batch, levels, residual, movable)
             changes, aims, better = self.solver.solve(problem)
             if self.solver.effort.combined:
-                changes = changes * better[:, None, None, None]
-                search_neighbours(problem, changes)
+                changes = self._combined(problem, changes * better[:, None, None, None])
                 better = problem.better(problem.a.coordinates(changes))
             kept = better.nonzero()[:, 0]
             if len(kept) == 0:
@@ -158,6 +157,17 @@ class Windows:
                 residual[place] = part
                 seen = [slice(0, self._free(start, axis, 0)[1]) for axis, start in enumerate(spot[1:])]
                 wrong[place][:, seen[0], seen[1]] = mask[:, seen[0], seen[1]]
+
+    def _combined(self, problem: WindowProblem, changes: Tensor) -> Tensor:
+        """Search for combinations of steps. Those that leave something wrong would make it harder to replace a window
+        by a better solution: they are for the last stages.
+        """
+        searched = changes.clone()
+        search_neighbours(problem, searched)
+        if self.solver.effort.last_resort:
+            return searched
+        right = problem.penalty(problem.a.coordinates(searched)) == 0
+        return torch.where(right[:, None, None, None], searched, changes)
 
     def _channels(self, spot: Spot) -> slice:
         return slice(spot.group * self.channels, (spot.group + 1) * self.channels)
@@ -244,7 +254,9 @@ class Windows:
             lower, upper = evidence.shrunk(max(tighten, rounding_margin(self.kernel))).tolerance()
             aims = lower.to(COMPUTED_IN), upper.to(COMPUTED_IN)
         rest: Tensor | float = 0.0
-        if self.keep:  # what holds may stay where it is, the rest goes to where it is aimed at
+        if self.solver.effort.local:
+            ahead = torch.zeros_like(ahead)
+        if self.keep or self.solver.effort.local:  # what holds may stay, the rest goes to its aim
             holds = (now >= low) & (now <= high)
             rest = torch.where(holds, now, torch.clamp(now, *aims))
             aims = torch.minimum(aims[0], rest), torch.maximum(aims[1], rest)

@@ -18,7 +18,7 @@ from mapsr_cli.operators import (
 )
 from mapsr_cli.operators.best_approximation import BestApproximation, local_mean
 from mapsr_cli.operators.window_map import WindowCoordinates, window_map
-from mapsr_cli.operators.window_solver import WindowProblem
+from mapsr_cli.operators.window_problem import WindowProblem
 from tests.one_bit import KINDS, one_bit
 from tests.pictures import lr_of, scene
 from tests.psfs import comet_kernel

@@ -5,7 +5,7 @@ import torch
 from mapsr_cli.operators import LevelCube, make_kernel
 from mapsr_cli.operators.neighbour_search import search_neighbours
 from mapsr_cli.operators.window_map import WindowCoordinates, window_map
-from mapsr_cli.operators.window_solver import WITHIN, WindowProblem
+from mapsr_cli.operators.window_problem import WITHIN, WindowProblem
 
 CPU = torch.device("cpu")
 

@@ -1,4 +1,4 @@
-"""What is asked of windows: how much work they get, the problem, and the answer; `window_solver` has the mathematics."""
+"""What windows are asked: how much work they get, the problem, and the answer. `window_solver` has the mathematics."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple

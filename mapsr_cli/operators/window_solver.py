@@ -166,7 +166,7 @@ class WindowSolver:
         change[left[better]], penalty[left[better]] = found[better], after[better]
 
     def _settled(self, problem: WindowProblem, state: "_Ascent") -> "_Ascent":
-        """Ascend without the momentum so far, until every window has converged or the passes are used up."""
+        """Make passes, without the momentum so far, until every window has converged or the passes are used up."""
         state = replace(state, previous=state.multiplier, t=torch.ones_like(state.t))
         for _ in range(0, self.effort.passes, BETWEEN_LOOKS):
             for _ in range(BETWEEN_LOOKS):

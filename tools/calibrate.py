@@ -34,7 +34,8 @@ def chosen(folder: Path, families: dict[str, int]) -> list[Path]:
     found = []
     for family, count in families.items():
         paths = [path for path in images_in(folder) if path.stem.startswith(f"{family}_")]
-        found += [paths[(2 * i + 1) * len(paths) // (2 * count)] for i in range(min(count, len(paths)))]
+        wanted = min(count, len(paths))
+        found += [paths[(2 * i + 1) * len(paths) // (2 * wanted)] for i in range(wanted)]
     return found
 
 

@@ -44,7 +44,11 @@ class ErrorMaps:
         return {"error_map": path, "error_map_drawn": beside(path, DRAWN)}
 
     def files(self, made: Made) -> Iterator[tuple[Path, bytes]]:
-        """Make both, of the first frame."""
+        """Make both, of the first frame. Raises UsageError where a model made it that is not calibrated."""
+        model = self.upscaler.model_for(made.originals.pictures[0])
+        if model is not self.upscaler.model:
+            what = f"{model.card.name}, which JPEG and noisy originals have, has no calibrated error bars"
+            raise UsageError(what, f"-m {self.upscaler.model.card.name}, or leave out --error-map")
         return self.draw(made.job, made.upscaled.pictures[0])
 
     def draw(self, job: Job, picture: Picture, variance: Variance | None = None) -> Iterator[tuple[Path, bytes]]:

@@ -24,7 +24,7 @@ def visual_measures() -> Mapping[str, Measure]:
     try:
         from flip_evaluator import evaluate as flip
     except ImportError as error:
-        raise MissingExtraError("SSIMULACRA2 and FLIP", "eval") from error
+        raise MissingExtraError("FLIP", "eval") from error
 
     def mean_flip(y: Tensor, truth: Tensor) -> float:
         """Average LDR-FLIP at 67 pixels per degree: 0 where equal (Andersson et al., 2020)."""

@@ -9,8 +9,15 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from mapsr_cli.imaging import Picture, read_picture, write_picture
+from mapsr_cli.cli.companions import Made
+from mapsr_cli.cli.error_maps import ErrorMaps
+from mapsr_cli.cli.paths import Job
+from mapsr_cli.errors import UsageError
+from mapsr_cli.imaging import Frames, Picture, read_picture, write_picture
+from mapsr_cli.inference import Upscaler
 from mapsr_cli.inference.error_bars import error_map
+from mapsr_cli.inference.files import Output
+from mapsr_cli.inference.report import UpscaleReport
 from mapsr_cli.operators import make_kernel
 from mapsr_cli.views.deviation import Spread
 from mapsr_cli.zoo import ErrorBars, load_model, rewrite_card
@@ -96,6 +103,20 @@ def test_what_jpeg_took_is_not_covered(evidence: str, mapsr: Mapsr, photo: Path,
     words = ("-m", calibrated, "--evidence", evidence, "--error-map", photo.parent)
     said = {path: mapsr("upscale", path, *words).stderr for path in (photo, jpeg)}
     assert [said[path].count("error bars do not cover what JPEG took") for path in (photo, jpeg)] == [0, 1]
+
+
+def test_what_another_model_made_has_no_map(photo: Path, calibrated: Path, tiny_model: Path) -> None:
+    upscaler = Upscaler(load_model(calibrated), restorer=load_model(tiny_model))
+    maps = ErrorMaps(upscaler, photo.with_name("bars.png"), False, BARS, 0.9)
+    original = Picture(LR.byte())
+    for noise, written in ((0.0, 2), (3.0, 0)):
+        originals = Frames((replace(original, noise=noise),))
+        made = Made(Job(photo, photo.with_name("x.png")), originals, originals, b"", UpscaleReport(), Output("PNG"))
+        if written:
+            assert len(list(maps.files(made))) == written
+        else:
+            with pytest.raises(UsageError, match="has no calibrated error bars"):
+                maps.files(made)
 
 
 def test_samples_have_one_map(mapsr: Mapsr, photo: Path, stochastic_model: Path) -> None:

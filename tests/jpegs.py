@@ -6,12 +6,12 @@ from pathlib import Path
 
 import jpeglib
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.pictures import scene
 
 GRIDS = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2), "4:1:1": (1, 4), "4:4:0": (2, 1)}
-KINDS = [*GRIDS, "progressive", "grey", "RGB", "mozjpeg"]
+KINDS = [*GRIDS, "progressive", "grey", "RGB", "mozjpeg", "saved twice"]
 
 
 def photograph(height: int, width: int, seed: int = 1, contrast: float = 0.6) -> Image.Image:
@@ -30,6 +30,10 @@ def jpeg(kind: str, image: Image.Image, quality: int = 80, turn: int = 1) -> byt
         image.convert("L").save(buffer, "JPEG", quality=quality, **beside)
     elif kind == "RGB":
         image.save(buffer, "JPEG", quality=quality, keep_rgb=True, **beside)
+    elif kind == "saved twice":  # the first time with blocks that lie elsewhere
+        padded = ImageOps.expand(image, (3, 5, 0, 0))
+        once = Image.open(io.BytesIO(jpeg("4:2:0", padded, 60))).crop((3, 5, *padded.size))
+        once.save(buffer, "JPEG", quality=quality, **beside)
     elif kind == "progressive":
         image.save(buffer, "JPEG", quality=quality, progressive=True, **beside)
     elif kind in ("4:4:4", "4:2:2", "4:2:0"):

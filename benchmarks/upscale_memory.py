@@ -1,6 +1,7 @@
 """Peak memory and time of `mapsr upscale` by output size, each size in a process of its own.
 
-`python benchmarks/upscale_memory.py --megapixels 0.25 4 25 100`; the bound is 1 GB + 16 bytes per output pixel.
+`python benchmarks/upscale_memory.py --megapixels 0.25 4 25 100 [--scale 3.97]`; the bound is 1 GB + 16 bytes per output
+pixel.
 """
 
 import argparse
@@ -19,7 +20,6 @@ from PIL import Image
 from mapsr_cli.zoo import DEFAULT_MODEL
 
 PHOTO = Path(__file__).parents[1] / "examples" / "coffee.png"
-SCALE = 4
 
 
 def picture(side: int, deep: bool, path: Path) -> None:
@@ -69,11 +69,12 @@ class Measured:
         return self.seconds["total"] / self.pixels * 1e6
 
 
-def measure(megapixels: float, model: str, deep: bool, folder: Path) -> Measured:
-    side = round(math.sqrt(megapixels * 1e6) / SCALE)
+def measure(megapixels: float, scale: float, model: str, deep: bool, folder: Path) -> Measured:
+    side = round(math.sqrt(megapixels * 1e6) / scale)
     source, target = folder / "in.png", folder / "out.png"
     picture(side, deep, source)
     command = [sys.executable, "-m", "mapsr_cli", "upscale", source, "-o", target, "-m", model, "--overwrite", "--json"]
+    command += ["--scale", scale]
     with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         output = process.stdout.read()
@@ -81,7 +82,7 @@ def measure(megapixels: float, model: str, deep: bool, folder: Path) -> Measured
         process.returncode = os.waitstatus_to_exitcode(status)
     result = json.loads(output)["results"][0]
     exact = result["consistency"]["bit_exact"]
-    return Measured((SCALE * side) ** 2, usage.ru_maxrss * 1024, result["seconds"], exact)
+    return Measured(math.prod(result["size"]), usage.ru_maxrss * 1024, result["seconds"], exact)
 
 
 def report(m: Measured, deep: bool) -> None:
@@ -97,12 +98,13 @@ def report(m: Measured, deep: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[0.25, 4, 25, 100])
+    parser.add_argument("--scale", type=float, default=4)
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--deep", action="store_true", help="16 bits a sample")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for megapixels in args.megapixels:
-            report(measure(megapixels, args.model, args.deep, Path(folder)), args.deep)
+            report(measure(megapixels, args.scale, args.model, args.deep, Path(folder)), args.deep)
 
 
 if __name__ == "__main__":

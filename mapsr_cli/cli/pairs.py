@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from mapsr_cli.cli.paths import choose_destination
+from mapsr_cli.cli.sources import Source
 from mapsr_cli.errors import FileError, UsageError
 from mapsr_cli.files import check_target, identity, make_folder
 from mapsr_cli.imaging import output_format
@@ -11,23 +13,25 @@ SEPARATORS = "_- ."
 """Characters that may follow an original's name in the name of what was made of it."""
 
 
-def find_pairs(original: Path, finished: Path, output: Path, overwrite: bool) -> list[tuple[Path, Path, Path]]:
+def find_pairs(original: Path, finished: Path, output: str, overwrite: bool) -> list[tuple[Path, Path, Path]]:
     """Find (original, finished, target) for two files or two folders.
 
     In folders, an original's finished picture has the same name, or one that goes on with a separator. Targets in a
-    folder are named as what was finished, as PNG where that was lossy. Raises UsageError where one is a folder and the
-    other is not, FileError where a target may not be written or is one of the inputs.
+    folder are named as what was finished, as PNG where that was lossy. `output` is read as `choose_destination` does.
+    Raises UsageError where one is a folder and the other is not, FileError where a target may not be written or is one
+    of the inputs.
     """
     if original.is_dir() != finished.is_dir():
         raise UsageError(f"{original} and {finished} must both be files or both be folders")
-    if not original.is_dir():
-        target = output / _named(finished) if output.is_dir() else output
-        pairs = [(original, finished, target)]
-    else:
-        if output.suffix:
-            raise UsageError(f"-o must be a folder for two folders, not {output}")
-        make_folder(output)
-        pairs = [(small, large, output / _named(large)) for small, large in match_folders(original, finished)]
+    matches = match_folders(original, finished) if original.is_dir() else [(original, finished)]
+    destination = choose_destination(output, [original, finished], [Source(large) for _, large in matches], None)
+    assert destination is not None
+    if destination.folder:
+        make_folder(destination.path)
+    pairs = [
+        (small, large, destination.path / _named(large) if destination.folder else destination.path)
+        for small, large in matches
+    ]
     inputs = {identity(path): path for pair in pairs for path in pair[:2]}
     for _, _, target in pairs:
         output_format(target.name)

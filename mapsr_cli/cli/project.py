@@ -26,7 +26,7 @@ def project(
         ),
     ],
     output: Annotated[
-        Path,
+        str,  # a Path would lose the slash at the end
         typer.Option(
             "--output",
             "-o",

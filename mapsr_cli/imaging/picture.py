@@ -1,5 +1,6 @@
 """A decoded picture: whole levels, and what came with them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -102,8 +103,19 @@ class Frames:
     @property
     def distinct(self) -> tuple[Picture, ...]:
         """Without those that only repeat their predecessor: animated formats merge them when written."""
-        kept = list(self.pictures[:1])
-        for picture in self.pictures[1:]:
-            if not picture.same_as(kept[-1]):
-                kept.append(picture)
-        return tuple(kept)
+        first = self._first_of_runs
+        return tuple(picture for at, picture in enumerate(self.pictures) if first[at] == at)
+
+    @property
+    def _first_of_runs(self) -> tuple[int, ...]:
+        """Of each picture, the index of the first in its run of equal ones."""
+        first = [0]
+        for at in range(1, len(self.pictures)):
+            first.append(first[-1] if self.pictures[at].same_as(self.pictures[first[-1]]) else at)
+        return tuple(first)
+
+    def with_distinct(self, pictures: Sequence[Picture]) -> "Frames":
+        """Put another picture in the place of each distinct one, and of those that repeat it."""
+        first = self._first_of_runs
+        place = {at: n for n, at in enumerate(sorted(set(first)))}
+        return replace(self, pictures=tuple(pictures[place[at]] for at in first))

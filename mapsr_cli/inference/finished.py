@@ -95,7 +95,7 @@ def project_file(
             samples += before.numel()
         pictures.append(picture)
     began = time.perf_counter()
-    frames = replace(hr, pictures=tuple(pictures))
+    frames = hr.with_distinct(pictures)
     digest, name = lr.pictures[0].sha256, kernel.name
     made_by = Provenance(PRODUCER, name, kernel.scale, kernel.sigma, digest, __version__)
     provenance = replace(made_by, original_size=lr.size, size=hr.size, evidence="jpeg" if jpeg else None)

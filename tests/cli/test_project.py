@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageSequence
 
 from mapsr_cli.inference.comparison import downscaled
 from mapsr_cli.operators import make_kernel
@@ -43,6 +44,28 @@ def test_two_folders_and_one_bad_file(mapsr: Mapsr, tmp_path: Path) -> None:
     assert done.code == 1
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_4x.png", "b-large.png"]
     assert "1 of 3 files failed" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["results_v1.0/", "results_v1.0"])
+def test_a_folder_may_have_a_dot_in_its_name(mapsr: Mapsr, tmp_path: Path, output: str) -> None:
+    original, theirs = pair(tmp_path, "a")
+    assert mapsr("project", original.parent, theirs.parent, "-o", f"{tmp_path}/{output}").code == 0
+    assert [p.name for p in (tmp_path / "results_v1.0").iterdir()] == ["a_4x.png"]
+    refused = mapsr("project", original.parent, theirs.parent, "-o", tmp_path / "one.png")
+    assert (refused.code, "names one picture" in refused.stderr) == (2, True)
+
+
+def test_pages_that_repeat_are_kept(mapsr: Mapsr, tmp_path: Path) -> None:
+    """Two equal pages stay two, and each frame keeps its duration."""
+    large = [scene(40, 48, seed) for seed in (0, 0, 1)]
+    for name, pictures in (("small", [downscaled(hr, KERNEL, 255) for hr in large]), ("large", map(blurred, large))):
+        first, *others = (Image.fromarray(picture.permute(1, 2, 0).byte().numpy()) for picture in pictures)
+        first.save(tmp_path / f"{name}.tif", save_all=True, append_images=others)
+    done = mapsr("project", tmp_path / "small.tif", tmp_path / "large.tif", "-o", tmp_path / "fixed.tif")
+    assert done.code == 0
+    with Image.open(tmp_path / "fixed.tif") as fixed:
+        assert sum(1 for _ in ImageSequence.Iterator(fixed)) == 3
+    assert mapsr("verify", tmp_path / "small.tif", tmp_path / "fixed.tif").code == 0
 
 
 def test_what_goes_with_what_must_be_clear(mapsr: Mapsr, tmp_path: Path) -> None:

@@ -45,6 +45,14 @@ class JpegCoefficients:
         """Return the evidence, relative to the decoded picture as it is `seen` [C, h, w]; about the *stored* one."""
         return jpeg_cells(self.as_stored(seen), self.stored, self.tables)
 
+    def rows_of_cells(self, stored: Tensor, rows: slice) -> JpegCells:
+        """Return the evidence about some rows of the decoded picture in its `stored` orientation [C, h, w], in float64.
+
+        They begin with a block of every plane.
+        """
+        blocks = [k[rows.start // (8 * down) :] for k, (down, _) in zip(self.stored, self.tables.grids, strict=True)]
+        return jpeg_cells(stored[:, rows].double(), blocks, self.tables)
+
     def as_seen(self, image: Tensor) -> Tensor:
         """Turn the last two axes of a stored image as EXIF says."""
         image = image.flip(-1) if self.turn in (2, 3) else image

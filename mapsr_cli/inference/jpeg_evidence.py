@@ -12,10 +12,14 @@ from mapsr_cli.operators import (
     cell_consistency,
     downsampling,
     make_strips,
+    satisfied,
 )
 
 TURNED = f"EXIF turns it, and the kernel is not symmetric: {INSTEAD}"
 """Said of a JPEG whose coefficients cannot serve."""
+
+STRIP = 256
+"""LR rows that are compared at once."""
 
 
 def stored_kernel(jpeg: JpegCoefficients, kernel: AnyKernel) -> AnyKernel | None:
@@ -44,9 +48,20 @@ def compare_cells(
         raise ImageError("they differ in channels: is one grey, in CMYK or transparent, and the other not?")
     strips = make_strips(downsampling(kernel, (levels.shape[-2], levels.shape[-1]), torch.float64))
     ay = strips.down_whole(lambda rows: levels[:, rows].double() * (lr.peak / hr.peak))
+    ay, x = jpeg.as_stored(ay), jpeg.as_stored(lr.levels)
+    total = CellConsistency()
+    side = jpeg.tables.block * max(STRIP // jpeg.tables.block, 1)
+    for top in range(0, x.shape[-2], side):  # little memory, where all is well
+        rows = slice(top, min(top + side, x.shape[-2]))
+        found = satisfied(jpeg.rows_of_cells(x, rows), ay[:, rows])
+        if found is None:
+            break
+        total += found
+    else:
+        return total, torch.zeros(()).expand(lr.levels.shape)
     cells = jpeg.cells(lr.levels.double())
-    found, steps = cell_consistency(cells, jpeg.as_stored(ay), stored_kernel(jpeg, kernel) or kernel, lr.peak)
-    return found, jpeg.as_seen(_over_blocks(steps, cells.tables.grids))
+    off, steps = cell_consistency(cells, ay, stored_kernel(jpeg, kernel) or kernel, lr.peak)
+    return off, jpeg.as_seen(_over_blocks(steps, cells.tables.grids))
 
 
 def _over_blocks(steps: Tensor, grids: tuple[tuple[int, int], ...]) -> Tensor:

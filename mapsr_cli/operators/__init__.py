@@ -1,7 +1,7 @@
 """A, Aᵀ, A⁺, Π, the paper's convolution in place of A⁺, and the box-and-bits round trip. Tensors in, tensors out."""
 
 from mapsr_cli.operators.base import Downsampling
-from mapsr_cli.operators.cell_consistency import CellConsistency, cell_consistency
+from mapsr_cli.operators.cell_consistency import CellConsistency, cell_consistency, satisfied
 from mapsr_cli.operators.consistency import Agreement, Consistency, consistency
 from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
 from mapsr_cli.operators.downsampling import downsampling
@@ -72,6 +72,7 @@ __all__ = [
     "random_kernels",
     "round_trip",
     "rounding_margin",
+    "satisfied",
     "soften",
     "solve_pinv",
     "to_levels",

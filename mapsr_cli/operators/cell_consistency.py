@@ -82,6 +82,14 @@ class CellConsistency(Agreement):
         return f"{off}, by {self.worst_steps:.2g} steps at worst"
 
 
+def satisfied(cells: JpegCells, ay: Tensor) -> CellConsistency | None:
+    """Count the coefficients of A y [C, h, w], not rounded, in float64; None where any lies outside its cell."""
+    if (cells.violation(ay) > EXACT).any():
+        return None
+    count = int(cells.half.isfinite().sum())
+    return CellConsistency(count, count)
+
+
 def cell_consistency(
     cells: JpegCells, ay: Tensor, kernel: AnyKernel, peak: int = 255
 ) -> tuple[CellConsistency, Tensor]:

@@ -8,7 +8,7 @@ from PIL import Image
 from mapsr_cli.imaging import read_picture
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.jpeg_evidence import compare_cells, stored_kernel
-from mapsr_cli.operators import CellConsistency, Consistency, ResizingKernel, make_kernel
+from mapsr_cli.operators import CellConsistency, Consistency, ResizingKernel, make_kernel, satisfied
 from tests.jpegs import jpeg, photograph
 from tests.told import told_model
 
@@ -50,3 +50,19 @@ def test_the_kernel_of_the_stored_orientation() -> None:
     assert stored_kernel(turned.jpeg, gaussian) is None
     assert stored_kernel(turned.jpeg, make_kernel("box", 2)) == make_kernel("box", 2)
     assert stored_kernel(turned.jpeg, between) == ResizingKernel("bicubic", (16, 24), (41, 60))
+
+
+def test_rows_of_cells_are_those_of_the_whole() -> None:
+    """In every grid; and only where all agrees, they are counted without looking for proofs."""
+    for kind in ("4:2:0", "4:1:1", "4:4:0", "grey"):
+        picture = read_picture(jpeg(kind, photograph(117, 40, seed=2), 60), coefficients=True)
+        assert picture.jpeg is not None
+        x, n = picture.levels.double(), picture.jpeg.tables.block
+        whole, part = picture.jpeg.cells(x), picture.jpeg.rows_of_cells(x, slice(2 * n, 117))
+        ay = x + torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
+        torch.testing.assert_close(part.violation(ay[:, 2 * n :]), whole.violation(ay)[:, 2 * n :])
+        centre = x + whole.lift(whole.middle)
+        inside = satisfied(whole, centre)
+        assert inside is not None
+        assert inside.coefficients == inside.inside == int(whole.half.isfinite().sum())
+        assert satisfied(whole, ay + 50) is None

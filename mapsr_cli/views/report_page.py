@@ -98,7 +98,7 @@ def _files(report: FileReport) -> Iterable[Fact]:
     yield "Samples", f"{original.channels} a pixel, {original.bits} bits{frames}"
     quality = "" if result.quality is None else f", quality {result.quality}"
     yield "Format", f"{result.file_format}{quality}, {'lossless' if result.lossless else 'lossy'}"
-    yield "Label (IPTC digital source type)", result.label or "none"
+    yield "Label (IPTC)", result.label or "none"
     yield "SHA-256 of the samples", result.samples_sha256
     yield "Signed by (C2PA)", result.signed_by or "nobody"
     yield "Written", report.written

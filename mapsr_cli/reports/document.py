@@ -185,19 +185,22 @@ def read_document(path: Path) -> bytes:
 
 def parse_report(data: bytes, where: str) -> FileReport:
     """Parse the bytes of a report. Raises ReportError as `read_report`."""
+    changed = ReportError(
+        f"{where} was changed since it was written: its bytes do not have the SHA-256 that it states",
+        "take the report as it was written",
+    )
     try:
         values = strict_json.parse(data)
         version = values.pop(MARK)
         digest = values.pop(SEAL)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if f'"{MARK}"'.encode() in data:
+            raise changed from error
         raise ReportError(f"{where} is no report of mapsr's", "mapsr upscale --report writes one") from error
     if version != FORMAT:
         raise ReportError(f"{where}: a report of format {str(version)[:20]}; this mapsr reads {FORMAT}", "update mapsr")
     if not _is_sealed(data, digest):
-        raise ReportError(
-            f"{where} was changed since it was written: its bytes do not have the SHA-256 that it states",
-            "take the report as it was written",
-        )
+        raise changed
     try:
         return make_config(FileReport, values, "report")
     except MapsrError as error:

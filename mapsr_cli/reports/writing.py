@@ -175,8 +175,8 @@ def _limits(model: Model, original: Picture, kernel: AnyKernel, output: Output) 
     """List what a result cannot tell."""
     guessed = 1 - 1 / kernel.scale**2
     limits = [
-        f"{100 * guessed:.1f} % of what it shows is a guess: of all pictures that give the original back, it is one that the "
-        "network takes for likely.",
+        f"{100 * guessed:.1f} % of what it shows is a guess: of all pictures that give the original back, it is one "
+        "that the network takes for likely.",
         "Text, digits, number plates and faces that the original does not resolve are not in the result either, "
         "however sharp it looks. Nobody should be recognised, and nothing read or measured, by what was added.",
         "That the original is given back says nothing about whether the original is true: its noise, blur, compression "

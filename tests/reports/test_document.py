@@ -91,6 +91,7 @@ def test_another_seal_in_the_text_does_not_mislead(report: FileReport) -> None:
         (b'{"mapsr_report": 2, "report_sha256": ""}', "a report of format 2; this mapsr reads 1"),
         (b'{"mapsr_report": 1, "report_sha256": ""}', "was changed since it was written"),
         (b'{"mapsr_report": 1, "report_sha256": null}', "was changed since it was written"),
+        (b'{"mapsr_report": 1, "report_sha256": "0', "was changed since it was written"),
     ],
 )
 def test_what_is_no_report(tmp_path: Path, content: bytes, says: str) -> None:

@@ -7,8 +7,9 @@ import torch
 
 from mapsr_cli.imaging import read_picture, read_provenance, write_picture
 from mapsr_cli.operators import make_kernel, to_levels
-from mapsr_cli.zoo import save_model
+from mapsr_cli.zoo import DEFAULT_MODEL, save_model
 from tests.cli.conftest import Mapsr
+from tests.jpegs import jpeg, photograph
 from tests.pictures import lr_of, save, scene
 from tests.told import told_model
 
@@ -65,3 +66,15 @@ def test_what_is_no_sigma(mapsr: Mapsr, photo: Path, model: Path, given: str, me
     done = mapsr("upscale", photo, "-m", model, "--noise", given)
     assert done.code == 2
     assert message in done.stderr
+
+
+def test_each_original_has_the_bundled_model_for_it(mapsr: Mapsr, tmp_path: Path, photo: Path) -> None:
+    """A JPEG and what is taken to be noisy have one that is told so; `-m` names one for all."""
+    camera = tmp_path / "camera.jpg"
+    camera.write_bytes(jpeg("4:2:0", photograph(16, 24)))
+    models = [one["model"] for one in mapsr("upscale", camera, photo, "-o", tmp_path / "a", "--json").json["results"]]
+    assert sorted(models) == ["natural-x4-affmse", "natural-x4-affmse-jpeg"]
+    (noisy,) = mapsr("upscale", photo, "--noise", "5", "-o", tmp_path / "b.png", "--json").json["results"]
+    assert noisy["model"] == "natural-x4-affmse-jpeg"
+    (named,) = mapsr("upscale", camera, "-m", DEFAULT_MODEL, "-o", tmp_path / "c.png", "--json").json["results"]
+    assert (named["model"], named["evidence"]) == ("natural-x4-affmse", "jpeg")

@@ -17,8 +17,8 @@ WEIGHTS = Path(__file__).parents[2] / "weights"
 def test_what_is_bundled() -> None:
     faces = ["faces-x4-affgan", "faces-x4-affmse", "faces-x4-mse", "faces-x4-softgan"]
     grass = ["grass-x4-affdg", "grass-x4-affgan", "grass-x4-affll", "grass-x4-affmse"]
-    photographs = ["natural-x4-affgan", "natural-x4-affgan-gaussian9", "natural-x4-affgan-z", "natural-x4-affmse"]
-    assert bundled_models() == [*faces, *grass, *photographs]
+    invented = ["natural-x4-affgan", "natural-x4-affgan-gaussian9", "natural-x4-affgan-z"]
+    assert bundled_models() == [*faces, *grass, *invented, "natural-x4-affmse", "natural-x4-affmse-jpeg"]
 
 
 def test_the_default_is_bundled() -> None:

@@ -214,7 +214,9 @@ class LevelUpscaler:
             show, saved = partial(progress, "round trip"), LevelCube(x, peak) if evidence is None else said
             residual = residual_of(strips, projected.levels, x)
             mended = mend(projected.levels, saved, residual, kernel, show, keep=in_blocks)
-            passes, notes = mended.passes, notes + self._approximated(mended.given_up / lr.numel())
+            passes = mended.passes
+            if not in_blocks:  # coefficients are counted apart, and told in numbers
+                notes += self._approximated(mended.given_up / lr.numel())
         progress("project", 1, 1)
         return projected.levels.image.cpu(), UpscaleReport(
             samples=lr.numel(),

@@ -1,5 +1,6 @@
 """From what a user calls a model to its file: bundled, then a file or folder, then the cache, then the Hub."""
 
+import os
 from pathlib import Path
 
 from mapsr_cli.errors import CheckpointError, suggest
@@ -98,6 +99,9 @@ def _repository(name: str) -> tuple[RepoName, str | None]:
         suggestion = suggest(name, [*bundled, *(str(cached.name) for cached in cached_models())])
         hint = f"{suggestion}bundled: {', '.join(bundled)}"
         raise CheckpointError(f"no model '{name[:200]}'", f"{hint}; or name a {SUFFIX} file or org/repo[@revision]")
+    folder = Path(name).parent
+    if "@" not in name and find_cached(repository) is None and os.path.isdir(folder):  # noqa: PTH112 (never raises)
+        raise CheckpointError(f"no file or folder {name} in the folder {folder}", f"{name}@main asks the Hub for it")
     return repository, None
 
 

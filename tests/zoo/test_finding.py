@@ -77,6 +77,17 @@ def test_unknown_model(name: str) -> None:
         find_model(name)
 
 
+def test_a_missing_file_in_a_folder_that_exists_is_no_repository(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`runs/none` is a repository's name by its form, and a path by what is there."""
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="no file or folder runs/none") as refused:
+        find_model("runs/none")
+    assert "runs/none@main" in str(refused.value.hint)
+
+
 def test_a_folder_holds_one_model(tiny_model: Path, tmp_path: Path) -> None:
     """A run's, beside its training state; or, as on the Hub, `model.safetensors` whatever else is there."""
     data = tiny_model.read_bytes()

@@ -27,7 +27,7 @@ def fit_kernel(
             "--hr",
             metavar="DIR",
             help="Folder of the large pictures of the same, pixel on pixel: photo.png goes with photo.png, "
-            "photo_hr.png, photo-x4.png, …",
+            "photo_hr.png or photo-x4.png.",
             rich_help_panel=options.EVERYDAY,
         ),
     ],

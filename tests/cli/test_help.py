@@ -12,7 +12,7 @@ from mapsr_cli.networks import DEFAULT_PRESET, PRESETS
 from mapsr_cli.operators.fit_pinv import FitConfig
 from mapsr_cli.operators.kernels import SCALES
 from mapsr_cli.training.data.config import DataConfig
-from mapsr_cli.zoo import DEFAULT_MODEL
+from mapsr_cli.zoo import DEFAULT_MODEL, RESTORER
 from tools.cli_help import COLUMNS, FOLDER, commands, file_of, help_text
 
 COMMANDS = dict(commands())
@@ -55,8 +55,8 @@ def default(command: str, name: str) -> Any:
 
 
 def test_defaults_in_words_are_those_of_the_code() -> None:
-    for command in ("upscale", "export"):
-        assert default(command, "--model") == DEFAULT_MODEL
+    assert default("export", "--model") == DEFAULT_MODEL
+    assert default("upscale", "--model") == f"{DEFAULT_MODEL}, or {RESTORER}"
     for command in ("upscale", "verify", "downscale"):
         assert default(command, "--max-pixels") == str(MAX_PIXELS)
     assert default("upscale", "--quality") == f"{LOSSY_QUALITY} for JPEG and AVIF"

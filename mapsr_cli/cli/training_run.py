@@ -82,6 +82,8 @@ def _tell(run: "Run", recipe: "Recipe", validation: "Validation | None", network
     if recipe.is_prior:
         guided = "affdg" if recipe.method == "denoiser" else "affll"
         say(f"to follow it: mapsr train {guided} --set prior.run={shlex.quote(str(run.folder))}")
+    elif recipe.preset == "swissroll":
+        say(f"to use it: mapsr_cli.load({str(run.folder / WEIGHTS)!r})")  # two numbers a sample: no pictures
     else:
         named = recipe.network is not None and recipe.network.architecture.startswith("own:")
         code = f" --network {shlex.quote(network or '')}" if named else ""

@@ -83,6 +83,15 @@ def test_the_header_says_what_evaluate_says(
     assert find_here(str(out)) == weights
 
 
+def test_what_takes_no_pictures_is_not_said_to(mapsr: Mapsr, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = mapsr(
+        "train", "affmse", "--preset", "swissroll", "--steps", 1, "--batch", 8, "--device", "cpu", "--out", run
+    )
+    assert done.code == 0
+    assert f"to use it: mapsr_cli.load('{run / 'weights.safetensors'}')" in done.stderr
+
+
 def test_a_run_goes_on_where_it_stopped(mapsr: Mapsr, photos: Path, tmp_path: Path) -> None:
     common = ["--data", photos, "--log", "csv", *SMALL]
     assert mapsr("train", "affmse", "--out", tmp_path / "whole", "--steps", 8, *common).code == 0

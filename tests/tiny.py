@@ -10,6 +10,7 @@ from mapsr_cli.networks import (
     MlpDenoiserConfig,
     MlpDiscriminatorConfig,
     MlpGeneratorConfig,
+    NamedConfig,
     PaperGeneratorConfig,
     Preset,
     SlimConfig,
@@ -40,3 +41,5 @@ def _shrunk(config: AnyConfig) -> AnyConfig:
             return replace(config, kernels=smaller, channels=8, components=3, scales=2, features=4)
         case MlpGeneratorConfig() | MlpDiscriminatorConfig() | MlpDenoiserConfig():
             return replace(config, hidden=(8, 8))
+        case NamedConfig():  # of no preset
+            return config

@@ -81,10 +81,10 @@ def upscale(device: str, valid: Path) -> dict[str, Any]:
         away = int((levels.int() - expected.int()).abs().max())
         found[precision] = {
             "levels_from_cpu": away,
-            "bit_exact": result.consistency.bit_exact,
+            "bit_exact": result.consistency.share,
             "seconds": {name: round(value, 4) for name, value in result.seconds.items()},
         }
-        assert result.consistency.bit_exact >= report.consistency.bit_exact - 1e-3, found
+        assert result.consistency.share >= report.consistency.share - 1e-3, found
         assert away <= most, found
     return found
 

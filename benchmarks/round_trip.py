@@ -14,7 +14,7 @@ from torch import Tensor
 from mapsr_cli.evaluation.protocol import pairs
 from mapsr_cli.imaging import read_picture
 from mapsr_cli.inference import Upscaler
-from mapsr_cli.operators import SeparableKernel, downsampling, to_levels
+from mapsr_cli.operators import Consistency, SeparableKernel, downsampling, to_levels
 from mapsr_cli.operators.axis import dense_a
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
@@ -113,6 +113,7 @@ def report(title: str, images: Iterator[tuple[str, Tensor]], upscaler: Upscaler,
         began = time.perf_counter()
         levels, outcome = upscaler.upscale(x.byte())
         took = time.perf_counter() - began
+        assert isinstance(outcome.consistency, Consistency)
         share = outcome.consistency.bit_exact
         shares.append(share)
         network, project = outcome.seconds["network"], outcome.seconds["project"]

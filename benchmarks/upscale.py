@@ -224,7 +224,7 @@ def growth(megapixels: list[float]) -> None:
         "\n| output | s per megapixel | against 4 MP | peak memory | of 1 GB + 16 B per pixel |\n|---|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory() as folder:
-        measured = {size: measure(size, DEFAULT_MODEL, False, Path(folder)) for size in megapixels}
+        measured = {size: measure(size, 4, DEFAULT_MODEL, False, Path(folder)) for size in megapixels}
     for size, m in measured.items():
         against = m.per_megapixel / measured[4].per_megapixel
         print(

@@ -56,7 +56,7 @@ def test_every_kind_of_picture_and_promise(tiny_model: Path, kind: str) -> None:
         assert report.consistency.holds
     elif kind == "float":
         assert report.max_abs_float < 1e-5
-        assert report.consistency.bit_exact > 0.9
+        assert report.consistency.share > 0.9
 
 
 def test_tiles_change_nothing(tiny_model: Path) -> None:

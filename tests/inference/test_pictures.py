@@ -9,7 +9,7 @@ from torch import Tensor
 from mapsr_cli.imaging import Picture, read_picture
 from mapsr_cli.inference import Settings, Upscaler
 from mapsr_cli.inference.comparison import compare, downscale_picture
-from mapsr_cli.operators import downsampling, make_kernel, to_levels
+from mapsr_cli.operators import Consistency, downsampling, make_kernel, to_levels
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 from tests.pictures import EXAMPLES, lr_of, scene
 
@@ -51,6 +51,7 @@ def test_each_alpha_sample_and_each_visible_colour_sample_is_given_back(upscaler
     assert up.alpha is not None
     assert lr.alpha is not None
     assert report.consistency.holds
+    assert isinstance(report.consistency, Consistency)
     assert report.consistency.samples == 3 * int((lr.alpha > 0).sum()) + lr.alpha.numel()
     op = downsampling(BICUBIC, (128, 128), torch.float64)
     assert torch.equal(to_levels(op.down(up.alpha.double()), 255).byte(), lr.alpha)
@@ -114,5 +115,6 @@ def test_downscaled_is_what_compare_compares_with() -> None:
     assert lr.alpha is not None
     lr.alpha[0, 3, 4] = lr.alpha[0, 3, 4] ^ 2
     consistency, off = compare(hr, lr, BICUBIC)
+    assert isinstance(consistency, Consistency)
     assert (consistency.worst_levels, consistency.exact) == (2, consistency.samples - 1)
     assert off.nonzero().tolist() == [[3, 3, 4]]

@@ -13,6 +13,7 @@ def test_reports_add_up() -> None:
     steps = {"network": 3.0, "project": 4.0}
     assert both == UpscaleReport(40, 3.0, 0.2, 3, steps, Consistency(40, 39, 2, 0.5), ("a", "b", "c"))
     assert both.mse_float == 3.0 / 40
+    assert isinstance(both.consistency, Consistency)
     assert both.consistency.bit_exact == 39 / 40
     assert both.consistency.mse == 0.5 / 40
     assert both.total == 7.0

@@ -9,7 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 from mapsr_cli.errors import FileError, ImageError, UsageError
 from mapsr_cli.imaging import Provenance, find_kernel, read_picture, read_provenance, write_picture
 from mapsr_cli.inference.verification import KernelChoice, verify_files
-from mapsr_cli.operators import AnyKernel, Kernel, Psf, make_kernel
+from mapsr_cli.operators import AnyKernel, Consistency, Kernel, Psf, make_kernel
 from mapsr_cli.views.difference_map import difference_picture
 from tests.pictures import lr_of, save, scene
 from tests.psfs import comet
@@ -30,12 +30,14 @@ def which(hr: Path, choice: KernelChoice) -> AnyKernel:
 @pytest.mark.parametrize("size", [(64, 48), (61, 47), (4, 1)])
 def test_holds_for_the_kernel_it_was_made_with(tmp_path: Path, size: tuple[int, int]) -> None:
     checked = verify_files(*pair(tmp_path, size=size), KernelChoice())
+    assert isinstance(checked.consistency, Consistency)
     assert checked.consistency.holds
     assert checked.consistency.lr_psnr is None
 
 
 def test_does_not_hold_for_another(tmp_path: Path) -> None:
     checked = verify_files(*pair(tmp_path), KernelChoice(kernel="gaussian9"))
+    assert isinstance(checked.consistency, Consistency)
     assert not checked.consistency.holds
     assert checked.consistency.lr_psnr is not None
 
@@ -62,6 +64,7 @@ def test_one_changed_level_is_found_where_it_is(tmp_path: Path) -> None:
     levels[1, 5, 7] ^= 1
     save(levels, lr)
     checked = verify_files(lr, hr, KernelChoice())
+    assert isinstance(checked.consistency, Consistency)
     assert checked.consistency.worst_levels == 1
     assert checked.difference.nonzero().tolist() == [[1, 5, 7]]
 

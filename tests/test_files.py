@@ -181,7 +181,8 @@ def _writes(tree: ast.AST) -> list[int]:
             for given in mode
         )
         nowhere = bool(node.args) and ast.unparse(node.args[0]) == "os.devnull"
-        if found or (creates and not nowhere):
+        in_memory = any(word.arg == "fileobj" for word in node.keywords)
+        if found or (creates and not nowhere and not in_memory):
             lines.append(node.lineno)
     return lines
 

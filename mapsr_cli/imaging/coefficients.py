@@ -14,6 +14,7 @@ from PIL import ImageFile
 from torch import Tensor
 
 from mapsr_cli.errors import ImageError
+from mapsr_cli.files import write_bytes
 from mapsr_cli.imaging.opening import OpenedFile, without_lines
 from mapsr_cli.imaging.tag_reading import orientation
 from mapsr_cli.operators import JpegCells, JpegTables, jpeg_cells
@@ -95,7 +96,7 @@ def read_sound(jpeg: bytes, turn: int = 1) -> JpegCoefficients:
 
     with _ONE_AT_A_TIME, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "copy.jpg"
-        path.write_bytes(jpeg)
+        write_bytes(path, jpeg)
         try:
             return _of(jpeglib.read_dct(str(path)), turn)
         except OSError as error:

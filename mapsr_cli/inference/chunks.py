@@ -30,6 +30,14 @@ class Chunks:
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
+    def add(self, rows: slice, values: Tensor) -> None:
+        """Add values [C, rows, W] to rows that have been written."""
+        for index, chunk in enumerate(self._rows):
+            start, stop = max(chunk.start, rows.start), min(chunk.stop, rows.stop)
+            if start < stop:
+                kept = self._kept[index][:, start - chunk.start : stop - chunk.start]
+                kept.add_(values[:, start - rows.start : stop - rows.start])
+
     def drop_before(self, row: int) -> None:
         """Free the chunks that end at that row or before it."""
         for index, chunk in enumerate(self._rows):

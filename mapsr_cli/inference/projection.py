@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mapsr_cli.inference.chunks import Chunks
 from mapsr_cli.networks import Constraint
-from mapsr_cli.operators import Evidence, Levels, ResizingKernel, Strips, downsampling, make_strips
+from mapsr_cli.operators import Evidence, Levels, Strips
 
 CHUNK = 64 << 20
 """Bytes of the estimate that are released at once: from 32 MB on, glibc returns memory to the system."""
@@ -44,18 +44,6 @@ def project_in_place(strips: Strips, f: Chunks, constraint: Constraint, evidence
         residual = torch.stack([strips.op.inverse_gram(plane) for plane in residual])
         for part in strips.plan:
             strips.add_adjoint(part, residual, f.read(strips.hr(part)))
-
-
-def resize(y: Chunks, size: tuple[int, int], strips: Strips, colours: int) -> Chunks:
-    """Reduce an image y of `size` (H, W) to the HR size of `strips`, by antialiased bicubic weights; uses y up."""
-    target = strips.op.hr_size
-    op = downsampling(ResizingKernel("bicubic", target, size), size, torch.float32, strips.device)
-    reducing, reduced = make_strips(op), chunks_for(strips, colours)
-    for part, before in zip(reducing.plan, [None, *reducing.plan], strict=False):
-        reduced.write(part, slice(0, target[1]), target[1], reducing.down(part, y.read))
-        if before is not None:  # the next strip reads a little of this one
-            y.drop_before(reducing.hr(before).start)
-    return reduced
 
 
 def project(

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.inference.chunks import Chunks
-from mapsr_cli.inference.projection import chunks_for, project_in_place, resize
+from mapsr_cli.inference.projection import chunks_for, project_in_place
+from mapsr_cli.inference.reduced import Reduced
 from mapsr_cli.inference.report import StageProgress
 from mapsr_cli.inference.tiled_network import TiledNetwork
 from mapsr_cli.networks import Affine, Constraint, Unconstrained
@@ -64,9 +65,19 @@ class SizedNetwork:
             x = larger
         size = self.kernel.hr_size((x.shape[-2], x.shape[-1]))
         whole = make_strips(downsampling(self.kernel, size, torch.float32, strips.device))
-        f, more = self._run(x, whole, peak, progress, sample, evidence)
-        project_in_place(whole, f, self._own, about(peak * x, evidence, whole))
-        return (f if size == wanted else resize(f, size, strips, len(x))), notes + more
+        said = about(peak * x, evidence, whole)
+        if size == wanted:
+            f, more = self._run(x, whole, peak, progress, sample, evidence)
+            project_in_place(whole, f, self._own, said)
+            return f, notes + more
+        reduced = Reduced(whole, strips, len(x))
+        told = None if evidence is None else evidence.told()
+
+        def put(rows: slice, cols: slice, part: Tensor) -> None:
+            reduced.put(rows, cols, part.to(strips.device), peak)
+
+        more = self.network.run(x, put, partial(progress, "network"), sample, told)
+        return reduced.projected(self._own, said), notes + more
 
     def _enlarged(
         self,

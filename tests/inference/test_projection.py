@@ -119,7 +119,7 @@ def test_out_of_memory_is_noted(tiny_model: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("step", ["project", "mend"])
 def test_out_of_memory_after_the_network(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    def cramped(*_: object) -> None:
+    def cramped(*_: object, **settings: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     monkeypatch.setattr(f"mapsr_cli.inference.level_upscaler.{step}", cramped)

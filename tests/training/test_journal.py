@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from accelerate import PartialState
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.training.journal import CsvJournal, TensorBoardJournal, WandbJournal, journal_kinds
@@ -61,6 +62,7 @@ def wandb(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def test_weights_and_biases(tmp_path: Path, picture: Path, wandb: list[tuple[Any, ...]]) -> None:
+    PartialState()  # as in a run: trackers write logs through it
     (kind,) = journal_kinds("wandb")
     assert kind is WandbJournal
     for _ in range(2):

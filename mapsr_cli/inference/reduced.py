@@ -28,25 +28,23 @@ class Stream:
 
     def put(self, rows: slice, cols: slice, part: Tensor, times: float = 1) -> None:
         """Put a part [C, rows, cols], multiplied; parts come row by row, each row from left to right."""
-        height, width = self._readers[0][0].op.hr_size
+        width = self._readers[0][0].op.hr_size[1]
         self._chunks.write(rows, cols, width, part, times)
         if cols.stop == width:
-            self._advance(rows.stop, height)
+            self._advance(rows.stop)
 
-    def _advance(self, ready: int, height: int) -> None:
-        """Run each operator as far as the first `ready` rows suffice."""
-        unread = height
+    def _advance(self, ready: int) -> None:
+        """Run each operator as far as the first `ready` rows suffice, and free what none of them will read again."""
+        unread = ready
         for index, (strips, take) in enumerate(self._readers):
-            plan = strips.plan
-            while self._next[index] < len(plan):
-                number = self._next[index]
-                after = plan[min(number + 1, len(plan) - 1)]  # an operator reads no further than into the strip beside
-                if strips.hr(after).stop > ready:
+            while self._next[index] < len(strips.plan):
+                part = strips.plan[self._next[index]]
+                needed = strips.reads(part)
+                if needed.stop > ready:
+                    unread = min(unread, needed.start)
                     break
-                take(plan[number], strips.down(plan[number], self._chunks.read))
+                take(part, strips.down(part, self._chunks.read))
                 self._next[index] += 1
-            if self._next[index] < len(plan):
-                unread = min(unread, strips.hr(plan[max(self._next[index] - 1, 0)]).start)
         self._chunks.drop_before(unread)
 
 
@@ -88,6 +86,7 @@ class Reduced:
         """Return the reduced image, once all tiles are there: R f, and R A⁺ of what the constraint lacks, if any."""
         residual = constraint.residual(lambda: torch.cat(self._downscaled, dim=-2), evidence)
         self._downscaled = []
+        del evidence  # as large as the original, which matters at low ratios
         if residual is not None:
             self._add(torch.stack([self._strips.op.inverse_gram(plane) for plane in residual]))
         return self._reduced

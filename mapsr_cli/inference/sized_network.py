@@ -65,10 +65,9 @@ class SizedNetwork:
             x = larger
         size = self.kernel.hr_size((x.shape[-2], x.shape[-1]))
         whole = make_strips(downsampling(self.kernel, size, torch.float32, strips.device))
-        said = about(peak * x, evidence, whole)
         if size == wanted:
             f, more = self._run(x, whole, peak, progress, sample, evidence)
-            project_in_place(whole, f, self._own, said)
+            project_in_place(whole, f, self._own, about(peak * x, evidence, whole))
             return f, notes + more
         reduced = Reduced(whole, strips, len(x))
         told = None if evidence is None else evidence.told()
@@ -77,7 +76,7 @@ class SizedNetwork:
             reduced.put(rows, cols, part.to(strips.device), peak)
 
         more = self.network.run(x, put, partial(progress, "network"), sample, told)
-        return reduced.projected(self._own, said), notes + more
+        return reduced.projected(self._own, about(peak * x, evidence, whole)), notes + more
 
     def _enlarged(
         self,

@@ -39,6 +39,10 @@ class Strips(ABC):
         return self.op.hr(part)
 
     @abstractmethod
+    def reads(self, part: slice) -> slice:
+        """Return the HR rows that `down` fetches for LR rows `part`."""
+
+    @abstractmethod
     def down(self, part: slice, fetch: Fetch) -> Tensor:
         """Compute LR rows `part` of A y: [C, rows, w]. `fetch` is called once, for the HR rows of y that they need."""
 
@@ -66,10 +70,14 @@ class ConvolvedStrips(Strips):
         self._op = self.op = op
         self.dtype, self.device, self.plan = op.dtype, op.device, op.plan(size)
 
+    def reads(self, part: slice) -> slice:
+        """Return the HR rows that `down` fetches for LR rows `part`."""
+        return self.hr(self._op.reads(part))
+
     def down(self, part: slice, fetch: Fetch) -> Tensor:
         """Compute LR rows `part` of A y: [C, rows, w]. `fetch` is called once, for the HR rows of y that they need."""
         with exact_products(self.device):
-            return self._op.down_rows(part, fetch(self.hr(self._op.reads(part))))
+            return self._op.down_rows(part, fetch(self.reads(part)))
 
     def add_adjoint(self, part: slice, r: Tensor, onto: Tensor) -> None:
         """Add the HR rows of LR rows `part` of Aᵀ r to `onto` [C, rows, W], for r [C, h, w]."""
@@ -92,6 +100,10 @@ class SeparableStrips(Strips):
             if start - starts[-1] >= count and height - start >= least:
                 starts.append(start)
         self.plan = [slice(a, b) for a, b in pairwise([*starts, height])]
+
+    def reads(self, part: slice) -> slice:
+        """Return the HR rows that `down` fetches for LR rows `part`."""
+        return self._rows.forward.band(part).reads
 
     def down(self, part: slice, fetch: Fetch) -> Tensor:
         """Compute LR rows `part` of A y: [C, rows, w]. `fetch` is called once, for the HR rows of y that they need."""

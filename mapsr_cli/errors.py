@@ -115,6 +115,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Suggest the known name that a misspelt one is nearest to; nothing where none is near."""
-    near = get_close_matches(name.lower(), known, 1)
-    return f"did you mean '{near[0]}'? " if near else ""
+    """Suggest the known name that a misspelt one is nearest to, whatever its case; nothing where none is near."""
+    by_lower = {one.lower(): one for one in known}
+    near = get_close_matches(name.lower(), by_lower, 1)
+    return f"did you mean '{by_lower[near[0]]}'? " if near else ""

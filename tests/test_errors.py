@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mapsr_cli.errors import MissingExtraError, install_command
+from mapsr_cli.errors import MissingExtraError, install_command, suggest
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,9 @@ def test_from_a_checkout_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(importlib.metadata, "distribution", missing)
     assert install_command("eval") == f"pip install '{Path(__file__).parent.parent}[eval]'"
+
+
+def test_a_suggestion_has_the_case_of_what_is_known() -> None:
+    assert suggest("spam", ["SPAN", "SwinIR"]) == "did you mean 'SPAN'? "
+    assert suggest("SPAM", ["span", "swinir"]) == "did you mean 'span'? "
+    assert suggest("x", ["SPAN"]) == ""

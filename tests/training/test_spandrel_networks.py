@@ -53,7 +53,7 @@ def test_a_family_learns_and_upscales(family: str, tmp_path: Path) -> None:
     estimator = Estimator(made, Affine(KERNEL)).train()
     x = torch.rand(2, 3, 20, 16)
     estimate = estimator(x)
-    assert (estimator.constraint.down(estimate) - x).abs().max() < 1e-4
+    assert (estimator.constraint.down(estimate) - x).abs().max() < 1e-6 * (1 + estimate.abs().max())
     estimate.square().mean().backward()
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in made.parameters())
     levels, report = Upscaler(saved(made, tmp_path / "theirs.safetensors")).upscale(lr_of(scene(96, 80), KERNEL).byte())

@@ -109,6 +109,12 @@ class DataConfig:
         return {name: value for name, value in asdict(self).items() if name not in others}
 
     @property
+    def changes(self) -> tuple[str, ...]:
+        """Names of the settings that make another image of an HR image: what else is known of that is then wrong."""
+        unchanged = {"shrink": 1.0, "tint": 0.0, "desaturate": 0.0, "gamma": 1.0, "contrast": 1.0}
+        return tuple(name for name, value in unchanged.items() if getattr(self, name) != value)
+
+    @property
     def degrades(self) -> bool:
         """Whether LR images are other than A y."""
         return (self.jpeg, self.noise, self.blur) != (None, None, None)

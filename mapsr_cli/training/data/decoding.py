@@ -59,6 +59,11 @@ def levels(image: Image.Image) -> ByteLevels:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
+def image_of(levels: ByteLevels) -> Image.Image:
+    """Make an RGB or L image of levels [C, H, W]."""
+    return Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
+
+
 def size_of(image: WholeImage) -> tuple[int, int]:
     """Return (H, W)."""
     return (image.height, image.width) if isinstance(image, Image.Image) else (image.shape[1], image.shape[2])

@@ -26,7 +26,7 @@ from mapsr_cli.operators import (
     to_levels,
 )
 from mapsr_cli.training.data.config import DataConfig, Draw, RankShare
-from mapsr_cli.training.data.decoding import ByteLevels
+from mapsr_cli.training.data.decoding import ByteLevels, image_of, levels
 from mapsr_cli.training.data.stream import BatchJob, PatchSource
 
 PEAK = 255
@@ -65,10 +65,10 @@ def degraded(x: NDArray[np.float32], config: DataConfig, rng: np.random.Generato
         x = x + sigma * rng.standard_normal(x.shape, np.float32)
     if config.jpeg is None or (noisy and config.noisy is not None):
         return Degraded(_whole(x), sigma)
-    levels = _whole(x)
+    pixels = _whole(x)
     if config.twice and rng.random() < config.twice:
-        levels = _compressed_before(levels, config, rng)
-    jpeg = _jpeg(levels, config, rng)
+        pixels = _compressed_before(pixels, config, rng)
+    jpeg = _jpeg(pixels, config, rng)
     return Degraded(_decoded(jpeg), sigma, jpeg)
 
 
@@ -87,42 +87,33 @@ def _blurred(x: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     return x
 
 
-def _jpeg(levels: ByteLevels, config: DataConfig, rng: np.random.Generator) -> bytes:
-    """Encode levels [C, h, w] of 1 or 3 colours, at a random quality and chroma grid."""
+def _jpeg(pixels: ByteLevels, config: DataConfig, rng: np.random.Generator) -> bytes:
+    """Encode pixels [C, h, w] of 1 or 3 colours, at a random quality and chroma grid."""
     assert config.jpeg is not None
     low, high = config.jpeg
     quality = round(high - (high - low) * rng.random() ** LEAN)
     chroma = rng.choice(list(CHROMA), p=list(CHROMA.values()))
     stream = io.BytesIO()
-    grid = {} if len(levels) == 1 else {"subsampling": str(chroma)}
-    _image(levels).save(stream, "JPEG", quality=quality, **grid)
+    grid = {} if len(pixels) == 1 else {"subsampling": str(chroma)}
+    image_of(pixels).save(stream, "JPEG", quality=quality, **grid)
     return stream.getvalue()
 
 
-def _image(levels: ByteLevels) -> Image.Image:
-    return Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
-
-
 def _decoded(jpeg: bytes) -> ByteLevels:
-    return _levels(Image.open(io.BytesIO(jpeg)))
+    return levels(Image.open(io.BytesIO(jpeg)))
 
 
-def _levels(image: Image.Image) -> ByteLevels:
-    pixels = np.asarray(image)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
-def _compressed_before(levels: ByteLevels, config: DataConfig, rng: np.random.Generator) -> ByteLevels:
+def _compressed_before(pixels: ByteLevels, config: DataConfig, rng: np.random.Generator) -> ByteLevels:
     """Compress [C, h, w] such that its blocks lie elsewhere than a second compression's: it was cropped, or reduced."""
-    height, width = levels.shape[1:]
+    height, width = pixels.shape[1:]
     if rng.random() < 0.5:
         top, left = rng.integers(BLOCK, size=2)
-        padded = np.pad(levels, [(0, 0), (top, 0), (left, 0)], mode="symmetric")
+        padded = np.pad(pixels, [(0, 0), (top, 0), (left, 0)], mode="symmetric")
         return _decoded(_jpeg(padded, config, rng))[:, top:, left:]
     factor = rng.uniform(1.0, SPREAD)
-    larger = _image(levels).resize((round(factor * width), round(factor * height)), Image.Resampling.BICUBIC)
-    decoded = _image(_decoded(_jpeg(_levels(larger), config, rng)))
-    return _levels(decoded.resize((width, height), Image.Resampling.BICUBIC))
+    larger = image_of(pixels).resize((round(factor * width), round(factor * height)), Image.Resampling.BICUBIC)
+    decoded = image_of(_decoded(_jpeg(levels(larger), config, rng)))
+    return levels(decoded.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def evidence_of(rows: Sequence[Degraded]) -> tuple[Tensor, Evidence]:

@@ -1,6 +1,5 @@
 """Training images with estimates of them that some other program made: a teacher that mapsr need not know."""
 
-import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.networks import Affine
 from mapsr_cli.operators import Kernel, Point, to_levels
+from mapsr_cli.training.data.cache import PixelCache
 from mapsr_cli.training.data.config import DataConfig, RankShare
 from mapsr_cli.training.data.decoding import SUFFIXES, UnreadableError, crop, decode, levels, size_of
 from mapsr_cli.training.data.degradation import DegradedSource
 from mapsr_cli.training.data.images import ImageFiles, folder_images, listed_images
-from mapsr_cli.training.data.orientation import Orientation, orientations, seen, unseen
+from mapsr_cli.training.data.orientation import Orientation, orientations, patch_orientations, seen, unseen
 from mapsr_cli.training.data.sources import kind_of
 from mapsr_cli.training.data.stream import BatchJob, Data, PatchSource, numbered
 
@@ -34,8 +34,6 @@ FOLDERS: dict[Orientation, str] = {
     (3, True): "rot270-mirrored",
 }
 """Where, inside the folder of estimates, those of images lie that were turned (anticlockwise), then mirrored."""
-UNCHANGED = {"shrink": 1.0, "tint": 0.0, "desaturate": 0.0, "gamma": 1.0, "contrast": 1.0}
-"""Settings that would make another image of one of which there is an estimate."""
 
 
 class EstimatedImages:
@@ -64,11 +62,9 @@ class EstimatedImages:
         self._images, self._base, self._folder, self._teacher = images, base, folder, teacher
         self._config, self._share, self._rounded = config, share, rounded
         self._kernel, self._constraint = kernel, Affine(kernel)
-        square = config.patch[0] == config.patch[1]
-        self._views = [view for view in orientations(config, kernel) if square or view[0] % 2 == 0]
+        self._views = patch_orientations(config, kernel)
         self._keep_a = orientations(DataConfig(), kernel)
-        self._cache: dict[Path, NDArray[np.float16]] = {}
-        self._room, self._lock = config.cache_mb * 2**20, threading.Lock()
+        self._cache = PixelCache[np.float16](config.cache_mb)
         if missing := [path for path in images.paths if not self._files(path)]:
             raise ImageError(
                 f"{folder} has no estimate of {self._name(missing[0])} ({len(missing)} of {len(images.paths)} missing)",
@@ -116,8 +112,8 @@ class EstimatedImages:
 
     def _estimate(self, path: Path, size: tuple[int, int]) -> NDArray[np.float16]:
         """Return the mean of an image's estimates, levels [C, H, W] of its size cropped to whole LR pixels."""
-        if path in self._cache:
-            return self._cache[path]
+        if (kept := self._cache.get(path)) is not None:
+            return kept
         wanted, total = self._kernel.whole_size(size), None
         files = self._files(path)
         for view, file in files.items():
@@ -133,10 +129,7 @@ class EstimatedImages:
             total = pixels if total is None else total + pixels
         assert total is not None
         mean: NDArray[np.float16] = (total / len(files)).astype(np.float16)
-        with self._lock:
-            if mean.nbytes <= self._room and path not in self._cache:
-                self._room -= mean.nbytes
-                self._cache[path] = mean
+        self._cache.keep(path, mean.nbytes, lambda: mean)
         return mean
 
 
@@ -155,7 +148,7 @@ def open_estimates(
     See `EstimatedImages`. Raises ImageError where an estimate is missing, UsageError for data that are no image files
     and for settings that change the images.
     """
-    if changed := [name for name, value in UNCHANGED.items() if getattr(config, name) != value]:
+    if changed := config.changes:
         raise UsageError(f"data.{changed[0]} changes the images, of which there are estimates", "leave it out")
     kind, share = kind_of(location), RankShare(config.batch, rank, world)
     if kind not in ("folder", "list"):

@@ -1,6 +1,5 @@
 """Image files: a folder tree of them, or a list."""
 
-import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,6 +9,7 @@ import numpy as np
 
 from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import ImageError
+from mapsr_cli.training.data.cache import PixelCache
 from mapsr_cli.training.data.config import DataConfig, Draw, RankShare
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.decoding import (
@@ -34,10 +34,10 @@ def folder_images(location: str, config: DataConfig, share: RankShare) -> "Image
     Raises ImageError where none is large enough for a patch.
     """
     folder = Path(location)
-    paths = [p for p in folder.rglob("*") if looks_like_image(p.name) and not _is_hidden(p.relative_to(folder))]
+    paths = images_below(folder)
     if not paths and any(folder.glob("*.tar")):
         raise ImageError(f"{location}: no images, but tar shards", "say which ones: a .tar, or a pattern of them")
-    return ImageFiles(location, sorted(paths), config, share)
+    return ImageFiles(location, paths, config, share)
 
 
 def listed_images(location: str, config: DataConfig, share: RankShare) -> "ImageFiles":
@@ -53,8 +53,10 @@ def listed_images(location: str, config: DataConfig, share: RankShare) -> "Image
     return ImageFiles(location, [listing.parent / s for s in lines if s and not s.startswith("#")], config, share)
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def images_below(folder: Path) -> list[Path]:
+    """List what is named like an image in a folder and below it, except hidden ones, in the order of paths."""
+    names = (path.relative_to(folder) for path in folder.rglob("*") if looks_like_image(path.name))
+    return sorted(folder / name for name in names if not any(part.startswith(".") for part in name.parts))
 
 
 class ImageFiles:
@@ -70,9 +72,7 @@ class ImageFiles:
         if not self.paths:
             raise self._nothing()
         self._cumulative = np.cumsum(np.array(areas, dtype=np.float64) ** EXPONENT)
-        self._cache: dict[Path, ByteLevels] = {}
-        self._room = config.cache_mb * 2**20
-        self._lock = threading.Lock()
+        self._cache = PixelCache[np.uint8](config.cache_mb)
 
     def jobs(self, start: int) -> Generator[BatchJob]:
         """Yield what makes batch `start`, `start` + 1, …: each a function of the batch's number alone."""
@@ -117,16 +117,12 @@ class ImageFiles:
             yield str(path), partial(self._decoded, path)
 
     def _decoded(self, path: Path) -> WholeImage:
-        if path in self._cache:
-            return self._cache[path]
+        if (kept := self._cache.get(path)) is not None:
+            return kept
         image = decode(path, self._config.colours)
-        cost = image.width * image.height * self._config.colours
-        with self._lock:
-            if path in self._cache or cost > self._room:
-                return image
-            self._room -= cost
-            self._cache[path] = np.ascontiguousarray(levels(image))
-        return self._cache[path]
+        size = image.width * image.height * self._config.colours
+        self._cache.keep(path, size, lambda: np.ascontiguousarray(levels(image)))
+        return image if (kept := self._cache.get(path)) is None else kept
 
     def _nothing(self) -> ImageError:
         counts, (height, width) = self.ledger.counts(), self._config.patch

@@ -24,6 +24,12 @@ def orientations(config: DataConfig, kernel: Kernel) -> list[Orientation]:
     return [(k, flip) for k in turns for flip in mirrored if _same(kernel, (k, flip))]
 
 
+def patch_orientations(config: DataConfig, kernel: Kernel) -> list[Orientation]:
+    """Return those that also keep a patch's size: without quarter turns, unless it is a square."""
+    square = config.patch[0] == config.patch[1]
+    return [view for view in orientations(config, kernel) if square or view[0] % 2 == 0]
+
+
 def seen(pixels: NDArray[Value], orientation: Orientation) -> NDArray[Value]:
     """Turn and mirror pixels […, H, W]."""
     turns, mirrored = orientation

@@ -1,6 +1,5 @@
 """HR images with LR images that a camera, a scanner or another program made: A is what the pairs say."""
 
-import threading
 from collections.abc import Generator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from mapsr_cli.criteria.base import Patches
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.operators import Kernel
+from mapsr_cli.training.data.cache import PixelCache
 from mapsr_cli.training.data.config import DataConfig, RankShare
 from mapsr_cli.training.data.decoding import (
     SUFFIXES,
@@ -23,12 +23,9 @@ from mapsr_cli.training.data.decoding import (
     size_of,
 )
 from mapsr_cli.training.data.images import ImageFiles, folder_images
-from mapsr_cli.training.data.orientation import orientations, seen
+from mapsr_cli.training.data.orientation import patch_orientations, seen
 from mapsr_cli.training.data.sources import kind_of
 from mapsr_cli.training.data.stream import BatchJob, Data, numbered
-
-UNCHANGED = {"shrink": 1.0, "tint": 0.0, "desaturate": 0.0, "gamma": 1.0, "contrast": 1.0}
-"""Settings that would make another image of one whose LR image is a file."""
 
 
 class PairedImages:
@@ -44,12 +41,10 @@ class PairedImages:
         """
         self.ledger = images.ledger
         self._images, self._config, self._share, self._kernel = images, config, share, kernel
-        square = config.patch[0] == config.patch[1]
-        self._views = [view for view in orientations(config, kernel) if square or view[0] % 2 == 0]
+        self._views = patch_orientations(config, kernel)
         self._small = {path: _small(path.relative_to(base), folder) for path in images.paths}
         self._check()
-        self._cache: dict[Path, ByteLevels] = {}
-        self._room, self._lock = config.cache_mb * 2**20, threading.Lock()
+        self._cache = PixelCache[np.uint8](config.cache_mb)
 
     def jobs(self, start: int) -> Generator[BatchJob]:
         """Yield what makes batch `start`, `start` + 1, …: each a function of the batch's number alone."""
@@ -85,16 +80,13 @@ class PairedImages:
         return _oriented(y, patch, view), _oriented(x, small, view)
 
     def _decoded(self, path: Path) -> ByteLevels:
-        if path in self._cache:
-            return self._cache[path]
+        if (kept := self._cache.get(path)) is not None:
+            return kept
         try:
             pixels = np.ascontiguousarray(levels(decode(path, self._config.colours)))
         except UnreadableError as error:
             raise ImageError(f"{path}: not a readable picture ({error})", "copy it again") from error
-        with self._lock:
-            if pixels.nbytes <= self._room and path not in self._cache:
-                self._room -= pixels.nbytes
-                self._cache[path] = pixels
+        self._cache.keep(path, pixels.nbytes, lambda: pixels)
         return pixels
 
 
@@ -118,7 +110,7 @@ def open_pairs(location: str, folder: Path, config: DataConfig, kernel: Kernel, 
     Raises ImageError where one is missing or of another size, UsageError for data that are no folder of images, and for
     settings that change images.
     """
-    if changed := [name for name, value in UNCHANGED.items() if getattr(config, name) != value]:
+    if changed := config.changes:
         raise UsageError(f"data.{changed[0]} changes the large pictures, whose small ones are files", "leave it out")
     if config.degrades:
         raise UsageError("pairs are not degraded: their small pictures are files", "leave out data.jpeg and the like")

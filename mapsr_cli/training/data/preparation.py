@@ -14,7 +14,8 @@ from PIL import Image
 
 from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.files import check_target, make_folder, write_bytes
-from mapsr_cli.training.data.decoding import UnreadableError, decode, levels, looks_like_image
+from mapsr_cli.training.data.decoding import UnreadableError, decode, image_of, levels
+from mapsr_cli.training.data.images import images_below
 from mapsr_cli.training.data.patches import LUMA
 
 HASH = 16
@@ -68,15 +69,10 @@ class Prepared:
 
 def find_images(places: list[Path]) -> list[tuple[Path, Path]]:
     """List (folder, image) of all images below folders, sorted. Raises ImageError where there are none."""
-    found = [(place, path) for place in places for path in sorted(place.rglob("*")) if _is_image(place, path)]
+    found = [(place, path) for place in places for path in images_below(place) if path.is_file()]
     if not found:
         raise ImageError(f"{', '.join(map(str, places))}: no images there", "give folders of pictures")
     return found
-
-
-def _is_image(place: Path, path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(place).parts)
-    return looks_like_image(path.name) and not hidden and path.is_file()
 
 
 def prepare(
@@ -154,7 +150,7 @@ def _grid(pixels: NDArray[np.uint8], side: int) -> Iterator[tuple[int, int, NDAr
 
 def _png(crop: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(crop.transpose(1, 2, 0))).save(file, "PNG", compress_level=4)
+    image_of(crop).save(file, "PNG", compress_level=4)
     return file.getvalue()
 
 

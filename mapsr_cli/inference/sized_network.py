@@ -11,6 +11,7 @@ from mapsr_cli.inference.projection import chunks_for, project_in_place
 from mapsr_cli.inference.reduced import Reduced
 from mapsr_cli.inference.report import StageProgress
 from mapsr_cli.inference.tiled_network import TiledNetwork
+from mapsr_cli.inference.tiles import Put
 from mapsr_cli.networks import Affine, Constraint, Unconstrained
 from mapsr_cli.operators import (
     AnyKernel,
@@ -70,12 +71,7 @@ class SizedNetwork:
             project_in_place(whole, f, self._own, about(peak * x, evidence, whole))
             return f, notes + more
         reduced = Reduced(whole, strips, len(x))
-        told = None if evidence is None else evidence.told()
-
-        def put(rows: slice, cols: slice, part: Tensor) -> None:
-            reduced.put(rows, cols, part.to(strips.device), peak)
-
-        more = self.network.run(x, put, partial(progress, "network"), sample, told)
+        more = self._tiles(x, partial(reduced.put, times=peak), strips.device, progress, sample, evidence)
         return reduced.projected(self._own, about(peak * x, evidence, whole)), notes + more
 
     def _enlarged(
@@ -106,10 +102,28 @@ class SizedNetwork:
         f, width = chunks_for(strips, len(x)), strips.op.hr_size[1]
 
         def put(rows: slice, cols: slice, part: Tensor) -> None:
-            f.write(rows, cols, width, part.to(strips.device), times=peak)
+            f.write(rows, cols, width, part, times=peak)
 
+        return f, self._tiles(x, put, strips.device, progress, sample, evidence)
+
+    def _tiles(
+        self,
+        x: Tensor,
+        put: Put,
+        device: torch.device,
+        progress: StageProgress,
+        sample: int,
+        evidence: Evidence | None,
+    ) -> tuple[str, ...]:
+        """Compute f(x), for x [C, h, w] in [0, 1], and give its tiles on `device` to `put`; returns notes."""
         told = None if evidence is None else evidence.told()
-        return f, self.network.run(x, put, partial(progress, "network"), sample, told)
+        return self.network.run(
+            x,
+            lambda rows, cols, part: put(rows, cols, part.to(device)),
+            partial(progress, "network"),
+            sample,
+            told,
+        )
 
 
 def about(x: Tensor, evidence: Evidence | None, strips: Strips) -> Evidence:

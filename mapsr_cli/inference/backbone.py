@@ -44,9 +44,7 @@ class Trunk(Foreign):
         super().__init__()
         self.network = descriptor.model  # registered here, so that `to` finds its tensors
         self.descriptor, self.name, self.scale = descriptor, name, descriptor.scale
-        self.least, self.period = descriptor.size_requirements.minimum, descriptor.size_requirements.multiple_of
-        halves = {torch.float16: descriptor.supports_half, torch.bfloat16: descriptor.supports_bfloat16}
-        self.halves = frozenset(dtype for dtype, supported in halves.items() if supported)
+        self.take_properties(descriptor)
 
     def forward(self, x: Tensor) -> Tensor:
         """Estimate; raise MapsrError where the network fails."""

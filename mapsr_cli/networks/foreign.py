@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,13 @@ class Foreign(nn.Module):
     def memory_format(self) -> torch.memory_format:
         """Channels last where the same image in tiles shall be the same to the bit; attention may not take it."""
         return torch.contiguous_format if self.radius is None else torch.channels_last
+
+    def take_properties(self, descriptor: Any) -> None:
+        """Take the sizes and types that it computes in from its spandrel `ModelDescriptor`."""
+        sizes = descriptor.size_requirements
+        self.least, self.period = sizes.minimum, sizes.multiple_of
+        halves = {torch.float16: descriptor.supports_half, torch.bfloat16: descriptor.supports_bfloat16}
+        self.halves = frozenset(dtype for dtype, supported in halves.items() if supported)
 
     def stated_radius(self) -> int | None:
         """Return the receptive field's radius as the author states it; None where it is to be measured."""

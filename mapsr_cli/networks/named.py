@@ -118,10 +118,8 @@ class Named(Foreign):
     def check(self) -> None:
         """Find out what sizes it takes, and try it. Raises UsageError unless it is a generator of its scale."""
         if self.config.architecture.startswith(SPANDREL) and (known := spandrel_library.describe(self.module)):
-            self._requirements, self.least = known.size_requirements, known.size_requirements.minimum
-            self.period = known.size_requirements.multiple_of
-            halves = {torch.float16: known.supports_half, torch.bfloat16: known.supports_bfloat16}
-            self.halves = frozenset(dtype for dtype, supported in halves.items() if supported)
+            self._requirements = known.size_requirements
+            self.take_properties(known)
         side, place = max(_TRIED, self.least), next(self.parameters(), torch.empty(0))
         shape = (1, self.colours, side, side)
         x = torch.full(shape, 0.5, device=place.device, dtype=place.dtype)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mapsr_cli import __version__
 from mapsr_cli.errors import ImageError
-from mapsr_cli.imaging import Frames, JpegCoefficients, Picture, Provenance, encode_frames
+from mapsr_cli.imaging import Frames, JpegCoefficients, Picture, Provenance, encode_frames, read_provenance
 from mapsr_cli.inference.comparison import compare
 from mapsr_cli.inference.files import Output, stored_consistency
 from mapsr_cli.inference.jpeg_evidence import TURNED, stored_kernel
@@ -80,7 +80,8 @@ def project_file(
     result, and A. Raises ImageError where the files do not fit together.
     """
     began = time.perf_counter()
-    lr, hr, kernel, notes = read_pair(original, finished, choice, output.max_pixels, evidence)
+    stored = read_provenance(finished)
+    lr, hr, kernel, notes = read_pair(original, finished, choice, stored, output.max_pixels, evidence)
     pictures, squared, samples = [], 0.0, 0
     jpeg = lr.pictures[0].jpeg
     if jpeg is not None and stored_kernel(jpeg, kernel) is None:

@@ -109,7 +109,7 @@ def verify_files(
     stored = read_provenance(hr_path)
     if evidence == "auto" and stored is not None:
         evidence = "jpeg" if stored.evidence == "jpeg" else "levels"
-    lr, hr, kernel, notes = read_pair(lr_path, hr_path, choice, max_pixels, evidence)
+    lr, hr, kernel, notes = read_pair(lr_path, hr_path, choice, stored, max_pixels, evidence)
     noise = stored.noise or 0.0 if stored is not None else 0.0
     consistency: Agreement = Consistency()
     off = None
@@ -130,16 +130,16 @@ def read_pair(
     lr_path: Path,
     hr_path: Path,
     choice: KernelChoice,
+    stored: Provenance | None,
     max_pixels: int = MAX_PIXELS,
     evidence: EvidenceChoice = "auto",
 ) -> tuple[Frames, Frames, AnyKernel, tuple[str, ...]]:
-    """Read LR and HR, and choose A between them; also returns remarks about that choice.
+    """Read LR and HR, and choose A between them by what HR's file says of itself, if it does; also returns remarks.
 
     LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is; and with the coefficients of a JPEG, unless
     `evidence` is `levels`. `max_pixels` limits LR. Raises ImageError where sizes or frames do not fit together, or
     `evidence` is `jpeg` and there are none.
     """
-    stored = read_provenance(hr_path)
     hr = read_frames(hr_path, Holds(inks=True), choice.most_pixels(stored, max_pixels))
     lr = read_frames(lr_path, _holds_of(hr, hr_path), max_pixels, coefficients=evidence != "levels")
     first = lr.pictures[0]

@@ -61,6 +61,8 @@ def fit_kernel(
     The scale follows from the sizes. The more pictures, and the sharper, the better is the kernel known.
     """
     with failures(debug):
+        import numpy as np
+
         from mapsr_cli.cli.pairs import match_folders
         from mapsr_cli.errors import UsageError
         from mapsr_cli.files import check_target, write_bytes
@@ -88,7 +90,7 @@ def fit_kernel(
             update("solving", len(pairs), len(pairs))
             found = fit.solve()
         content = io.BytesIO()
-        _save(content, found.picture)
+        np.save(content, found.picture.numpy())
         write_bytes(output, content.getvalue())
         _tell(found, fit.scale, len(pairs), output, json)
         wrote(output)
@@ -106,12 +108,6 @@ def _pixels(path: Path) -> "Tensor":
         return torch.from_numpy(levels(decode(path, 3)).astype(np.float64))
     except UnreadableError as error:
         raise ImageError(f"{path}: not a readable picture ({error})") from error
-
-
-def _save(file: io.BytesIO, picture: "Tensor") -> None:
-    import numpy as np
-
-    np.save(file, picture.numpy())
 
 
 def _tell(found: "FittedKernel", scale: int, pairs: int, output: Path, json: bool) -> None:

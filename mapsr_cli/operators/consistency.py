@@ -114,7 +114,7 @@ class Consistency(Agreement):
 
     @property
     def share(self) -> float:
-        """The same."""
+        """Fraction of LR samples given back bit for bit, as `bit_exact`."""
         return self.bit_exact
 
     @property

@@ -106,8 +106,7 @@ def output_of(report: FileReport) -> Output:
 def check_original(report: FileReport, original: Path) -> None:
     """Raise ReportError where a file is not the report's original."""
     try:
-        with original.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = _digest(original)
     except OSError as error:
         hint = "mapsr redo REPORT ORIGINAL says where it is"
         raise ReportError(f"cannot read {original}: {error.strerror or error}", hint) from error
@@ -118,15 +117,18 @@ def check_original(report: FileReport, original: Path) -> None:
         )
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def compare_with(path: Path, report: FileReport, redone: Redone) -> ResultBeside | None:
     """Compare the file that the report calls its result with the picture made again; None where there is none."""
     if not path.is_file():
         return None
     beside = _compare_samples(path, report, redone)
     if report.result.signed_by is None:
-        with path.open("rb") as file:
-            same = hashlib.file_digest(file, "sha256").hexdigest() == report.result.sha256
-        return replace(beside, same=same)
+        return replace(beside, same=_digest(path) == report.result.sha256)
     try:
         signature = read_signature(path)
     except MissingExtraError:

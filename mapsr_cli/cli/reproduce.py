@@ -26,6 +26,7 @@ class Name(StrEnum):
     fig3 = "fig3"
     fig7 = "fig7"
     fig5 = "fig5"
+    fig8 = "fig8"
 
 
 class Budget(StrEnum):
@@ -41,16 +42,16 @@ def reproduce(
         Name,
         typer.Argument(
             metavar="EXPERIMENT",
-            help="table1, fig1 or fig6: the Swiss roll; fig2, table2 or fig4: faces; fig3 or fig7: grass; fig5: "
-            "photographs.",
+            help="table1, fig1 or fig6: the Swiss roll; fig2, table2 or fig4: faces; fig3 or fig7: grass; fig5 or "
+            "fig8: photographs.",
         ),
     ],
     budget: Annotated[
         Budget,
         typer.Option(
             metavar="smoke|cpu|paper",
-            help="Length of training. smoke: a trial that it works; cpu: what a processor can do; paper: the paper's "
-            "own protocol, for a GPU.",
+            help="What is trained, and for how long. smoke: a trial that it works; cpu: our recipes, as long as a "
+            "processor can; paper: the paper's own protocol, for a GPU.",
             rich_help_panel=options.EVERYDAY,
         ),
     ] = Budget.cpu,
@@ -64,18 +65,29 @@ def reproduce(
         ),
     ] = None,
     trials: Annotated[
-        int,
+        int | None,
         typer.Option(
             metavar="N",
             min=1,
-            help="Independent trainings per method, for table1 and fig6.",
+            help="Independent trainings per method, for table1, fig6, fig2 and fig7.",
+            show_default="10 of the Swiss roll, 3 of images",
             rich_help_panel=options.EVERYDAY,
         ),
-    ] = 10,
+    ] = None,
     seed: Annotated[
         int,
         typer.Option(metavar="N", help="Random seed for weights, data and noise.", rich_help_panel=options.EVERYDAY),
     ] = 0,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Steps of every training, to try a budget out: with few of them, networks learn nothing.",
+            show_default="the budget's",
+            rich_help_panel=options.EVERYDAY,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -110,7 +122,8 @@ def reproduce(
                 show(status, name)
 
             try:
-                written = chosen.run(Order(folder, data, budget.value, trials, seed, watch))
+                order = Order(folder, data, budget.value, trials or chosen.trials, seed, watch, steps)
+                written = chosen.run(order)
             except KeyboardInterrupt:
                 resumption = "goes on with what was saved" if chosen.keeps_trainings else "begins again"
                 say(f"stopped; the same command {resumption}")

@@ -20,13 +20,15 @@ class Order:
     data: Path | None
     """Folder of image sets; None where data are drawn."""
     budget: str
-    """`smoke`: does it run; `cpu`: what trains on two cores; `paper`: the paper's networks, for a GPU."""
+    """`smoke`: does it run; `cpu`: ours, what two cores can train; `paper`: the paper's protocol, for a GPU."""
     trials: int
     """Independent trainings of each row, where an experiment repeats them."""
     seed: int
     """Random seed for weights, data and noise."""
     watch: NamedWatch
     """Told how every row's training goes on."""
+    steps: int | None = None
+    """Steps of every training, to try a budget out; None: as many as the budget has."""
 
     def find(self, inner: str) -> Path:
         """Locate a file or folder of `data`. Raises UsageError where it is missing."""

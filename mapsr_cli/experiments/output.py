@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from statistics import mean, stdev
 
 from matplotlib.figure import Figure
 
@@ -27,6 +28,12 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def power(value: float | None) -> str:
     """Format with two digits and a power of ten."""
     return "–" if value is None else "0" if value == 0 else f"{value:.1e}"
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Format the mean of several trials and their standard deviation; of one trial the value alone."""
+    middle = f"{mean(values):.{digits}f}"
+    return middle if len(values) == 1 else f"{middle} ± {stdev(values):.{digits}f}"
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -1,7 +1,7 @@
 """Rows trained in OUT/runs/NAME, or found there: an interrupted one goes on, a finished one is used as it is."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePath
@@ -13,7 +13,7 @@ from torch import Tensor
 from mapsr_cli.criteria.methods import PRIORS
 from mapsr_cli.criteria.snapshots import Snapshots, read_snapshots
 from mapsr_cli.errors import UsageError
-from mapsr_cli.experiments.images.rows import Trainings, check_same
+from mapsr_cli.experiments.images.rows import Row, Trainings, check_same
 from mapsr_cli.experiments.images.scores import score
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.files import write_bytes
@@ -35,23 +35,31 @@ class Bench:
 
     trainings: Trainings
     order: Order
+    trial: int = 0
+    """Number of an independent training of all rows: 0, 1, …"""
 
     @property
     def runs(self) -> Path:
-        """Where the rows' folders are."""
-        return self.order.out / "runs"
+        """Where the rows' folders are: `runs`, those of further trials in `runs-2`, `runs-3`, …"""
+        return self.order.out / ("runs" if self.trial == 0 else f"runs-{self.trial + 1}")
+
+    @property
+    def rows(self) -> Mapping[str, Row]:
+        """What the order's budget trains, by name."""
+        return self.trainings.rows_of(self.order.budget)
 
     def recipe(self, name: str) -> Recipe:
         """Return what `mapsr train` would make of the row."""
-        row = self.trainings.rows[name]
-        recipe = self.trainings.recipe(name, self.order.budget, self.order.seed, self.runs)
+        row = self.rows[name]
+        order = self.order
+        recipe = self.trainings.recipe(name, order.budget, order.seed + self.trial, self.runs, order.steps)
         init = None if row.init is None else self.weights(row.init)
         return replace(recipe, location=str(self._images(name)), init=init)
 
     def _images(self, name: str) -> Path:
         """Return what the row trains on: the folder, or a list of files beside it where the row leaves some out."""
         everything = self.order.find(self.trainings.data)
-        return self.runs / f"{name}.txt" if self.trainings.rows[name].without else everything
+        return self.runs / f"{name}.txt" if self.rows[name].without else everything
 
     def train(self, *names: str) -> None:
         """Train rows to their end, after those that they start from or follow; finished ones are left alone.
@@ -60,23 +68,23 @@ class Bench:
         """
         for name in names:
             recipe = self.recipe(name)
-            data = f"{name}.txt" if self.trainings.rows[name].without else self.trainings.data
+            data = f"{name}.txt" if self.rows[name].without else self.trainings.data
             _check(recipe, self.runs / name, data)
             if self._steps(name) < (recipe.loop.steps or 0):
                 self._train(name, recipe)
 
     def _train(self, name: str, recipe: Recipe) -> None:
-        row = self.trainings.rows[name]
+        row = self.rows[name]
         self.train(*(before for before in (row.init, row.prior) if before is not None))
         if row.without:
             self._list_images(name)
         torch.set_flush_denormal(True)
-        watch = partial(self.order.watch, name)
+        watch = partial(self.order.watch, name if self.trial == 0 else f"{name}, trial {self.trial + 1}")
         precision = "auto" if "ACCELERATE_MIXED_PRECISION" in os.environ else "fp32"  # the paper's, unless asked
         train_recipe(recipe, self.runs / name, make_accelerator("auto", precision), watch, [CsvJournal])
 
     def _list_images(self, name: str) -> None:
-        folder, without = self.order.find(self.trainings.data), self.trainings.rows[name].without
+        folder, without = self.order.find(self.trainings.data), self.rows[name].without
         images = [p for p in sorted(folder.iterdir()) if looks_like_image(p.name) and p.name not in without]
         self.runs.mkdir(parents=True, exist_ok=True)
         write_bytes(self._images(name), "".join(f"{p.resolve()}\n" for p in images).encode())
@@ -87,7 +95,7 @@ class Bench:
 
     def _training(self, name: str) -> dict[str, Any]:
         """Read the training's description from the row's weights."""
-        is_prior = self.trainings.rows[name].method in PRIORS
+        is_prior = self.rows[name].method in PRIORS
         card = load_prior(self.weights(name)).card if is_prior else load_model(self.weights(name)).card
         return card.training
 
@@ -117,6 +125,11 @@ class Bench:
     def snapshots(self, name: str) -> Snapshots:
         """Load the snapshots of a row that is a prior."""
         return read_snapshots(self.runs / name / SNAPSHOTS)
+
+
+def benches(trainings: Trainings, order: Order) -> list[Bench]:
+    """Make a bench for each trial that the order asks for."""
+    return [Bench(trainings, order, trial) for trial in range(order.trials)]
 
 
 def _check(wanted: Recipe, folder: Path, data: str) -> None:

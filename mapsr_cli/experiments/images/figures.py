@@ -30,10 +30,10 @@ CELL = 1.35
 
 @dataclass(frozen=True)
 class Line:
-    """One training in a panel."""
+    """A row's trainings in a panel: their mean, and from the least to the greatest."""
 
     label: str
-    history: History
+    histories: Sequence[History]
     colour: str
     style: str = "-"
 
@@ -69,12 +69,14 @@ def _show(axes: Axes, picture: Tensor) -> None:
 def draw_lines(
     axes: Axes, lines: Sequence[Line], measure: str, label: str, log: bool = False, marks: Sequence[float] = ()
 ) -> None:
-    """Plot a measure against steps, with vertical lines at the steps `marks`."""
+    """Plot a measure against steps, with vertical lines at the steps `marks`. A row's trainings share their steps."""
     for mark in marks:
         axes.axvline(mark, color="#cccccc", linewidth=0.7, zorder=0)
     for line in lines:
-        steps, values = ([moment[key] for moment in line.history] for key in ("step", measure))
-        axes.plot(steps, values, line.style, color=line.colour, label=line.label, linewidth=1.3)
+        steps = [moment["step"] for moment in line.histories[0]]
+        values = np.array([[moment[measure] for moment in history] for history in line.histories])
+        axes.plot(steps, values.mean(axis=0), line.style, color=line.colour, label=line.label, linewidth=1.3)
+        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), alpha=0.2, color=line.colour, linewidth=0)
     axes.set(xlabel="steps", ylabel=label)
     if log:
         axes.set_yscale("log")

@@ -1,7 +1,7 @@
 """Figures 3 and 7: grass textures, 4×; and AffGAN with and without instance noise."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,15 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mapsr_cli.evaluation.texture import gradient_energy
-from mapsr_cli.experiments.images.bench import Bench
+from mapsr_cli.experiments.images.bench import Bench, benches
 from mapsr_cli.experiments.images.figures import STYLE, Line, draw_lines, picture_grid
 from mapsr_cli.experiments.images.page import effort, publish
 from mapsr_cli.experiments.images.rows import SMOKE, STEADY_GAN, Length, Row, Trainings
 from mapsr_cli.experiments.images.scores import BATCH, History, estimates, history, score
 from mapsr_cli.experiments.images.truths import patches
 from mapsr_cli.experiments.order import Order
-from mapsr_cli.experiments.output import LABELS, power, save, table
+from mapsr_cli.experiments.output import LABELS, power, save, spread, table
+from mapsr_cli.experiments.printed import CONVOLVED, NO_NOISE, PLAIN
 from mapsr_cli.networks import bits_per_dim
 from mapsr_cli.training.journal import read_metrics
 from mapsr_cli.training.settings import merge
@@ -52,16 +53,22 @@ SOFT = (
 )
 """Out of focus or blurred, a third of all patches: they hide from an LR image how much fine texture grass has."""
 
+NOISELESS = "affgan-nonoise"
+"""Not of the paper, which has no instance noise here: ours has."""
+
+SMALL = {"batch": 8, "patch": (32, 32)}
+"""A quarter of the work of 64×64: three trainings of a denoiser and of AffDG, which shall be long, fit an hour."""
+
 GRASS = Trainings(
     data="grass/train",
     rows={
         "affmse": Row("affmse"),
         "affgan": Row("affgan", AFFGAN, init="affmse", without=SOFT),
-        "denoiser": Row("denoiser", {"data": {"batch": 8}, "loop": {"snapshots": 8}}),
-        "affdg": Row("affdg", prior="denoiser"),
+        "denoiser": Row("denoiser", {"data": SMALL, "loop": {"snapshots": 8}}),
+        "affdg": Row("affdg", {"data": SMALL, "loop": {"average": 0.9, "snapshots": 40}}, prior="denoiser"),
         "density": Row("density", {"data": {"batch": 8}, "loop": {"snapshots": 8}, "criterion": {"rate": 3e-3}}),
         "affll": Row("affll", {"data": {"batch": 8}}, prior="density"),
-        "affgan-nonoise": Row("affgan", merge(AFFGAN, {"criterion": {"noise": "none"}}), init="affmse", without=SOFT),
+        NOISELESS: Row("affgan", merge(AFFGAN, {"criterion": {"noise": "none"}}), init="affmse", without=SOFT),
     },
     lengths={
         "smoke": Length(
@@ -69,7 +76,7 @@ GRASS = Trainings(
         ),
         "cpu": Length(
             "grass",
-            {"affmse": 5000, "affgan": 2000, "denoiser": 600, "affdg": 500, "density": 1500, "affll": 1000},
+            {"affmse": 5000, "affgan": 2000, "denoiser": 600, "affdg": 800, "density": 1500, "affll": 1000},
             {"data": {"tint": 0.3}, "discriminator": {"local": True}, "loop": {"snapshots": 20}},
         ),
         "paper": Length(
@@ -78,23 +85,31 @@ GRASS = Trainings(
                 "affmse": 100_000, "affgan": 100_000, "denoiser": 50_000, "affdg": 50_000, "density": 50_000,
                 "affll": 50_000,
             },
-            {"data": {"tint": 0.3}, "loop": {"snapshots": 20}},
+            merge(PLAIN, {"data": {"batch": 16, "augment": False}, "loop": {"snapshots": 80}}),
+            {
+                "affmse": Row("affmse", CONVOLVED),
+                "affgan": Row("affgan", merge(CONVOLVED, NO_NOISE)),
+                "denoiser": Row("denoiser", {"loop": {"snapshots": 8}}),
+                "affdg": Row("affdg", CONVOLVED, prior="denoiser"),
+                "density": Row("density", {"loop": {"snapshots": 8}}),
+                "affll": Row("affll", CONVOLVED, prior="density"),
+            },
         ),
     },
 )  # fmt: skip
 
 SHOWN = ("affmse", "affgan", "affdg", "affll")
-COLOURS = {"affdg": "#6a4c93", "affll": "#3d3d3d", "affgan": "#d1495b", "affgan-nonoise": "#1b6ca8"}
+COLOURS = {"affdg": "#6a4c93", "affll": "#3d3d3d", "affgan": "#d1495b", NOISELESS: "#1b6ca8"}
 
 
 def figure3(order: Order) -> dict[str, Any]:
     """Reproduce Figure 3: textures of families outside the training set: pictures, gradient energy, density in bits."""
     bench = Bench(GRASS, order)
     truths = patches(order.find(VALID), SIDE, ACROSS)
-    bench.train(*GRASS.rows)
+    bench.train(*bench.rows)
     density = bench.snapshots("density").best.network
     rows: dict[str, Any] = {"aff-init": score(bench.untrained("affmse"), truths).to_json()}
-    for name in (*SHOWN, "affgan-nonoise"):
+    for name in (name for name in (*SHOWN, NOISELESS) if name in bench.rows):
         outputs = _outputs(bench, name, truths)
         own = {"bits": _bits(density, outputs), "gradient_energies": _energies(outputs, truths)}
         rows[name] = {**bench.measure(name, truths), **own}
@@ -109,36 +124,45 @@ def figure3(order: Order) -> dict[str, Any]:
         ]
         for name, row in rows.items()
     ]  # fmt: skip
-    noise = {name: history(bench.moments(name), truths) for name in ("affgan", "affgan-nonoise")}
     blocks = [
         "# Figure 3: grass, 4×",
         f"{len(truths)} patches of {SIDE}×{SIDE} from textures of families that no training saw.",
         table(titles, lines),
         _about_bits(true_bits),
-        "Lower picture: AffGAN with instance noise and without, trained equally long.",
     ]
-    results = {"rows": rows, "bits": true_bits, "paper_bits": PAPER_BITS, "noise": noise}
-    return publish(order, "fig3", results, blocks, [_draw_figure3(bench, truths), _draw_noise(bench, noise)])
+    results = {"rows": rows, "bits": true_bits, "paper_bits": PAPER_BITS}
+    pictures = [_draw_figure3(bench, truths)]
+    if NOISELESS in bench.rows:
+        noise = {name: history(bench.moments(name), truths) for name in ("affgan", NOISELESS)}
+        results["noise"] = noise
+        blocks.append("Lower picture: AffGAN with instance noise and without, trained equally long.")
+        pictures.append(_draw_noise(bench, noise))
+    return publish(order, "fig3", results, blocks, pictures)
 
 
 def figure7(order: Order) -> dict[str, Any]:
     """Reproduce Figure 7: PSNR and SSIM while AffDG and AffLL train, with lines where the prior's snapshot changes."""
-    bench = Bench(GRASS, order)
+    trials = benches(GRASS, order)
     guided = ("affdg", "affll")
     truths = patches(order.find(VALID), SIDE, ACROSS)
-    bench.train(*guided)
-    curves = {name: history(bench.moments(name), truths) for name in guided}
-    switches = {name: _switches(bench, name) for name in guided}
+    for bench in trials:
+        bench.train(*guided)
+    curves = {name: [history(bench.moments(name), truths) for bench in trials] for name in guided}
+    switches = {name: _switches(trials[0], name) for name in guided}
     titles = ["", "PSNR, first", "last", "SSIM, first", "last", "next snapshot at steps"]
     lines = [
         [
-            LABELS[name], f"{course[0]['psnr']:.2f}", f"{course[-1]['psnr']:.2f}", f"{course[0]['ssim']:.3f}",
-            f"{course[-1]['ssim']:.3f}", ", ".join(f"{step:.0f}" for step in switches[name]),
+            LABELS[name], *(spread([course[at][key] for course in courses], digits)
+            for key, digits in (("psnr", 3), ("ssim", 4)) for at in (0, -1)),
+            ", ".join(f"{step:.0f}" for step in switches[name]),
         ]
-        for name, course in curves.items()
+        for name, courses in curves.items()
     ]  # fmt: skip
-    blocks = ["# Figure 7: PSNR and SSIM while AffDG and AffLL train", table(titles, lines)]
-    levels = list(bench.snapshots("denoiser").levels)
+    about = (
+        f"Trainings of each row, its prior's included: {order.trials}, of other seeds; bands from least to greatest."
+    )
+    blocks = ["# Figure 7: PSNR and SSIM while AffDG and AffLL train", about, table(titles, lines)]
+    levels = list(trials[0].snapshots("denoiser").levels)
     results = {"curves": curves, "switches": switches, "denoiser_levels": levels}
     return publish(order, "fig7", results, blocks, [_draw_figure7(order, curves, switches)])
 
@@ -179,7 +203,7 @@ def _about_bits(bits: float) -> str:
 def _switches(bench: Bench, name: str) -> list[float]:
     """Return the steps at which a guided method changes to the next snapshot of its prior."""
     steps = bench.recipe(name).loop.steps or 0
-    prior = GRASS.rows[name].prior
+    prior = bench.rows[name].prior
     assert prior is not None
     return [steps * progress for progress in bench.snapshots(prior).switches]
 
@@ -203,7 +227,7 @@ def _detail(picture: Tensor) -> Tensor:
 
 
 def _draw_noise(bench: Bench, courses: Mapping[str, History]) -> Path:
-    lines = [Line(LABELS[name], moments, COLOURS[name]) for name, moments in courses.items()]
+    lines = [Line(LABELS[name], [moments], COLOURS[name]) for name, moments in courses.items()]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.5, 2.9), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
@@ -211,7 +235,7 @@ def _draw_noise(bench: Bench, courses: Mapping[str, History]) -> Path:
         left.axhspan(0.85, 1.15, color="#eeeeee", zorder=0)
         draw_lines(middle, lines, "psnr", "PSNR, dB")
         losses = [
-            Line(line.label, _losses(bench, name), line.colour) for name, line in zip(courses, lines, strict=True)
+            Line(line.label, [_losses(bench, name)], line.colour) for name, line in zip(courses, lines, strict=True)
         ]
         draw_lines(right, losses, "d_loss", "discriminator's loss")
         right.legend(fontsize=7)
@@ -223,11 +247,11 @@ def _losses(bench: Bench, name: str) -> History:
     return [{"step": step, "d_loss": float(value)} for step, key, value in rows if key == "d_loss"]
 
 
-def _draw_figure7(order: Order, curves: Mapping[str, History], switches: Mapping[str, list[float]]) -> Path:
+def _draw_figure7(order: Order, curves: Mapping[str, Sequence[History]], switches: Mapping[str, list[float]]) -> Path:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 5), layout="constrained")
-        for (name, course), axes in zip(curves.items(), figure.subplots(2, 2), strict=True):
-            line = [Line(LABELS[name], course, COLOURS[name])]
+        for (name, courses), axes in zip(curves.items(), figure.subplots(2, 2), strict=True):
+            line = [Line(LABELS[name], courses, COLOURS[name])]
             draw_lines(axes[0], line, "psnr", "PSNR, dB", marks=switches[name])
             draw_lines(axes[1], line, "ssim", "SSIM", marks=switches[name])
             axes[0].set_title(LABELS[name], loc="left")

@@ -35,6 +35,8 @@ class Length:
     """By method: rows of one criterion train equally long."""
     settings: SectionValues = field(default_factory=dict)
     """Of every row that has such a section."""
+    rows: Mapping[str, Row] | None = None
+    """Trained in the place of the others' rows; None: the same."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,17 @@ class Trainings:
     lengths: Mapping[str, Length]
     """By budget."""
 
-    def recipe(self, name: str, budget: str, seed: int, runs: Path) -> Recipe:
-        """Make the row's full recipe; the run of its prior is in `runs`."""
-        row, length = self.rows[name], self.lengths[budget]
+    def rows_of(self, budget: str) -> Mapping[str, Row]:
+        """Return what a budget trains, by name."""
+        return self.lengths[budget].rows or self.rows
+
+    def recipe(self, name: str, budget: str, seed: int, runs: Path, steps: int | None = None) -> Recipe:
+        """Make the row's full recipe, of `steps` or as many as the budget has; the run of its prior is in `runs`."""
+        row, length = self.rows_of(budget)[name], self.lengths[budget]
+        steps = steps or length.steps[row.method]
         sections = make_recipe(row.method, length.preset, {}).sections
         shared = {section: values for section, values in length.settings.items() if section in sections}
-        own: SectionValues = {"loop": {"steps": length.steps[row.method], "seed": seed}, "data": {"seed": seed}}
+        own: SectionValues = {"loop": {"steps": steps, "seed": seed}, "data": {"seed": seed}}
         if row.prior is not None:
             own["prior"] = {"run": str(runs / row.prior)}
         return make_recipe(row.method, length.preset, merge(shared, row.settings, own))

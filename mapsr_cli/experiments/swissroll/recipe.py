@@ -18,13 +18,13 @@ from mapsr_cli.experiments.parallel import run_all
 from mapsr_cli.experiments.swissroll import fig1, fig6
 from mapsr_cli.experiments.swissroll.page import table_page
 from mapsr_cli.experiments.swissroll.table1 import (
-    BUDGETS,
     PAPER,
     ROWS,
     Examination,
     Priors,
     StepCounts,
     TrialScores,
+    length_of,
     run_row,
     score,
 )
@@ -62,7 +62,7 @@ def figure1(order: Order) -> dict[str, Any]:
     curves = {**stored, **{name: curve for name, (_, curve) in trained.items()}}
     _keep(curves, order)
     at = fig1.score_places()
-    field = denoiser_score(at, BUDGETS[order.budget].denoiser, order.seed, partial(order.watch, "denoiser"))
+    field = denoiser_score(at, length_of(order).denoiser, order.seed, partial(order.watch, "denoiser"))
     paths = fig1.draw(out, test.density, {name: curves[name] for name in SHOWN}, field)
     return {"budget": order.budget, "seed": order.seed, "files": [str(path) for path in paths]}
 
@@ -70,7 +70,7 @@ def figure1(order: Order) -> dict[str, Any]:
 def figure6(order: Order) -> dict[str, Any]:
     """Train AffGAN with every kind of noise; write fig6.json, fig6.png and fig6.svg."""
     out = order.out
-    bench, length = Examination.make(200), BUDGETS[order.budget]
+    bench, length = Examination.make(200), length_of(order)
     floor, _, _ = score(bench.density, bench.x, bench.map)
     asked = bench, length, order.trials, order.seed
     variants = run_all([partial(fig6.run_variant, name, *asked) for name in fig6.VARIANTS], order.watch)
@@ -85,7 +85,7 @@ def _train_all(
     names: Iterable[str], test: Examination, order: Order, trials: int
 ) -> dict[str, tuple[TrialScores, Tensor]]:
     """Train rows in parallel processes; return them and their first trials' curves."""
-    asked = test, BUDGETS[order.budget], trials, order.seed
+    asked = test, length_of(order), trials, order.seed
     jobs = [partial(_train, some, *asked) for some in _sharing(names)]
     done = run_all(jobs[::-1], order.watch)  # the longest are last in ROWS; what begins last should be short
     return {name: (row, torch.from_numpy(curve)) for part in done for name, (row, curve) in part.items()}
@@ -114,12 +114,12 @@ def _train(
 
 
 def _keep(curves: dict[str, Tensor], order: Order) -> None:
-    """Store the curves for a Figure 1 of the same budget and seed."""
+    """Store the curves for a Figure 1 of the same budget, steps and seed."""
     write_bytes(order.out / CURVES, save(curves, _alike(order)))
 
 
 def _kept(order: Order) -> dict[str, Tensor]:
-    """Load the curves that an experiment of the same budget and seed has stored, by row; none of others."""
+    """Load the curves that an experiment of the same budget, steps and seed has stored, by row; none of others."""
     path = order.out / CURVES
     if not path.exists():
         return {}
@@ -128,7 +128,7 @@ def _kept(order: Order) -> dict[str, Tensor]:
 
 
 def _alike(order: Order) -> dict[str, str]:
-    return {"budget": order.budget, "seed": str(order.seed)}
+    return {"budget": order.budget, "steps": str(order.steps or ""), "seed": str(order.seed)}
 
 
 def _asked(order: Order) -> dict[str, Any]:

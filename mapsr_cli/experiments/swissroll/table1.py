@@ -1,7 +1,7 @@
 """Table 1: the cross-entropy H[q, p_Y] of every method on the Swiss roll, its gap to MAP, and MSE(x, Aŷ)."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from statistics import mean, stdev
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshots
+from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.swissroll.starts import Chosen, train_contest
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_prior, train_trials
 from mapsr_cli.experiments.swissroll.truth import DensityMap, KernelDensity, downscaled, map_estimates, paper_density
@@ -54,6 +55,11 @@ BUDGETS = {
     "cpu": StepCounts(regression=2000, gan=1800, guided=5000, denoiser=3000, likely=1500, density=1500),
     "paper": StepCounts(20_000, 20_000, 20_000, 20_000, 20_000, 20_000),
 }
+
+
+def length_of(order: Order) -> StepCounts:
+    """Return how long the trainings of an order are."""
+    return BUDGETS[order.budget] if order.steps is None else StepCounts(*[order.steps] * len(fields(StepCounts)))
 
 
 @dataclass(frozen=True)

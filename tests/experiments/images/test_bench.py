@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.experiments.images.bench import Bench
+from mapsr_cli.experiments.images.bench import Bench, benches
 from mapsr_cli.experiments.images.faces import FACES, PROJECTIONS
 from mapsr_cli.experiments.images.grass import GRASS
 from mapsr_cli.experiments.images.natural import NATURAL
@@ -101,12 +101,13 @@ def test_images_left_out_are_not_trained_on(order: Orders, data: Path) -> None:
 )
 @pytest.mark.parametrize("budget", ["smoke", "cpu", "paper"])
 def test_every_row_is_a_recipe(trainings: Trainings, budget: str) -> None:
-    for name, row in trainings.rows.items():
+    rows = trainings.rows_of(budget)
+    for name, row in rows.items():
         recipe = trainings.recipe(name, budget, 3, Path("runs"))
         assert recipe.loop.seed == recipe["data"].seed == 3
         assert recipe.loop.steps == trainings.lengths[budget].steps[row.method]
         for before in (row.init, row.prior):
-            assert before is None or before in trainings.rows
+            assert before is None or before in rows
         if row.init is not None:
             begun = trainings.recipe(row.init, budget, 3, Path("runs"))
             assert begun["generator"].widths == recipe["generator"].widths
@@ -125,3 +126,16 @@ def test_compared_rows_are_trained_equally_long() -> None:
     assert steps["mse"] == steps["affmse"]
     assert len(set(PROJECTIONS.lengths["cpu"].steps.values())) == 1
     assert steps["softgan"] == steps["affgan"]
+
+
+def test_trials_are_of_other_seeds_and_in_other_folders(order: Orders) -> None:
+    first, second = benches(GRASS, order(trials=2, seed=7))
+    assert first.runs.name == "runs"
+    assert (second.recipe("affmse").loop.seed, second.recipe("affmse")["data"].seed) == (8, 8)
+    assert second.recipe("affdg")["prior"].run == str(second.runs / "denoiser") != first.recipe("affdg")["prior"].run
+
+
+def test_trainings_are_cut_to_the_steps_that_were_asked_for(order: Orders) -> None:
+    for budget in ("cpu", "paper"):
+        bench = Bench(GRASS, order(budget=budget, steps=3))
+        assert {bench.recipe(name).loop.steps for name in bench.rows} == {3}

@@ -99,17 +99,18 @@ def verify_files(
     choice: KernelChoice,
     max_pixels: int = MAX_PIXELS,
     evidence: EvidenceChoice = "auto",
+    hr: Frames | None = None,
 ) -> Verification:
     """Compare A(HR) with LR. Raises ImageError where sizes, channels or frames do not fit together.
 
     LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is. `max_pixels` limits LR. `evidence` is what a
     JPEG says: its coefficients, or its decoded levels; `auto` is what HR says that it agrees with, or the coefficients
-    where it says nothing.
+    where it says nothing. `hr`: HR's frames, where `read_hr` has decoded them already.
     """
     stored = read_provenance(hr_path)
     if evidence == "auto" and stored is not None:
         evidence = "jpeg" if stored.evidence == "jpeg" else "levels"
-    lr, hr, kernel, notes = read_pair(lr_path, hr_path, choice, stored, max_pixels, evidence)
+    lr, hr, kernel, notes = read_pair(lr_path, hr_path, choice, stored, max_pixels, evidence, hr)
     noise = stored.noise or 0.0 if stored is not None else 0.0
     consistency: Agreement = Consistency()
     off = None
@@ -126,6 +127,11 @@ def verify_files(
     return Verification(kernel, consistency, torch.empty(0) if off is None else off, first, notes)
 
 
+def read_hr(path: Path, max_pixels: int, at_most: int | None = None) -> Frames:
+    """Decode HR as it is to be compared. Raises ImageError, also for more frames than `at_most`."""
+    return read_frames(path, Holds(inks=True), max_pixels, at_most)
+
+
 def read_pair(
     lr_path: Path,
     hr_path: Path,
@@ -133,14 +139,15 @@ def read_pair(
     stored: Provenance | None,
     max_pixels: int = MAX_PIXELS,
     evidence: EvidenceChoice = "auto",
+    hr: Frames | None = None,
 ) -> tuple[Frames, Frames, AnyKernel, tuple[str, ...]]:
     """Read LR and HR, and choose A between them by what HR's file says of itself, if it does; also returns remarks.
 
     LR is read as HR stores it: CMYK as RGB, 16 bits as 8, where HR is; and with the coefficients of a JPEG, unless
-    `evidence` is `levels`. `max_pixels` limits LR. Raises ImageError where sizes or frames do not fit together, or
-    `evidence` is `jpeg` and there are none.
+    `evidence` is `levels`. `max_pixels` limits LR. `hr`: HR's frames, where `read_hr` has decoded them already. Raises
+    ImageError where sizes or frames do not fit together, or `evidence` is `jpeg` and there are none.
     """
-    hr = read_frames(hr_path, Holds(inks=True), choice.most_pixels(stored, max_pixels))
+    hr = hr or read_hr(hr_path, choice.most_pixels(stored, max_pixels))
     lr = read_frames(lr_path, _holds_of(hr, hr_path), max_pixels, coefficients=evidence != "levels")
     first = lr.pictures[0]
     if evidence == "jpeg" and first.jpeg is None:

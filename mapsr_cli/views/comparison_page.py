@@ -6,10 +6,25 @@ from pathlib import Path
 from PIL import Image
 
 from mapsr_cli.errors import MapsrError, UsageError
-from mapsr_cli.imaging import MAX_PIXELS, Picture, read_picture
-from mapsr_cli.inference.verification import KernelChoice, verify_files
+from mapsr_cli.imaging import MAX_PIXELS, Frames, Picture, read_picture
+from mapsr_cli.inference.verification import KernelChoice, read_hr, verify_files
 from mapsr_cli.views.before_after import Compared, before_after
 from mapsr_cli.views.screen import as_image, enlarged
+
+
+class _Reader:
+    """Decodes files of one picture, and keeps the last: pictures are large, and decoding them takes a while."""
+
+    def __init__(self, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
+        self._last: tuple[Path, Frames] | None = None
+
+    def __call__(self, path: Path) -> Frames:
+        """Decode a file. Raises ImageError, also for an animation or a stack."""
+        if self._last is None or self._last[0] != path:
+            self._last = None  # before there is another
+            self._last = path, read_hr(path, self._max_pixels, at_most=1)
+        return self._last[1]
 
 
 def comparison_page(paths: Sequence[Path], max_pixels: int = MAX_PIXELS) -> str:
@@ -21,21 +36,20 @@ def comparison_page(paths: Sequence[Path], max_pixels: int = MAX_PIXELS) -> str:
     if len(paths) < 2:
         raise UsageError("a comparison takes two pictures or more")
     first = read_picture(paths[0], max_pixels=max_pixels)
-    most = 64 * max_pixels  # as large as what `upscale` makes of the largest original at x8
-    sizes = [first.size, *(read_picture(path, max_pixels=most).size for path in paths[1:])]
+    read = _Reader(64 * max_pixels)  # as large as what `upscale` makes of the largest original at x8
+    names, sizes = [path.name for path in paths], [first.size]
+    facts = [(names[0], _pixels(first.size))]
+    for path in reversed(paths[1:]):  # so that the first one is at hand afterwards
+        frames = read(path)
+        sizes.append(frames.size)
+        facts.insert(1, (path.name, f"{_pixels(frames.size)}{_verdict(paths[0], path, first.size, frames)}"))
     size = max(width for width, _ in sizes), max(height for _, height in sizes)
 
     def versions() -> Iterator[Image.Image]:
         for path in paths[1:]:
-            yield _fitted(read_picture(path, max_pixels=most), size)
+            yield _fitted(read(path).pictures[0], size)
 
-    names = [path.name for path in paths]
     compared = Compared(first, size, names[1:], versions, before=_label(names[0], first.size, size))
-    verdicts = [_verdict(paths[0], path, first.size, of) for path, of in zip(paths[1:], sizes[1:], strict=True)]
-    facts = [(names[0], _pixels(first.size))]
-    facts += [
-        (name, f"{_pixels(of)}{verdict}") for name, of, verdict in zip(names[1:], sizes[1:], verdicts, strict=True)
-    ]
     return before_after(" and ".join(names), f"{names[0]}, beside {', '.join(names[1:])}.", compared, facts)
 
 
@@ -52,12 +66,13 @@ def _pixels(size: tuple[int, int]) -> str:
     return f"{size[0]} × {size[1]} pixels"
 
 
-def _verdict(lr: Path, hr: Path, small: tuple[int, int], large: tuple[int, int]) -> str:
+def _verdict(lr: Path, hr: Path, small: tuple[int, int], frames: Frames) -> str:
     """Say whether a larger picture gives the first one back; nothing where that has no meaning."""
+    large = frames.size
     if large[0] <= small[0] or large[1] <= small[1]:
         return ""
     try:
-        checked = verify_files(lr, hr, KernelChoice())
+        checked = verify_files(lr, hr, KernelChoice(), hr=frames)
     except MapsrError:
         return ""
     agreement = checked.consistency

@@ -1,8 +1,13 @@
 """`mapsr compare`, and pages of outputs that exist."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from mapsr_cli.imaging import Frames
+from mapsr_cli.inference.verification import read_hr
 from mapsr_cli.operators import make_kernel
 from tests.cli.conftest import Mapsr
 from tests.pictures import lr_of, save, scene
@@ -21,6 +26,30 @@ def test_a_page_of_files(mapsr: Mapsr, tmp_path: Path) -> None:
     assert "c.png" in page
     assert mapsr("compare", small, large, "-o", tmp_path / "page.html").code == 1
     assert mapsr("compare", small, large, "-o", large, "--overwrite").code != 0
+
+
+def test_pictures_are_decoded_no_more_often_than_needed(
+    mapsr: Mapsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large one beside its original once, however often it is looked at; of several, each for its size and again."""
+    decoded: Counter[str] = Counter()
+
+    def counted(path: Path, *limits: int, **more: int) -> Frames:
+        decoded[path.name] += 1
+        return read_hr(path, *limits, **more)
+
+    monkeypatch.setattr("mapsr_cli.views.comparison_page.read_hr", counted)
+    monkeypatch.setattr("mapsr_cli.inference.verification.read_hr", counted)
+    hr = scene(48, 64)
+    small = save(lr_of(hr, make_kernel("bicubic", 4)), tmp_path / "a.png")
+    large, other = save(hr, tmp_path / "b.png"), save(scene(24, 32), tmp_path / "c.png")
+    assert mapsr("compare", small, large, "-o", tmp_path / "two.html").code == 0
+    assert decoded == {"b.png": 1}
+    decoded.clear()
+    assert mapsr("compare", small, large, other, "-o", tmp_path / "three.html").code == 0
+    assert decoded == {"b.png": 1, "c.png": 2}
+    page = (tmp_path / "three.html").read_text("utf-8")
+    assert page.index("64 × 48 pixels; down") < page.index("32 × 24 pixels")
 
 
 def test_one_picture_is_no_comparison(mapsr: Mapsr, tmp_path: Path) -> None:

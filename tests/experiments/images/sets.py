@@ -29,6 +29,6 @@ def image_sets(data: Path) -> Path:
         shard(data / "faces64" / f"{name}.tar", 4, 10 * seed)
     folder(data / "grass" / "train", 2, 40, 64)
     folder(data / "grass" / "valid", 2, 50, 128)
-    folder(data / "natural", 2, 60, 64)
+    folder(data / "natural", 2, 60, 128)
     folder(data / "eval" / "BSD100", 3, 70, 128)
     return data

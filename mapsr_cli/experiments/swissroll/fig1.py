@@ -43,7 +43,7 @@ def _curve(axes: Axes, y: Tensor, name: str, style: str = "-") -> None:
 def _problem(axes: Axes, density: KernelDensity, grid: DensityMap) -> None:
     """Draw panel (a): data, the line of x = 0.5 with its posterior, Bayes-optimal estimates, and MAP for all x."""
     _roll(axes)
-    posterior = Posterior.of(torch.tensor([ASKED]), grid)
+    posterior = Posterior.of(torch.tensor([ASKED]))
     line = on_line(torch.tensor(ASKED), posterior.t)
     weight = (posterior.weights[0] / posterior.weights.max()).numpy()
     axes.plot([-9, 10], [2 * ASKED + 9, 2 * ASKED - 10], "--", color="#888888", linewidth=0.8, label="$x = 0.5$")

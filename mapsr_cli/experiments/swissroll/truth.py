@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mapsr_cli.training.data import swiss_roll
+from mapsr_cli.training.data.swissroll import ANGLE, GROWTH, NOISE, SPREAD
 
 BANDWIDTH = 0.2
 SAMPLES = 50_000
@@ -51,6 +52,32 @@ def _logsumexp(exponents: Tensor) -> Tensor:
     beside the largest counts as that much."""
     top = exponents.amax(dim=1, keepdim=True)
     return exponents.sub_(top).clamp_(min=NEGLIGIBLE).exp_().sum(dim=1).log_() + top[:, 0]
+
+
+TURNS = 4
+"""Turns of the angle, on each side of its mean, that count: the rest are more than seven standard deviations away."""
+UNDERFLOW = -600.0
+"""Below, exponentials in float64 soon underflow, which takes forty times as long."""
+
+
+def roll_density(y: Tensor) -> Tensor:
+    """Compute the density p_Y of the noisy roll, eqns (33)–(35), at y [..., 2] → [...], in float64.
+
+    y = r [cos ν₁, sin ν₁] is a change of variables whose determinant is |r|, so every (ν₁, r) of y gives
+    N(ν₁; 10, 3) N(r − 0.4 ν₁; 0, 0.2)/|r|: r is |y| or −|y|, and ν₁ is known but for whole turns. No sample, no kernel.
+    """
+    y = y.double()
+    radius = torch.linalg.vector_norm(y, dim=-1).clamp_min(1e-12)
+    direction = torch.atan2(y[..., 1], y[..., 0])
+    first = ANGLE - math.remainder(ANGLE, 2 * math.pi)  # the whole turns nearest the mean
+    total = torch.zeros_like(radius)
+    for sign, opposite in ((1, 0.0), (-1, math.pi)):
+        for turn in range(-TURNS, TURNS + 1):
+            angle = direction + opposite + first + 2 * math.pi * turn
+            off = (angle - ANGLE) / SPREAD, (sign * radius - GROWTH * angle) / NOISE
+            exponent = (off[0].square() + off[1].square()).div_(-2).clamp_(min=UNDERFLOW)
+            total += exponent.exp_()
+    return total / (2 * math.pi * SPREAD * NOISE * radius)
 
 
 def paper_density(seed: int = 0, samples: int = SAMPLES) -> KernelDensity:

@@ -11,6 +11,10 @@ from mapsr_cli.training.data.config import DataConfig, Draw, RankShare
 from mapsr_cli.training.data.counts import Ledger
 from mapsr_cli.training.data.stream import BatchJob, numbered
 
+ANGLE, SPREAD = 10.0, 3.0
+"""Mean and standard deviation of the angle ν₁, radians."""
+GROWTH = 0.4
+"""Distance from the origin that the roll gains per radian."""
 NOISE = 0.2
 """Standard deviation of the distance from the roll."""
 
@@ -21,8 +25,8 @@ def swiss_roll(rng: np.random.Generator, samples: int, noise: float = NOISE) -> 
     ν₁ ~ N(10, 3), ν₂ ~ N(0, noise), r = 0.4 ν₁ + ν₂, y = r [cos ν₁, sin ν₁].
     Second arguments are standard deviations; `noise` 0 gives the roll itself.
     """
-    angle = rng.normal(10, 3, samples)
-    radius = 0.4 * angle + rng.normal(0, noise, samples)
+    angle = rng.normal(ANGLE, SPREAD, samples)
+    radius = GROWTH * angle + rng.normal(0, noise, samples)
     return np.stack([np.cos(angle) * radius, np.sin(angle) * radius], axis=1).astype(np.float32)
 
 

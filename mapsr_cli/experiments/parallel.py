@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing.queues import SimpleQueue
 from typing import TypeVar
@@ -29,25 +29,37 @@ def cores() -> int:
 
 
 def run_all(
-    jobs: Sequence[Callable[[NamedWatch], Result]], watch: NamedWatch, workers: int | None = None
+    jobs: Sequence[Callable[[NamedWatch], Result]],
+    watch: NamedWatch,
+    workers: int | None = None,
+    done: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
     """Run jobs, up to `workers` at a time in a process each (None: one per core); return their results in order.
+
+    `done` is called with each result here, as soon as it is there.
 
     Jobs and results are pickled, so a job is a module's function, or a partial of one; it begins in the order given.
     An exception of one is raised here after the running ones have ended.
     """
     workers = min(workers or cores(), len(jobs))
     if workers < 2:
-        return [job(watch) for job in jobs]
+        return [_told(job(watch), done) for job in jobs]
     spawn = multiprocessing.get_context("spawn")  # forked, torch's threads would hang
     reports: SimpleQueue[Report] = spawn.SimpleQueue()
     with _listening(reports, watch), ProcessPoolExecutor(workers, spawn, _begin, (reports,)) as pool:
         running = [pool.submit(_run, job) for job in jobs]
         try:
+            for future in as_completed(running):
+                done(future.result())
             return [future.result() for future in running]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _told(result: Result, done: Callable[[Result], None]) -> Result:
+    done(result)
+    return result
 
 
 @contextmanager

@@ -18,13 +18,13 @@ class Experiment:
     run: Callable[[Order], dict[str, Any]]
     """Trains what is not there, writes `files` and says which."""
     keeps_trainings: bool = True
-    """Whether an interrupted one goes on; the Swiss roll, which is short, begins again."""
+    """Whether an interrupted one goes on; a figure of the Swiss roll, which is short, begins again."""
     trials: int = 1
     """Independent trainings of each row, where no other number is asked for."""
 
 
 EXPERIMENTS = {
-    "table1": Experiment("swissroll", swissroll.table1, keeps_trainings=False, trials=10),
+    "table1": Experiment("swissroll", swissroll.table1, trials=10),
     "fig1": Experiment("swissroll", swissroll.figure1, keeps_trainings=False),
     "fig6": Experiment("swissroll", swissroll.figure6, keeps_trainings=False, trials=10),
     "fig2": Experiment("faces", faces.figure2, trials=3),

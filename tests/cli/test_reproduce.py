@@ -62,7 +62,7 @@ def test_a_run_of_mapsr_train_with_the_same_recipe_is_taken(mapsr: Mapsr, tmp_pa
     assert [step for step, _ in bench.moments("affgan-nonoise")] == [1, 2]
 
 
-@pytest.mark.parametrize(("name", "said"), [("table1", "begins again"), ("fig2", "goes on with what was saved")])
+@pytest.mark.parametrize(("name", "said"), [("fig6", "begins again"), ("table1", "goes on with what was saved")])
 def test_interrupted(name: str, said: str, mapsr: Mapsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(order: Order) -> dict[str, Any]:
         raise KeyboardInterrupt

@@ -31,7 +31,9 @@ def failing(watch: NamedWatch) -> tuple[int, int]:
 @pytest.mark.slow
 def test_processes_of_their_own_in_order_and_heard() -> None:
     heard: dict[str, Status] = {}
-    done = run_all([partial(job, number) for number in range(3)], heard.__setitem__, workers=2)
+    told: list[tuple[int, int]] = []
+    done = run_all([partial(job, number) for number in range(3)], heard.__setitem__, workers=2, done=told.append)
+    assert sorted(told) == done
     assert [number for number, _ in done] == [0, 1, 2]
     assert os.getpid() not in {process for _, process in done}
     assert heard == {f"job {number}": status(number) for number in range(3)}
@@ -50,7 +52,8 @@ def test_who_hears_badly_stops_nobody() -> None:
 
 def test_one_worker_is_this_process() -> None:
     heard: dict[str, Status] = {}
-    assert run_all([partial(job, 4)], heard.__setitem__) == [(4, os.getpid())]
+    told: list[tuple[int, int]] = []
+    assert run_all([partial(job, 4)], heard.__setitem__, done=told.append) == [(4, os.getpid())] == told
     assert run_all([partial(job, 5), partial(job, 6)], heard.__setitem__, workers=1)[1] == (6, os.getpid())
     assert list(heard) == ["job 4", "job 5", "job 6"]
     assert cores() >= 1

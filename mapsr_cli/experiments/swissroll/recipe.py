@@ -1,7 +1,7 @@
 """`mapsr reproduce table1`, `fig1` and `fig6`: run, write numbers, page and pictures."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,44 +23,67 @@ from mapsr_cli.experiments.swissroll.table1 import (
     Examination,
     Priors,
     StepCounts,
-    TrialScores,
+    exact_estimators,
+    fingerprint,
     length_of,
     run_row,
     score,
+    steps_of,
 )
 from mapsr_cli.experiments.swissroll.trials import denoiser_score, estimates
 from mapsr_cli.files import write_bytes
+from mapsr_cli.zoo import strict_json
 
 Curve = np.ndarray[Any, np.dtype[np.float32]]
 """A trial's ŷ [801, 2], as it comes from another process."""
+RowFigures = dict[str, Any]
+"""A row's figures, as table1.json has them."""
+TABLE = "table1.json"
 CURVES = "curves.safetensors"
 SHOWN = ("mse", "mae", "affgan", "softgan", "affdg", "softdg", "affll")
 """Rows that Figure 1 draws."""
 
 
 def table1(order: Order) -> dict[str, Any]:
-    """Train every row, `trials` side by side; write table1.json, table1.md and the first trial's curves."""
+    """Train every row, `trials` side by side; write table1.json, table1.md and the first trial's curves.
+
+    Rows of a table1.json in the same folder are taken from there, where their settings were the same.
+    """
     out = order.out
     test = Examination.make()
     entropy, median, _ = score(test.density, test.x, test.map)
-    trained = _train_all(ROWS, test, order, order.trials)
-    results = {**_asked(order), "map": {"h": entropy, "median": median}}
-    results["rows"] = {name: trained[name][0].to_json(entropy) for name in ROWS}
-    results["paper"] = {name: {"h": h, "consistency_mse": mse} for name, (h, mse) in PAPER.items()}
-    _keep({name: curve for name, (_, curve) in trained.items()}, order)
-    _write(out / "table1.json", json.dumps(results, indent=2) + "\n")
-    _write(out / "table1.md", table_page(results))
-    return {**results, "files": [str(out / "table1.md"), str(out / "table1.json")]}
+    exact = {name: scores.to_json(entropy) for name, scores in exact_estimators(test, order.trials, order.seed).items()}
+    found, curves = _kept_rows(order), _kept(order)
+
+    def results() -> dict[str, Any]:
+        rows = {name: found[name] for name in ROWS if name in found}
+        printed = {name: {"h": h, "consistency_mse": mse} for name, (h, mse) in PAPER.items()}
+        floor = {"h": entropy, "median": median}
+        return {**_asked(order), "map": floor, "exact": exact, "rows": rows, "paper": printed}
+
+    def keep(part: dict[str, tuple[RowFigures, Curve]]) -> None:
+        for name, (row, curve) in part.items():
+            found[name], curves[name] = row, torch.from_numpy(curve)
+        _keep(curves, order)
+        _write(out / TABLE, json.dumps(results(), indent=2) + "\n")
+
+    _train_all([name for name in ROWS if name not in found], test, order, order.trials, keep)
+    keep({})
+    _write(out / "table1.md", table_page(results()))
+    return {**results(), "files": [str(out / "table1.md"), str(out / TABLE)]}
 
 
 def figure1(order: Order) -> dict[str, Any]:
     """Draw fig1.png and fig1.svg; curves of a like table1 in the same folder are used, others trained."""
     out = order.out
     test = Examination.make(1)
-    stored = _kept(order)
-    trained = _train_all([name for name in SHOWN if name not in stored], test, order, 1)
-    curves = {**stored, **{name: curve for name, (_, curve) in trained.items()}}
-    _keep(curves, order)
+    curves = _kept(order)
+
+    def keep(part: dict[str, tuple[RowFigures, Curve]]) -> None:
+        curves.update({name: torch.from_numpy(curve) for name, (_, curve) in part.items()})
+        _keep(curves, order)
+
+    _train_all([name for name in SHOWN if name not in curves], test, order, 1, keep)
     at = fig1.score_places()
     field = denoiser_score(at, length_of(order).denoiser, order.seed, partial(order.watch, "denoiser"))
     paths = fig1.draw(out, test.density, {name: curves[name] for name in SHOWN}, field)
@@ -82,13 +105,16 @@ def figure6(order: Order) -> dict[str, Any]:
 
 
 def _train_all(
-    names: Iterable[str], test: Examination, order: Order, trials: int
-) -> dict[str, tuple[TrialScores, Tensor]]:
-    """Train rows in parallel processes; return them and their first trials' curves."""
+    names: Iterable[str],
+    test: Examination,
+    order: Order,
+    trials: int,
+    keep: Callable[[dict[str, tuple[RowFigures, Curve]]], None],
+) -> None:
+    """Train rows in parallel processes; hand on each process's rows and their first trials' curves as they come."""
     asked = test, length_of(order), trials, order.seed
     jobs = [partial(_train, some, *asked) for some in _sharing(names)]
-    done = run_all(jobs[::-1], order.watch)  # the longest are last in ROWS; what begins last should be short
-    return {name: (row, torch.from_numpy(curve)) for part in done for name, (row, curve) in part.items()}
+    run_all(jobs[::-1], order.watch, done=keep)  # the longest are last in ROWS; what begins last should be short
 
 
 def _sharing(names: Iterable[str]) -> list[list[str]]:
@@ -102,33 +128,49 @@ def _sharing(names: Iterable[str]) -> list[list[str]]:
 
 def _train(
     names: Sequence[str], test: Examination, budget: StepCounts, trials: int, seed: int, watch: NamedWatch
-) -> dict[str, tuple[TrialScores, Curve]]:
+) -> dict[str, tuple[RowFigures, Curve]]:
     """Train one process's rows one after another; return them and their first trials' curves."""
+    floor, _, _ = score(test.density, test.x, test.map)
     priors: Priors = {}
-    trained: dict[str, tuple[TrialScores, Curve]] = {}
+    trained: dict[str, tuple[RowFigures, Curve]] = {}
     for name in names:
-        row, estimator = run_row(ROWS[name], test, budget, trials, seed, partial(watch, name), priors)
+        entry = ROWS[name]
+        scores, estimator = run_row(entry, test, budget, trials, seed, partial(watch, name), priors)
+        sealed = {"settings_sha256": fingerprint(entry, budget, trials, seed)}
         torch.manual_seed(0)
-        trained[name] = row, estimates(estimator, fig1.CURVE, trials)[0].contiguous().numpy()
+        curve = estimates(estimator, fig1.CURVE, trials)[0].contiguous().numpy()
+        trained[name] = {**steps_of(entry, budget), **scores.to_json(floor), **sealed}, curve
     return trained
 
 
+def _kept_rows(order: Order) -> dict[str, RowFigures]:
+    """Read the rows of a table1.json in the folder whose settings are those that are asked for."""
+    path = order.out / TABLE
+    rows: dict[str, RowFigures] = strict_json.parse(path.read_bytes())["rows"] if path.exists() else {}
+    asked = length_of(order), order.trials, order.seed
+    return {
+        name: row for name, row in rows.items()
+        if name in ROWS and row.get("settings_sha256") == fingerprint(ROWS[name], *asked)
+    }  # fmt: skip
+
+
 def _keep(curves: dict[str, Tensor], order: Order) -> None:
-    """Store the curves for a Figure 1 of the same budget, steps and seed."""
-    write_bytes(order.out / CURVES, save(curves, _alike(order)))
+    """Store the curves for a Figure 1 of the same settings."""
+    write_bytes(order.out / CURVES, save(curves, {name: _curve_of(name, order) for name in curves}))
 
 
 def _kept(order: Order) -> dict[str, Tensor]:
-    """Load the curves that an experiment of the same budget, steps and seed has stored, by row; none of others."""
+    """Load the curves that an experiment of the same settings has stored, whatever its number of trials, by row."""
     path = order.out / CURVES
     if not path.exists():
         return {}
     with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()} if file.metadata() == _alike(order) else {}  # noqa: SIM118
+        made = file.metadata() or {}
+        return {name: file.get_tensor(name) for name in made if name in ROWS and made[name] == _curve_of(name, order)}
 
 
-def _alike(order: Order) -> dict[str, str]:
-    return {"budget": order.budget, "steps": str(order.steps or ""), "seed": str(order.seed)}
+def _curve_of(name: str, order: Order) -> str:
+    return fingerprint(ROWS[name], length_of(order), 1, order.seed)
 
 
 def _asked(order: Order) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """Table 1: the cross-entropy H[q, p_Y] of every method on the Swiss roll, its gap to MAP, and MSE(x, Aŷ)."""
 
+import hashlib
+import json
 import time
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from statistics import mean, stdev
 from typing import Any
 
@@ -11,10 +14,12 @@ from torch import Tensor, nn
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.experiments.order import Order
+from mapsr_cli.experiments.swissroll.posterior import Posterior
 from mapsr_cli.experiments.swissroll.starts import Chosen, train_contest
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_prior, train_trials
 from mapsr_cli.experiments.swissroll.truth import DensityMap, KernelDensity, downscaled, map_estimates, paper_density
 from mapsr_cli.training.loop import Tasks, Watch
+from mapsr_cli.training.recipe import Recipe
 from mapsr_cli.training.settings import SectionValues, merge
 
 Priors = dict[str, Snapshots | None]
@@ -36,8 +41,10 @@ PAPER: dict[str, tuple[float, float | None]] = {
 class StepCounts:
     """How long each kind of training is."""
 
-    regression: int
-    """Steps of MSE and MAE."""
+    squared: int
+    """Steps of MSE."""
+    absolute: int
+    """Steps of MAE, whose best estimate jumps from arm to arm."""
     gan: int
     """Steps of a GAN's generator."""
     guided: int
@@ -51,9 +58,9 @@ class StepCounts:
 
 
 BUDGETS = {
-    "smoke": StepCounts(20, 5, 20, 20, 20, 20),
-    "cpu": StepCounts(regression=2000, gan=1800, guided=5000, denoiser=3000, likely=1500, density=1500),
-    "paper": StepCounts(20_000, 20_000, 20_000, 20_000, 20_000, 20_000),
+    "smoke": StepCounts(20, 20, 5, 20, 20, 20, 20),
+    "cpu": StepCounts(squared=2000, absolute=6000, gan=1800, guided=5000, denoiser=3000, likely=1500, density=1500),
+    "paper": StepCounts(20_000, 20_000, 20_000, 20_000, 20_000, 20_000, 20_000),
 }
 
 
@@ -74,13 +81,18 @@ class MethodRow:
     """GANs that each trial starts with; it keeps one of them (see `starts`)."""
 
 
+SIDED: SectionValues = {"criterion": {"content": 0.3}}
+"""Weak beside D's gradients but while noise is wide: then the absolute error decides by which side of the diagonal the
+curve goes, which D leaves to a toss (docs/log/swissroll.md)."""
 ROWS = {
-    "mse": MethodRow("mse", "regression"),
-    "mae": MethodRow("mae", "regression"),
-    "affmse": MethodRow("affmse", "regression"),
-    "affmae": MethodRow("affmae", "regression"),
+    "mse": MethodRow("mse", "squared"),
+    "mae": MethodRow("mae", "absolute"),
+    "affmse": MethodRow("affmse", "squared"),
+    "affmae": MethodRow("affmae", "absolute"),
     "affgan": MethodRow("affgan", "gan", starts=3),
     "softgan": MethodRow("softgan", "gan", starts=3),
+    "affgan-content": MethodRow("affgan", "gan", SIDED),
+    "softgan-content": MethodRow("softgan", "gan", SIDED),
     "affgan-z": MethodRow("affgan", "gan", {"generator": {"noise_dim": 2}}),
     "affdg": MethodRow("affdg", "guided"),
     "softdg": MethodRow("softdg", "guided"),
@@ -99,8 +111,9 @@ class TrialScores:
     """Median of −log p(ŷ): H without the outliers that rule it."""
     consistency: list[float]
     """MSE(x, Aŷ)."""
-    seconds: float
-    starts: list[list[float]]
+    seconds: float | None = None
+    """Of the processor, to train them; None: nothing was trained."""
+    starts: list[list[float]] = field(default_factory=list)
     """H of every start of each trial, where there are several; those that were not kept, too."""
 
     def to_json(self, floor: float) -> dict[str, Any]:
@@ -112,7 +125,7 @@ class TrialScores:
             "gap": mean(self.entropies) - floor,
             "median": mean(self.medians),
             "consistency_mse": mean(self.consistency),
-            "seconds": self.seconds,
+            **({} if self.seconds is None else {"seconds": self.seconds}),
             "trials": self.entropies,
             **({"starts": self.starts} if self.starts else {}),
         }
@@ -151,28 +164,62 @@ class Examination:
         return cls(density, x, map_estimates(x, density, DensityMap.of(density)))
 
 
+def exact_estimators(test: Examination, samples: int, seed: int) -> dict[str, TrialScores]:
+    """Score what the objectives ask for: the posterior's mean (the least MSE), its median (the least MAE), and samples
+    of it, drawn so many times (KL[q‖p_Y] = 0: a stochastic GAN's). All three are consistent of themselves.
+    """
+    posterior = Posterior.of(test.x)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = [posterior.sample(generator) for _ in range(samples)]
+    answers = {"mean": [posterior.mean()], "median": [posterior.median()], "sample": drawn}
+    return {name: _scores(test, estimates) for name, estimates in answers.items()}
+
+
+def row_recipe(row: MethodRow, budget: StepCounts, trials: int, seed: int) -> Recipe:
+    """Make the recipe of a row's networks, `trials` × starts side by side."""
+    networks = trials * row.starts
+    return recipe_of(row.method, networks, settings_of(row, budget, seed, networks))
+
+
+def fingerprint(row: MethodRow, budget: StepCounts, trials: int, seed: int) -> str:
+    """Compute the SHA-256 of all settings that decide a row's figures."""
+    recipe = row_recipe(row, budget, trials, seed)
+    decides = {"method": recipe.method, "sections": recipe.settings, "starts": row.starts}
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def steps_of(row: MethodRow, budget: StepCounts) -> dict[str, int]:
+    """Count a row's own steps, and those of the prior that it follows."""
+    own, needs = {"steps": getattr(budget, row.kind)}, METHODS[row.method].needs
+    return {**own, "prior_steps": getattr(budget, needs)} if needs in PRIORS else own
+
+
 def run_row(
     row: MethodRow, test: Examination, budget: StepCounts, trials: int, seed: int, watch: Watch, priors: Priors
 ) -> tuple[TrialScores, nn.Module]:
-    """Train a row's trials side by side and score each; the row, and the estimators.
+    """Train a row's trials side by side and score each; the scores, and the estimators.
 
     `priors` holds what was trained before, by kind: AffDG and SoftDG follow the same denoisers.
     """
-    began = time.perf_counter()
-    settings = settings_of(row, budget, seed, trials * row.starts)
-    recipe = recipe_of(row.method, trials * row.starts, settings)
-    needs = METHODS[row.method].needs
+    began = time.process_time()
+    recipe, needs = row_recipe(row, budget, trials, seed), METHODS[row.method].needs
     if needs not in priors:
         priors[needs] = train_prior(recipe, trials, Tasks(watch=watch))
     if row.starts > 1:
         estimator: nn.Module = train_contest(recipe, trials, row.starts, Tasks(watch=watch))
     else:
         estimator = train_trials(recipe, trials, priors[needs], Tasks(watch=watch))
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     torch.manual_seed(seed)  # of the stochastic one's noise
-    scores = [score(test.density, test.x, y) for y in estimates(estimator, test.x, trials)]
+    scores = _scores(test, estimates(estimator, test.x, trials))
+    return replace(scores, seconds=seconds, starts=_of_starts(estimator, test, trials)), estimator
+
+
+def _scores(test: Examination, answers: Iterable[Tensor]) -> TrialScores:
+    """Score each trial's estimates [N, 2]."""
+    scores = [score(test.density, test.x, y) for y in answers]
     entropies, medians, consistency = (list(column) for column in zip(*scores, strict=True))
-    return TrialScores(entropies, medians, consistency, seconds, _of_starts(estimator, test, trials)), estimator
+    return TrialScores(entropies, medians, consistency)
 
 
 def _of_starts(estimator: nn.Module, test: Examination, trials: int) -> list[list[float]]:

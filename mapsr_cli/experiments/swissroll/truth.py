@@ -77,7 +77,8 @@ def roll_density(y: Tensor) -> Tensor:
             off = (angle - ANGLE) / SPREAD, (sign * radius - GROWTH * angle) / NOISE
             exponent = (off[0].square() + off[1].square()).div_(-2).clamp_(min=UNDERFLOW)
             total += exponent.exp_()
-    return total / (2 * math.pi * SPREAD * NOISE * radius)
+    density: Tensor = total / (2 * math.pi * SPREAD * NOISE * radius)
+    return density
 
 
 def paper_density(seed: int = 0, samples: int = SAMPLES) -> KernelDensity:

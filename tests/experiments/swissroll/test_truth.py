@@ -77,7 +77,7 @@ def test_the_rolls_density_has_the_rolls_moments() -> None:
 
 
 def test_the_exact_estimators_have_the_least_errors() -> None:
-    """Any shift of the mean costs squares, any of the median absolutes; samples have the posterior's mean and spread."""
+    """Any shift of the mean costs squares, any of the median absolutes; samples have the posterior's mean, spread."""
     x = torch.tensor([-2.0, 0.5, 3.1])
     posterior = Posterior.of(x)
     weights, t = posterior.weights.double(), posterior.t.double()

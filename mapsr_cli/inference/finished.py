@@ -21,6 +21,7 @@ from mapsr_cli.inference.level_upscaler import EvidenceChoice
 from mapsr_cli.inference.memory import within_memory
 from mapsr_cli.inference.projection import chunks_for, project, residual_of
 from mapsr_cli.inference.report import StageProgress, UpscaleReport, silent
+from mapsr_cli.inference.sizes import check_room
 from mapsr_cli.inference.verification import KernelChoice, read_pair
 from mapsr_cli.networks import Affine
 from mapsr_cli.operators import (
@@ -114,11 +115,12 @@ def project_picture(
 
     A y is moved to the nearest point of the original's cube, not to its centre; of a JPEG with its coefficients, into
     their cells. A picture that holds already comes back with identical samples. Raises ImageError where the two differ
-    in kind, MapsrError where memory does not suffice.
+    in kind, UsageError where they are too nearly of one size, MapsrError where memory does not suffice.
     """
     consistency, _ = compare(finished, original, kernel)
     if consistency.holds:
         return finished, UpscaleReport(samples=original.levels.numel(), consistency=consistency)
+    check_room(original.size[::-1], finished.size[::-1], "upscale it further first")
     jpeg, doing = original.jpeg, f"projecting {finished.size[0]}×{finished.size[1]} pixels"
     small = original.as_kind(len(finished.levels), finished.alpha is not None)
     report, planes = UpscaleReport(), []

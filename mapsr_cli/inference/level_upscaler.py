@@ -13,7 +13,7 @@ from mapsr_cli.inference.memory import within_memory
 from mapsr_cli.inference.projection import project, residual_of
 from mapsr_cli.inference.report import StageProgress, UpscaleReport, silent
 from mapsr_cli.inference.sized_network import SizedNetwork, about
-from mapsr_cli.inference.sizes import SizeRequest
+from mapsr_cli.inference.sizes import SizeRequest, check_room
 from mapsr_cli.inference.tiled_network import TiledNetwork
 from mapsr_cli.inference.tiles import TileSize
 from mapsr_cli.operators import (
@@ -136,7 +136,12 @@ class LevelUpscaler:
         Raises UsageError where there is no such A.
         """
         wanted = self.settings.size
-        return self.kernel if wanted is None else kernel_between(self.kernel, lr_size, wanted.of(*lr_size))
+        if wanted is None:
+            return self.kernel
+        hr_size = wanted.of(*lr_size)
+        if self.settings.consistency == "bits" and self.settings.strength == 1:
+            check_room(lr_size, hr_size, "--consistency float makes it all the same")
+        return kernel_between(self.kernel, lr_size, hr_size)
 
     def operator(self, height: int, width: int, peak: int = 255, kernel: AnyKernel | None = None) -> Downsampling:
         """Make A for an LR image of height × width: in float32, which tells levels of 8 bits apart, else in float64."""

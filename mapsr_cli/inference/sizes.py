@@ -12,6 +12,10 @@ from mapsr_cli.operators import SCALES, AnyKernel, kernel_between
 LARGEST_FACTOR = 64.0
 """HR pixels per LR pixel along an axis, at most: beyond, next to nothing in the result comes from the original."""
 
+LEAST_FACTOR = 1.1
+"""HR pixels per LR pixel along an axis, at least, where every sample is to be given back: nearer to the original's size
+AAᵀ's condition number grows from 3 to 200, and whole levels leave too little room."""
+
 
 @dataclass(frozen=True)
 class SizeRequest:
@@ -84,6 +88,20 @@ class SizeRequest:
             return min(Fraction(self.fit[0], width), Fraction(self.fit[1], height))
         assert self.megapixels is not None
         return Fraction(sqrt(self.megapixels * 1e6 / (height * width)))
+
+
+def check_room(lr_size: tuple[int, int], hr_size: tuple[int, int], hint: str) -> None:
+    """Raise UsageError where one axis is enlarged, but so little that not every sample can be given back.
+
+    Sizes (h, w) and (H, W) that are LEAST_FACTOR apart to the nearest pixel are enough.
+    """
+    for small, large in zip(lr_size, hr_size, strict=True):
+        if large != small and large + 0.5 < LEAST_FACTOR * small:
+            raise UsageError(
+                f"{hr_size[1]}×{hr_size[0]} is too near to the original's {lr_size[1]}×{lr_size[0]} "
+                f"(below ×{LEAST_FACTOR:g}): not every sample could be given back",
+                hint,
+            )
 
 
 def request_size(

@@ -109,3 +109,15 @@ def test_what_has_no_such_size_is_refused(tiny_model: Path) -> None:
     picture = Picture(scene(12, 10).byte())
     with pytest.raises(UsageError, match="no larger than the original"):
         upscaler_for(tiny_model, SizeRequest(width=10))(picture.levels)
+    larger = Picture(scene(48, 40).byte())
+    for near in (SizeRequest(scale=1.03), SizeRequest(width=43), SizeRequest(scale=1.08)):
+        with pytest.raises(UsageError, match=r"too near to the original's 40×48 \(below ×1.1\)"):
+            upscaler_for(tiny_model, near).size_of(larger)
+
+
+def test_near_the_original_s_size_without_the_promise(tiny_model: Path) -> None:
+    levels = scene(48, 40, seed=4).byte()
+    result, report = upscaler_for(tiny_model, SizeRequest(width=42), consistency="float").upscale(levels)
+    assert tuple(result.shape) == (3, 50, 42)
+    assert 0.5 < report.consistency.share < 1
+    assert report.max_abs_float < 1e-4

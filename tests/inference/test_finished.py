@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mapsr_cli.errors import ImageError
+from mapsr_cli.errors import ImageError, UsageError
 from mapsr_cli.imaging import Picture, read_picture, read_provenance
 from mapsr_cli.inference.comparison import downscaled
 from mapsr_cli.inference.files import Output
@@ -47,6 +47,15 @@ def test_what_holds_comes_back_with_identical_samples() -> None:
     result, report = project_picture(original, Picture(hr), KERNEL)
     assert result.levels is hr
     assert report.consistency.holds
+
+
+def test_what_is_hardly_larger_is_refused_unless_it_holds() -> None:
+    hr = scene(50, 66).byte()
+    kernel = ResizingKernel("bicubic", (48, 64), (50, 66))
+    original = Picture(downscaled(hr, kernel, 255).byte())
+    assert project_picture(original, Picture(hr), kernel)[0].levels is hr
+    with pytest.raises(UsageError, match="66×50 is too near to the original's 64×48"):
+        project_picture(original, Picture(blurred(hr.float())), kernel)
 
 
 def test_what_nearly_holds_changes_little_elsewhere() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.inference import Upscaler
-from mapsr_cli.inference.sizes import SizeRequest, parse_box
+from mapsr_cli.inference.sizes import SizeRequest, check_room, parse_box
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,19 @@ def test_boxes() -> None:
 def test_what_is_no_size_is_refused_at_once(size: Any) -> None:
     with pytest.raises(UsageError, match=r"is no size|must be positive"):
         Upscaler(size=size)
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.floats(1.1, 64))
+def test_what_is_a_tenth_larger_to_the_nearest_pixel_has_room(height: int, width: int, scale: float) -> None:
+    try:
+        large = SizeRequest(scale=scale).of(height, width)
+    except UsageError:  # of a few pixels, no larger
+        return
+    check_room((height, width), large, "")
+
+
+@pytest.mark.parametrize("large", [(101, 150), (100, 151), (110, 164), (101, 300)])
+def test_what_is_hardly_larger_has_no_room(large: tuple[int, int]) -> None:
+    with pytest.raises(UsageError, match="too near to the original's 150×100") as refused:
+        check_room((100, 150), large, "do this")
+    assert refused.value.hint == "do this"

@@ -9,6 +9,7 @@ from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging import Picture
 from mapsr_cli.inference.jpeg_evidence import compare_cells
 from mapsr_cli.operators import (
+    BAND_ROWS,
     Agreement,
     AnyKernel,
     Consistency,
@@ -28,13 +29,13 @@ def downscaled(hr: Tensor, kernel: AnyKernel, peak: int) -> Tensor:
     size, doubt = (hr.shape[-2], hr.shape[-1]), _float32_error(kernel, peak)
     strips = make_strips(downsampling(kernel, size, torch.float64))
     quick = None if doubt is None else make_strips(downsampling(kernel, size, torch.float32))
-    parts = []
+    whole = torch.empty(len(hr), *strips.op.lr_size, dtype=torch.int32)
     for part in strips.plan:
         small = None if quick is None else quick.down(part, lambda rows: hr[:, rows].float())
         if small is None or bool(_near_a_boundary(small, doubt or 0.0, peak).any()):
             small = strips.down(part, lambda rows: hr[:, rows].double())
-        parts.append(to_levels(small, peak).int())
-    return torch.cat(parts, dim=1)
+        whole[:, part] = to_levels(small, peak).int()
+    return whole
 
 
 def _float32_error(kernel: AnyKernel, peak: int) -> float | None:
@@ -64,7 +65,10 @@ def downscale_picture(picture: Picture, kernel: AnyKernel) -> Picture:
 
 def difference(hr: Tensor, lr: Tensor, kernel: AnyKernel, peak: int) -> Tensor:
     """Compute A(HR), clipped and rounded, less LR: levels [C, H, W] and [C, h, w] → [C, h, w] int32."""
-    return downscaled(hr, kernel, peak) - lr.int()
+    off = downscaled(hr, kernel, peak)
+    for rows, original in zip(torch.split(off, BAND_ROWS, 1), torch.split(lr, BAND_ROWS, 1), strict=True):
+        rows -= original.int()
+    return off
 
 
 def compare(hr: Picture, lr: Picture, kernel: AnyKernel) -> tuple[Agreement, Tensor]:
@@ -89,7 +93,7 @@ def compare_levels(hr: Picture, lr: Picture, kernel: AnyKernel) -> tuple[Consist
     if (hr.peak, len(hr.levels), hr.alpha is None) != (lr.peak, len(lr.levels), lr.alpha is None):
         raise ImageError("they differ in channels or depth: is one grey and the other not?")
     off = difference(hr.levels, lr.levels, kernel, lr.peak)
-    beyond = off * (off.abs() > lr.reach)
+    beyond = off * (off.abs() > lr.reach) if lr.reach else off
     if hr.alpha is None or lr.alpha is None:
         return Consistency.of(off, lr.peak, lr.reach), beyond
     shown = lr.alpha.int() > 0

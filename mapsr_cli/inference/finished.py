@@ -1,7 +1,7 @@
 """A finished picture of any tool, changed as little as possible so that it gives its original back."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, log10
@@ -28,6 +28,7 @@ from mapsr_cli.operators import (
     AnyKernel,
     Evidence,
     LevelCube,
+    Place,
     downsampling,
     make_strips,
     mend,
@@ -53,6 +54,11 @@ class ViolatedOnly(Evidence):
     def nearest(self, ay: Tensor) -> Tensor:
         """Move A y [..., C, h, w], in levels, into the set where it lies outside, far enough for rounding."""
         return self.of.mended(ay, self.spare)
+
+    def at(self, places: Sequence[Place]) -> Self:
+        """Return the evidence about parts of the image, see `Evidence.at`."""
+        of = self.of.at(places)
+        return replace(self, x=of.x, of=of)
 
     def tolerance(self) -> tuple[Tensor, Tensor]:
         """Return the evidence's own."""
@@ -151,8 +157,7 @@ def _project_levels(
     lr: Tensor, hr: Tensor, kernel: AnyKernel, peak: int, progress: StageProgress
 ) -> tuple[Tensor, UpscaleReport]:
     """Project levels [C, H, W] towards LR levels [C, h, w], and make the round trip."""
-    cube = LevelCube(lr.to(torch.float32 if peak <= 255 else torch.float64), peak)
-    return _project(cube, SPARE, hr, kernel, peak, progress)
+    return _project(LevelCube(lr, peak), SPARE, hr, kernel, peak, progress)
 
 
 def _project_jpeg(
@@ -172,7 +177,8 @@ def _project(
     """Project levels [C, H, W] onto the evidence, moving only what violates it, and make the round trip."""
     began, x = time.perf_counter(), evidence.x
     progress("project", 0, 1)
-    strips = make_strips(downsampling(kernel, (hr.shape[-2], hr.shape[-1]), x.dtype))
+    dtype = torch.float32 if peak <= 255 else torch.float64
+    strips = make_strips(downsampling(kernel, (hr.shape[-2], hr.shape[-1]), dtype))
     f = chunks_for(strips, len(hr))
     for part in map(strips.hr, strips.plan):
         f.write(part, slice(0, hr.shape[-1]), hr.shape[-1], hr[:, part].float())

@@ -206,11 +206,11 @@ class LevelUpscaler:
         strength = 1.0 if exact else self.settings.strength
         strips = make_strips(self.operator(lr.shape[-2], lr.shape[-1], peak, kernel))
         trusted = lr if strength == 1 else torch.stack([soften(plane, kernel, strength) for plane in lr])
-        f, notes = self.sized.estimate(trusted.float() / peak, strips, peak, progress, sample, evidence)
+        f, notes = self.sized.estimate(trusted, strips, peak, progress, sample, evidence)
         estimated = time.perf_counter()
         progress("project", 0, 1)
-        x = lr.to(strips.device, strips.dtype)
-        said = about(x if strength == 1 else trusted.to(x), evidence, strips)
+        x = lr.to(strips.device)
+        said = about(trusted, evidence, strips)
         inside, in_blocks = said.shrunk(rounding_margin(kernel)), said.block > 1
         constraint = self.sized.constraint((lr.shape[-2], lr.shape[-1]), kernel)
         projected = project(strips, f, constraint, inside, x, peak, ordered=in_blocks)

@@ -30,6 +30,12 @@ FALLBACK = 4 << 30
 """Bytes taken to be free where the system does not say."""
 MORE = "--device cpu may have more; or close other programs, or cut the picture"
 """What to do where there was too little."""
+BOUND = 1_000_000_000, 16
+"""Bytes that upscaling takes at most on a CPU: so many, and so many more for each HR pixel."""
+OWN = 500_000_000
+"""Of them, what the program itself takes, with strips and buffers."""
+LEAST_REDUCED_TILE = 128
+"""LR pixels a side of a tile whose row is used up at once, at least: below, halos cost more than the network."""
 _PROBE = 32
 
 
@@ -130,6 +136,13 @@ def choose_tile(free: int, per_pixel: float, halo: int, device: str) -> int:
     """Choose the side of a tile in LR pixels such that it and its halo take a SHARE of the free memory."""
     side = math.isqrt(max(int(SHARE * free / per_pixel), 0)) - 2 * halo
     return max(LEAST_TILE, min(side, MOST_TILE.get(device, MOST_TILE_ELSEWHERE)))
+
+
+def reduced_tile(room: int, row: int, per_pixel: float, halo: int) -> int:
+    """Compute the side of the largest tile that fits in `room` bytes together with a row of tiles: `row` per LR row."""
+    linear = row + 4 * halo * per_pixel  # row · s + per_pixel · (s + 2 halo)² ≤ room, a quadratic
+    left = max(room - per_pixel * (2 * halo) ** 2, 0.0)
+    return max(int((math.sqrt(linear**2 + 4 * per_pixel * left) - linear) / (2 * per_pixel)), LEAST_REDUCED_TILE)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

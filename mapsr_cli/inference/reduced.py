@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.inference.chunks import Chunks
-from mapsr_cli.inference.projection import chunks_for
+from mapsr_cli.inference.memory import BOUND, OWN
+from mapsr_cli.inference.projection import chunks_for, correction
 from mapsr_cli.networks import Constraint
 from mapsr_cli.operators import Evidence, ResizingKernel, Strips, downsampling, make_strips
 
@@ -64,13 +65,14 @@ class Reduced:
 
     def _begin(self) -> None:
         """Start anew from the first row."""
-        self._downscaled: list[Tensor] = []
+        size, place = self._strips.op.lr_size, self._strips.device
+        self._downscaled = torch.empty(self._colours, *size, device=place)
         self._reduced = chunks_for(self._target, self._colours)
         readers: list[tuple[Strips, Take]] = [(self._strips, self._keep), (self._reducing, self._write)]
         self._stream = Stream(readers, self._colours)
 
     def _keep(self, rows: slice, part: Tensor) -> None:
-        self._downscaled.append(part)
+        self._downscaled[:, rows] = part
 
     def _write(self, rows: slice, part: Tensor) -> None:
         width = part.shape[-1]
@@ -82,13 +84,18 @@ class Reduced:
             self._begin()
         self._stream.put(rows, cols, part, times)
 
+    def room(self, x: Tensor) -> int:
+        """Return the bytes that are left for tiles of f of an original x [C, h, w], for all to stay within BOUND."""
+        height, width = self._target.op.hr_size
+        kept = 4 * self._colours * height * width + 4 * x.numel() + x.nbytes  # R f, A f and x
+        return BOUND[0] + BOUND[1] * height * width - OWN - kept
+
     def projected(self, constraint: Constraint, evidence: Evidence) -> Chunks:
         """Return the reduced image, once all tiles are there: R f, and R A⁺ of what the constraint lacks, if any."""
-        residual = constraint.residual(lambda: torch.cat(self._downscaled, dim=-2), evidence)
-        self._downscaled = []
-        del evidence  # as large as the original, which matters at low ratios
-        if residual is not None:
-            self._add(torch.stack([self._strips.op.inverse_gram(plane) for plane in residual]))
+        u = correction(constraint, evidence, self._strips.op, lambda: self._downscaled)
+        del self._downscaled, self._stream  # which holds methods of this object: only garbage collection would
+        if u is not None:
+            self._add(u)
         return self._reduced
 
     def _add(self, u: Tensor) -> None:

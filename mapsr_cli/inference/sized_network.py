@@ -50,7 +50,7 @@ class SizedNetwork:
     def estimate(
         self, x: Tensor, strips: Strips, peak: int, progress: StageProgress, sample: int, evidence: Evidence | None
     ) -> tuple[Chunks, tuple[str, ...]]:
-        """Estimate what is to be projected at the size of `strips`: in levels, for x [C, h, w] in [0, 1].
+        """Estimate what is to be projected at the size of `strips`: in levels, for x [C, h, w] in levels of any type.
 
         At the model's own size that is f(x). At a smaller one it is the model's estimate, reduced. For a larger one the
         model upscales twice: first to a size that is, times its factor, the one wanted. `evidence`: what is known of x,
@@ -68,11 +68,12 @@ class SizedNetwork:
         whole = make_strips(downsampling(self.kernel, size, torch.float32, strips.device))
         if size == wanted:
             f, more = self._run(x, whole, peak, progress, sample, evidence)
-            project_in_place(whole, f, self._own, about(peak * x, evidence, whole))
+            project_in_place(whole, f, self._own, about(x, evidence, whole))
             return f, notes + more
         reduced = Reduced(whole, strips, len(x))
-        more = self._tiles(x, partial(reduced.put, times=peak), strips.device, progress, sample, evidence)
-        return reduced.projected(self._own, about(peak * x, evidence, whole)), notes + more
+        put = partial(reduced.put, times=peak)
+        more = self._tiles(x, put, strips.device, peak, progress, sample, evidence, reduced.room(x))
+        return reduced.projected(self._own, about(x, evidence, whole)), notes + more
 
     def _enlarged(
         self,
@@ -83,7 +84,7 @@ class SizedNetwork:
         sample: int,
         evidence: Evidence | None,
     ) -> tuple[Tensor, tuple[str, ...]]:
-        """Upscale x [C, h, w] in [0, 1] to the smallest size from which the model reaches the size wanted."""
+        """Upscale x [C, h, w] in levels to the smallest size from which the model reaches the size wanted."""
         lr_size, low = (x.shape[-2], x.shape[-1]), self.kernel.lr_size(wanted)
         middle = max(low[0], lr_size[0]), max(low[1], lr_size[1])
         if middle == lr_size:
@@ -92,30 +93,32 @@ class SizedNetwork:
         strips = make_strips(downsampling(kernel, middle, torch.float32, self.network.device))
         f, notes = self.estimate(x, strips, peak, progress, sample, evidence)
         if self.projected:
-            project_in_place(strips, f, self.constraint(lr_size, kernel), about(peak * x, evidence, strips))
-        return (f.read(slice(0, middle[0])) / peak).clamp(0, 1), notes
+            project_in_place(strips, f, self.constraint(lr_size, kernel), about(x, evidence, strips))
+        return f.read(slice(0, middle[0])).clamp(0, peak), notes
 
     def _run(
         self, x: Tensor, strips: Strips, peak: int, progress: StageProgress, sample: int, evidence: Evidence | None
     ) -> tuple[Chunks, tuple[str, ...]]:
-        """Compute f(x), for x [C, h, w] in [0, 1], in levels, into chunks that go with `strips`."""
+        """Compute f(x), for x [C, h, w] in levels, in levels, into chunks that go with `strips`."""
         f, width = chunks_for(strips, len(x)), strips.op.hr_size[1]
 
         def put(rows: slice, cols: slice, part: Tensor) -> None:
             f.write(rows, cols, width, part, times=peak)
 
-        return f, self._tiles(x, put, strips.device, progress, sample, evidence)
+        return f, self._tiles(x, put, strips.device, peak, progress, sample, evidence)
 
     def _tiles(
         self,
         x: Tensor,
         put: Put,
         device: torch.device,
+        peak: int,
         progress: StageProgress,
         sample: int,
         evidence: Evidence | None,
+        room: int | None = None,
     ) -> tuple[str, ...]:
-        """Compute f(x), for x [C, h, w] in [0, 1], and give its tiles on `device` to `put`; returns notes."""
+        """Compute f(x), for x [C, h, w] in levels, and give its tiles on `device` to `put`; returns notes."""
         told = None if evidence is None else evidence.told()
         return self.network.run(
             x,
@@ -123,6 +126,8 @@ class SizedNetwork:
             partial(progress, "network"),
             sample,
             told,
+            peak=peak,
+            room=room,
         )
 
 

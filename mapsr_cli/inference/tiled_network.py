@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mapsr_cli.errors import MapsrError
-from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory
+from mapsr_cli.inference.memory import bytes_per_pixel, choose_tile, free_memory, reduced_tile
 from mapsr_cli.inference.noise import Noise
 from mapsr_cli.inference.tiles import Put, TileSize, run_tiled
 from mapsr_cli.networks import told_of
@@ -40,8 +40,8 @@ class TiledNetwork:
         self.network.to(memory_format=model.memory_format)  # type: ignore[call-overload]
         self._per_pixel: float | None = None
 
-    def tile_for(self, x: Tensor) -> int:
-        """Choose the side of a tile for x [C, h, w]: as set, or by the memory that is free now."""
+    def tile_for(self, x: Tensor, room: int | None = None) -> int:
+        """Choose the side of a tile for x [C, h, w]: as set, or by free memory and the `room` of `run`."""
         tile = self._tiles[min(len(self.sides), len(self._tiles) - 1)]
         if tile is not None:
             return tile or max(x.shape[-2:])
@@ -50,25 +50,35 @@ class TiledNetwork:
             noise = (probe.new_empty(self.model.noise_dim, 1, 1),) if self.model.noise_dim else ()
             self._per_pixel = bytes_per_pixel(self.network, probe, *noise)
         image = 4 * self.model.kernel.hr_pixels(x.numel())  # the estimate itself, in float32
-        free = free_memory(self.device) - image
-        return choose_tile(free, self._per_pixel, self.model.receptive_field, self.device)
+        free, halo = free_memory(self.device), self.model.receptive_field
+        if room is None or self.device != "cpu":
+            return choose_tile(free - image, self._per_pixel, halo, self.device)
+        side = choose_tile(free, self._per_pixel, halo, self.device)
+        return min(side, reduced_tile(room, image // x.shape[-2], self._per_pixel, halo))
 
     def run(
-        self, x: Tensor, put: Put, progress: Callable[[int, int], None], sample: int, told: Tensor | None = None
+        self,
+        x: Tensor,
+        put: Put,
+        progress: Callable[[int, int], None],
+        sample: int,
+        told: Tensor | None = None,
+        peak: int = 1,
+        room: int | None = None,
     ) -> tuple[str, ...]:
         """Compute f(x), tile by tile; returns notes about memory and seams.
 
         Args:
-            x: [C, h, w] in [0, 1], C = 1 or 3.
+            x: [C, h, w] from 0 to `peak`, of any type, C = 1 or 3.
             put: takes HR rows, HR columns and f there, [C, rows, cols] float32 of any range.
             progress: called with (tiles done, of how many).
             sample: number of the draw of a stochastic model.
             told: `Evidence.told` of the original [1, TOLD], for a network that is told it; None for a lossless one.
+            room: bytes for a tile and a row of tiles, where `put` uses up rows as they come; None: it keeps them all.
 
         Raises:
             MapsrError: values that are not finite, or far from any picture's; memory does not suffice.
         """
-        colour = x.to(self.device, self.dtype).expand(3, -1, -1)
 
         def take(rows: slice, cols: slice, f: Tensor) -> None:
             f = f[0].float()
@@ -80,16 +90,16 @@ class TiledNetwork:
 
         beside = {"told": told.to(self.device, self.dtype)} if told is not None and told_of(self.network) else {}
 
-        def network(*inputs: Tensor) -> Tensor:
-            f: Tensor = self.network(
-                *(part.contiguous(memory_format=self.model.memory_format) for part in inputs), **beside
-            )
+        def network(part: Tensor, *noise: Tensor) -> Tensor:
+            colour = (part.float() / peak).to(self.device, self.dtype).expand(-1, 3, -1, -1)
+            inputs = (each.contiguous(memory_format=self.model.memory_format) for each in (colour, *noise))
+            f: Tensor = self.network(*inputs, **beside)
             return f
 
-        wanted = self.tile_for(x)
+        wanted = self.tile_for(x, room)
         used = run_tiled(
             network,
-            colour[None],
+            x[None],
             self.model.kernel.hr_range,
             wanted,
             self.model.receptive_field,

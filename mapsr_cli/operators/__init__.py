@@ -6,13 +6,13 @@ from mapsr_cli.operators.consistency import Agreement, Consistency, consistency
 from mapsr_cli.operators.conv_pinv import ConvPinv, random_kernels
 from mapsr_cli.operators.downsampling import downsampling
 from mapsr_cli.operators.each_own import EachOwn
-from mapsr_cli.operators.evidence import TOLD, Evidence, LevelCube, Point
+from mapsr_cli.operators.evidence import BAND_ROWS, TOLD, Evidence, LevelCube, Point
 from mapsr_cli.operators.fit_pinv import FitConfig, fit_pinv, solve_pinv
 from mapsr_cli.operators.fixed_size import fixed_downsampling
 from mapsr_cli.operators.jpeg_cells import JpegCells, jpeg_cells, rounding_margin
 from mapsr_cli.operators.jpeg_tables import JpegTables
 from mapsr_cli.operators.kernels import KERNEL_NAMES, SCALES, Kernel, SeparableKernel, make_kernel
-from mapsr_cli.operators.levels import Levels, to_levels
+from mapsr_cli.operators.levels import Levels, Place, to_levels
 from mapsr_cli.operators.noise_cube import NOISE_REACH, NoiseCube
 from mapsr_cli.operators.noise_level import noise_level
 from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
@@ -21,9 +21,10 @@ from mapsr_cli.operators.resized_axis import make_profile
 from mapsr_cli.operators.resizing import AnyKernel, RatioKernel, ResizingKernel, kernel_at, kernel_between
 from mapsr_cli.operators.roundtrip import RoundTrip, mend, round_trip
 from mapsr_cli.operators.softening import check_strength, soften
-from mapsr_cli.operators.strips import Strips, make_strips
+from mapsr_cli.operators.strips import Fetch, Strips, make_strips
 
 __all__ = [
+    "BAND_ROWS",
     "KERNEL_NAMES",
     "NOISE_REACH",
     "SCALES",
@@ -36,6 +37,7 @@ __all__ = [
     "Downsampling",
     "EachOwn",
     "Evidence",
+    "Fetch",
     "FitConfig",
     "JpegCells",
     "JpegTables",
@@ -44,6 +46,7 @@ __all__ = [
     "Levels",
     "NoiseCube",
     "PinvReport",
+    "Place",
     "Point",
     "Psf",
     "RatioKernel",

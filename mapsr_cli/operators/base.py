@@ -51,6 +51,11 @@ class Downsampling(ABC):
     def inverse_gram(self, r: Tensor) -> Tensor:
         """Apply (AAᵀ)⁻¹: r [..., h, w] → [..., h, w]."""
 
+    def invert_gram(self, r: Tensor) -> None:
+        """Put (AAᵀ)⁻¹ r in the place of r [C, h, w]. No autograd."""
+        for plane in r:
+            plane.copy_(self.inverse_gram(plane))
+
     def pinv(self, r: Tensor) -> Tensor:
         """Apply A⁺ = Aᵀ(AAᵀ)⁻¹: r [..., h, w] → the HR image [..., H, W] of smallest norm with A y = r."""
         return self.adjoint(self.inverse_gram(r))

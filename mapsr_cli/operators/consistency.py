@@ -84,12 +84,13 @@ class Consistency(Agreement):
     @classmethod
     def of(cls, difference: Tensor, peak: int, reach: float = 0.0) -> "Consistency":
         """Count differences in whole levels 0 … peak, of any shape; up to `reach` levels are allowed."""
+        off = difference[difference != 0].abs()  # as a rule few
         return cls(
             samples=difference.numel(),
-            exact=difference.numel() - int(torch.count_nonzero(difference)),
-            worst_levels=int(difference.abs().max()) if difference.numel() else 0,
-            squared=(difference.double() / peak).square().sum().item(),
-            allowed=int(((difference != 0) & (difference.abs() <= reach)).sum()) if reach else 0,
+            exact=difference.numel() - off.numel(),
+            worst_levels=int(off.max()) if off.numel() else 0,
+            squared=(off.double() / peak).square().sum().item(),
+            allowed=int((off <= reach).sum()),
         )
 
     def __add__(self, other: "Consistency") -> "Consistency":

@@ -9,7 +9,7 @@ of which eqn (7) is the case of a point. The round trip looks for an image of wh
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -22,6 +22,8 @@ TOLD = 6
 """Numbers that a network is told of an original: see `Evidence.told`."""
 TOLD_SIGMA = 10.0
 """Levels of 255: a σ of noise that is told as 1."""
+BAND_ROWS = 64
+"""LR rows in a band, at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,8 @@ class Evidence(ABC):
     """Whether L mixes channels. Otherwise each channel is evidence of its own."""
 
     x: Tensor
-    """[..., C, h, w]: the original. Tolerances are relative to it, so that they keep their precision in float32."""
+    """[..., C, h, w]: the original. Tolerances are relative to it, so that they keep their precision in float32. Whole
+    levels may stay in an integer type, in a quarter of the memory; parts of it are then computed in `floating`'s."""
 
     @property
     def block(self) -> int:
@@ -63,7 +66,7 @@ class Evidence(ABC):
         (u + v < 4) and its high ones, and of chroma's. Then half of log₂ of the pixels per sample of chroma, and σ of
         noise as a share of `TOLD_SIGMA` levels.
         """
-        return self.x.new_zeros(len(self.x) if self.x.dim() == 4 else 1, TOLD)
+        return floating(self.x.new_zeros(len(self.x) if self.x.dim() == 4 else 1, TOLD))
 
     @abstractmethod
     def shrunk(self, by: float) -> Self:
@@ -104,7 +107,17 @@ class Evidence(ABC):
 
         Each place has (channels, rows, columns), beginning where a block does.
         """
-        return replace(self, x=torch.stack([self.x[place] for place in places]))
+        return replace(self, x=floating(torch.stack([self.x[place] for place in places])))
+
+    def bands(self) -> Iterator[tuple[slice, Self]]:
+        """Yield ranges of rows of whole blocks, from top to bottom of the image [C, h, w], and the evidence about each.
+
+        That is a batch of one, as `at` makes it.
+        """
+        height, rows = self.x.shape[-2], self.block * -(-BAND_ROWS // self.block)
+        for top in range(0, height, rows):
+            band = slice(top, min(top + rows, height))
+            yield band, self.at([(slice(None), band)])
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Return (low, high) for the coordinates of A y itself."""
@@ -168,9 +181,10 @@ class LevelCube(Evidence):
 
     def tolerance(self) -> tuple[Tensor, Tensor]:
         """Return ∓(½ − margin); −∞ where x = 0, ∞ where x = peak."""
-        half = torch.full_like(self.x, 0.5 - self.margin)
-        infinite = torch.full_like(self.x, torch.inf)
-        return torch.where(self.x <= 0, -infinite, -half), torch.where(self.x >= self.peak, infinite, half)
+        x = floating(self.x)
+        half = torch.full_like(x, 0.5 - self.margin)
+        infinite = torch.full_like(x, torch.inf)
+        return torch.where(x <= 0, -infinite, -half), torch.where(x >= self.peak, infinite, half)
 
     def describe(self) -> str:
         """Say that it is the levels of a file."""
@@ -183,6 +197,13 @@ class LevelCube(Evidence):
     def holds(self, ay: Tensor) -> Tensor:
         """Return whether each sample of A y [..., C, h, w] is saved as x; halves are rounded to even levels."""
         return to_levels(ay, self.peak) == self.x
+
+
+def floating(x: Tensor) -> Tensor:
+    """Return x in a floating-point type that tells its levels apart: float32 those of 8 bits, float64 those of 16."""
+    if x.is_floating_point():
+        return x
+    return x.to(torch.float32 if x.dtype == torch.uint8 else torch.float64)
 
 
 def _moved(value: Any, device: torch.device | str, dtype: torch.dtype | None) -> Any:

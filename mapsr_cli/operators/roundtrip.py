@@ -158,10 +158,12 @@ class _Repair:
         self.keep = keep
         self.levels, self.evidence, self.residual = levels, evidence, residual
         self.kernel, self.progress = kernel, progress
-        self.wrong = evidence.violated(residual)
+        self.wrong = torch.empty_like(residual, dtype=torch.bool)
         """[C, h, w], kept up to date."""
         self.given_up = torch.zeros_like(self.wrong)
         """[C, h, w]: coordinates of which only the best approximation is asked."""
+        for band, said in evidence.bands():
+            self.wrong[:, band] = said.violated(residual[None, :, band])[0]
         self.passes = self.solved = 0
         self.at_first = self.count
 

@@ -12,6 +12,9 @@ from mapsr_cli.operators.kernels import SeparableKernel
 from mapsr_cli.operators.resized_axis import ResizedAxis, make_resized_axis
 from mapsr_cli.operators.resizing import ResizingKernel
 
+SOLVED = 256
+"""Rows or columns to which (AAᵀ)⁻¹ is applied at once, at least, where it is applied in place."""
+
 
 def _along_both(rows: AxisMap, cols: AxisMap, x: Tensor, base: Tensor | None = None) -> Tensor:
     """Compute rows · x · colsᵀ (+ base).
@@ -63,6 +66,14 @@ class SeparableDownsampling(Downsampling):
     def inverse_gram(self, r: Tensor) -> Tensor:
         """Apply (AAᵀ)⁻¹: r [..., h, w] → [..., h, w]."""
         return _along_both(self._rows.inverse_gram, self._cols.inverse_gram, r)
+
+    def invert_gram(self, r: Tensor) -> None:
+        """Put (AAᵀ)⁻¹ r in the place of r [C, h, w], in little memory. No autograd."""
+        for plane in r:
+            for rows in plane.tensor_split(max(plane.shape[0] // SOLVED, 1), 0):
+                rows.copy_(_transposed(self._cols.inverse_gram(_transposed(rows))))
+            for cols in plane.tensor_split(max(plane.shape[1] // SOLVED, 1), 1):
+                cols.copy_(self._rows.inverse_gram(_transposed(_transposed(cols).contiguous())))
 
     def project(self, f: Tensor, x: Tensor) -> Tensor:
         """Project f [..., H, W] onto {y : A y = x}, x [..., h, w]: the nearest point Π f = f + A⁺(x − A f), eqn (7)."""

@@ -52,7 +52,12 @@ class Strips(ABC):
 
     def down_whole(self, fetch: Fetch) -> Tensor:
         """Compute A y [C, h, w], for a y that only `fetch` gives."""
-        return torch.cat([self.down(part, fetch) for part in self.plan], dim=-2)
+        first = self.down(self.plan[0], fetch)
+        whole = first.new_empty(len(first), *self.op.lr_size)
+        whole[:, self.plan[0]] = first
+        for part in self.plan[1:]:
+            whole[:, part] = self.down(part, fetch)
+        return whole
 
 
 def make_strips(op: Downsampling, size: int = STRIP_BYTES) -> Strips:

@@ -6,11 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from mapsr_cli.inference import memory
 from mapsr_cli.inference.chunks import Chunks
-from mapsr_cli.inference.memory import LIVE, bytes_per_pixel, choose_tile, free_memory
+from mapsr_cli.inference.memory import (
+    LEAST_REDUCED_TILE,
+    LIVE,
+    bytes_per_pixel,
+    choose_tile,
+    free_memory,
+    reduced_tile,
+)
 from mapsr_cli.networks import Compact, CompactConfig
 
 
@@ -103,3 +112,14 @@ def test_chunks() -> None:
     chunks.drop_before(32)
     with pytest.raises(KeyError):
         chunks.read(slice(31, 50))
+
+
+@given(st.integers(0, 10**10), st.integers(1, 10**7), st.floats(1, 10**5), st.integers(0, 99))
+def test_a_tile_fits_beside_its_row(room: int, row: int, per_pixel: float, halo: int) -> None:
+    side = reduced_tile(room, row, per_pixel, halo)
+
+    def taken(side: int) -> float:
+        return row * side + per_pixel * (side + 2 * halo) ** 2
+
+    assert side == LEAST_REDUCED_TILE or taken(side) <= room * (1 + 1e-9)
+    assert taken(side + 1) > room * (1 - 1e-9)

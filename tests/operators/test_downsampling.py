@@ -8,10 +8,11 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators import downsampling, make_kernel
+from mapsr_cli.operators import ResizingKernel, downsampling, make_kernel
 from mapsr_cli.operators.kernels import SCALES
 from mapsr_cli.operators.separable import SeparableDownsampling
 from tests.fake_cuda import on_fake_cuda
+from tests.psfs import comet_kernel
 
 TOLERANCE = 1e-10
 kernels = st.builds(
@@ -77,6 +78,24 @@ def test_leading_dimensions_and_strides_do_not_matter() -> None:
     strided = y.to(memory_format=torch.channels_last)
     x = images(1, 2, 3, *op.lr_size)
     assert torch.allclose(op.project(strided, x), op.project(y, x), atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["bicubic", "odd ratio", "measured"])
+def test_inverse_gram_in_place(kind: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In parts of rows and columns, it is what it is over whole planes."""
+    monkeypatch.setattr("mapsr_cli.operators.separable.SOLVED", 40)
+    kernel = {
+        "bicubic": make_kernel("bicubic", 4),
+        "odd ratio": ResizingKernel("bicubic", (171, 90), (257, 149)),
+        "measured": comet_kernel(2),
+    }[kind]
+    size = (257, 149) if kind == "odd ratio" else (300, 180)
+    op = downsampling(kernel, size, dtype)
+    r = images(0, 3, *op.lr_size).to(dtype)
+    whole = torch.stack([op.inverse_gram(plane) for plane in r])
+    op.invert_gram(r)
+    assert (r - whole).abs().max() <= (1e-12 if dtype == torch.float64 else 1e-5)
 
 
 def test_does_not_change_its_input() -> None:

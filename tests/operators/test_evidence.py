@@ -51,6 +51,35 @@ def test_violation_is_the_distance_of_each_sample(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "blocks"])
+@pytest.mark.parametrize("height", [1, 63, 64, 131])
+def test_bands_are_the_whole(kind: str, height: int) -> None:
+    """A point, a cube and blocks of pixels say of each band what they say of the whole image."""
+    whole, ay = evidence_of(kind, 5, (3, height, 9)), 127 + 150 * draw(6, (3, height, 9))
+    bands = list(whole.bands())
+    assert [row for band, _ in bands for row in range(height)[band]] == list(range(height))
+    nearest = torch.cat([said.nearest(ay[None, :, band])[0] for band, said in bands], 1)
+    assert (nearest - whole.nearest(ay)).abs().max() <= EXACT
+    residual = ay - whole.x
+    violated = torch.cat([said.violated(residual[None, :, band])[0] for band, said in bands], 1)
+    assert torch.equal(violated, whole.violated(residual))
+
+
+@pytest.mark.parametrize(("kind", "floating"), [(torch.uint8, torch.float32), (torch.uint16, torch.float64)])
+def test_levels_may_stay_whole_numbers(kind: torch.dtype, floating: torch.dtype) -> None:
+    """Parts of them, and what is computed of them, are what they are in the floating-point type."""
+    peak = 255 if kind == torch.uint8 else 65535
+    x = to_levels(peak * (0.5 + draw(7, (3, 70, 6))), peak).to(floating)
+    ay = peak * (0.5 + draw(8, (3, 70, 6)).to(floating))
+    for stored, plain in ((Point(x.to(kind)), Point(x)), (LevelCube(x.to(kind), peak), LevelCube(x, peak))):
+        for (_, a), (band, b) in zip(stored.bands(), plain.bands(), strict=True):
+            assert a.x.dtype == floating
+            assert torch.equal(a.nearest(ay[None, :, band]), b.nearest(ay[None, :, band]))
+        assert torch.equal(stored.violation(ay), plain.violation(ay))
+        assert torch.equal(stored.told(), plain.told())
+        assert stored.told().dtype == floating
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "blocks"])
 @pytest.mark.parametrize(("name", "scale"), [("bicubic", 4), ("gaussian9", 3), ("box", 2)])
 def test_the_estimate_satisfies_the_evidence(kind: str, name: str, scale: int) -> None:
     """A ŷ = z for ŷ = f + A⁺(z − A f), z = P_C(A f); for a point it is Π f, eqn (7)."""

@@ -133,6 +133,8 @@ class CriterionConfig(LearningConfig):
     """Weight of the mean absolute error of the Fourier transforms."""
     matching: float = 0.0
     """Weight of the distance between the discriminator's features."""
+    lattice: float = 0.0
+    """Weight of the mean absolute error of the pixel shuffle's phases over a block, as a share of its contrast."""
 
 
 class Criterion(ABC):
@@ -192,6 +194,9 @@ class Term(ABC):
 
     def __init__(self, criterion: Criterion) -> None:  # noqa: B027
         """Take the criterion that it is added to. Raises UsageError where the term cannot do with it."""
+
+    def bind(self, constraint: Constraint) -> None:  # noqa: B027
+        """Take the constraint that estimates obey, before training begins."""
 
     @abstractmethod
     def value(self, estimate: Tensor, truth: Tensor) -> Tensor:

@@ -59,11 +59,14 @@ class GANConfig(CriterionConfig):
     """γ of γ/2 · ‖∂D/∂y‖² at images y, which D pays: it shall be flat there (Mescheder et al., 2018)."""
     r2: float = 0.0
     """The same at estimates ŷ."""
+    slope_share: float = 1.0
+    """Share of D's steps, drawn at random, that pay r1 and r2, for the others as well: their gradients of gradients
+    take as long as the rest of a step (Karras et al., 2020, who pay in every sixteenth)."""
     null_space: bool = False
     """D sees ½ + y − A⁺A y alone: what the LR image leaves open, all that a projected generator decides."""
     shift: int = 0
-    """Pixels to cut off each axis before D looks, some at the low end, the rest at the high one, drawn for every batch:
-    against grids, see `shifted`."""
+    """D sees images moved to one of shift + 1 places along each axis, drawn for every batch: against grids, see
+    `shifted`."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.discriminator_steps <= self.discriminator_limit:
@@ -78,6 +81,8 @@ class GANConfig(CriterionConfig):
             raise UsageError("label_smoothing has no meaning for relativistic pairs, which have no labels")
         if min(self.r1, self.r2) < 0:
             raise UsageError(f"r1 and r2 must be zero or more, not {self.r1} and {self.r2}")
+        if not 0 < self.slope_share <= 1:
+            raise UsageError(f"slope_share must lie in (0, 1], not {self.slope_share}")
         if self.noise == "geometric":
             check_levels(self.noise_start, self.noise_end, "noise")
         if self.noise == "adaptive" and not self.noise_start > 0:
@@ -181,7 +186,8 @@ class GAN(Criterion):
         """
         sigma, config = self.noise.sigma(progress), self.config
         seen = self._seen(y, estimate, sigma)
-        if slopes := bool(config.r1 or config.r2):
+        slopes = bool(config.r1 or config.r2)
+        if pays := slopes and (config.slope_share == 1 or torch.rand(()).item() < config.slope_share):
             seen.requires_grad_()
         real, fake = self._logits(self.discriminator.network, seen, len(y))
         if config.relativistic:
@@ -193,7 +199,7 @@ class GAN(Criterion):
             value = (real_loss + fake_loss) / 2
         report = {"d_loss": value, "d_real": real.mean(), "d_fake": fake.mean()}
         if slopes:
-            report["d_slope"] = self._slopes(seen, real, fake)
+            report["d_slope"] = self._slopes(seen, real, fake) / config.slope_share if pays else value.new_zeros(())
             value = value + report["d_slope"]
         return value, {**{name: number.detach() for name, number in report.items()}, "sigma": sigma}
 
@@ -223,7 +229,7 @@ class GAN(Criterion):
         return functional.softplus(real - fake) if relativistic else -fake
 
     def view(self, images: Tensor) -> Tensor:
-        """Take images, or ½ + y − A⁺A y of them, at a random corner, see `shifted`."""
+        """Take images, or ½ + y − A⁺A y of them, moved at random, see `shifted`."""
         if self.config.null_space:
             assert self.constraint is not None
             operator = self.constraint.operator(images)

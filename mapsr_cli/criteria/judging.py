@@ -1,10 +1,11 @@
-"""What criteria and terms share that show images to a network: windows of them, and weights that stay as they are."""
+"""What criteria and terms share that show images to a network: views of them, and weights that stay as they are."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
 
 from mapsr_cli.errors import UsageError
 
@@ -22,15 +23,18 @@ def held(network: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def shifted(images: Tensor, most: int) -> Tensor:
-    """Crop [N, C, H, W] to [N, C, H − most, W − most] at a random position. Raises UsageError if nothing is left.
+    """Move [N, C, H, W] to one of most + 1 places along each axis, at random, the middle one being where it was.
 
-    The position is the same for the whole batch. Where strides of the network that looks meet the generator's pixel
-    shuffle always in the same phase, texture becomes a grid.
+    The place is the same for the whole batch. What leaves at one edge is lost, and the other edge is mirrored. Where
+    strides of the network that looks meet the generator's pixel shuffle always in the same phase, texture becomes a
+    grid. Edges are seen in most places: were the images cropped instead, the outermost pixels would be seen in one of
+    most + 1, and anything could stand there. Raises UsageError for images that are too small to mirror.
     """
     if not most:
         return images
-    height, width = images.shape[2] - most, images.shape[3] - most
-    if min(height, width) < 1:
-        raise UsageError(f"a shift of {most} leaves nothing of {images.shape[2]}×{images.shape[3]} pixels")
+    reach, (height, width) = (most + 1) // 2, images.shape[2:]
+    if min(height, width) <= reach:
+        raise UsageError(f"a shift of {most} cannot be mirrored in {height}×{width} pixels")
     top, left = torch.randint(most + 1, (2,)).tolist()
-    return images[:, :, top : top + height, left : left + width]
+    wider = functional.pad(images, (reach,) * 4, mode="reflect")
+    return wider[:, :, top : top + height, left : left + width]

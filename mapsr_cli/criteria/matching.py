@@ -26,7 +26,7 @@ class _Features(nn.Module):
 
 
 class Matching(Term):
-    """mean |φ(y) − φ(ŷ)|, averaged over the layers φ of the discriminator, which sees both from the same corner.
+    """mean |φ(y) − φ(ŷ)|, averaged over the layers φ of the discriminator, which sees both moved alike.
 
     It needs no other network. The features change as the discriminator learns.
     """

@@ -12,7 +12,7 @@ from mapsr_cli.errors import MissingExtraError, UsageError
 DEPTHS = (0, 2, 4, 7, 10)
 """Blocks whose outputs are compared: 16, 24, 40, 80 and 112 maps at strides 2, 4, 8, 16 and 16."""
 SHIFT = 8
-"""Pixels to cut off each axis before the network looks, see `shifted`; of small patches, what SMALLEST leaves."""
+"""The network sees images moved to one of SHIFT + 1 places along each axis, see `shifted`."""
 SMALLEST = 16
 """Least side of an image, in pixels: the network's padding is that of its training size, and not made for smaller."""
 CENTRE, SPREAD = 127 / 255, 128 / 255
@@ -56,14 +56,14 @@ class PerceptualDistance(Term):
         self.network = LiteFeatures()
 
     def value(self, estimate: Tensor, truth: Tensor) -> Tensor:
-        """Compute the distance of windows from the same corner. Raises UsageError for grey or tiny images."""
+        """Compute the distance of images moved alike. Raises UsageError for grey or tiny images."""
         _, colours, height, width = estimate.shape
         if colours != 3 or min(height, width) < SMALLEST:
             raise UsageError(
                 f"criterion.perceptual cannot compare patches of {height}×{width} pixels and {colours} channels",
                 f"three colours, {SMALLEST} pixels or more a side",
             )
-        both = shifted(torch.cat([truth, estimate]), min(SHIFT, min(height, width) - SMALLEST))
+        both = shifted(torch.cat([truth, estimate]), SHIFT)
         with torch.no_grad():
             wanted = self.network(both[: len(truth)])
         found = self.network(both[len(truth) :])

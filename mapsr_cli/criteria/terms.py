@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from mapsr_cli.criteria.base import Criterion, Player, Scalars, Stage, State, Term
 from mapsr_cli.criteria.content import Content
 from mapsr_cli.criteria.frequency import Frequency
+from mapsr_cli.criteria.lattice import Lattice
 from mapsr_cli.criteria.matching import Matching
 from mapsr_cli.criteria.perceptual import PerceptualDistance
 from mapsr_cli.errors import UsageError
@@ -17,6 +18,7 @@ TERMS: dict[str, type[Term]] = {
     "perceptual": PerceptualDistance,
     "frequency": Frequency,
     "matching": Matching,
+    "lattice": Lattice,
 }
 """Built by `term(criterion)`; its weight is the field of that name in `CriterionConfig`."""
 
@@ -52,6 +54,8 @@ class WeightedSum(Criterion):
     def bind(self, constraint: Constraint) -> None:
         """Pass the constraint on."""
         self.own.bind(constraint)
+        for term in self.terms.values():
+            term.bind(constraint)
 
     def prepare(self, stage: Stage, sample: Callable[[], tuple[Tensor, Tensor]]) -> Scalars:
         """Train what judges the generator."""

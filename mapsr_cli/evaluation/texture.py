@@ -1,5 +1,8 @@
 """How much texture a picture has, and how much of it repeats with the period of the pixel shuffle."""
 
+import math
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -9,6 +12,12 @@ CELL, CELLS = 4, 4
 """HR pixels a side of a cell, and cells a side of a block."""
 MIDDLE = 128
 """HR pixels a side of the part that `grid` looks at."""
+FLAT_BLOCK = 32
+"""HR pixels a side of the blocks that `lattice` looks at."""
+FLAT = 4 / 255
+"""Standard deviation of luma below which a block is flat."""
+BLUR = 2.0
+"""σ in HR pixels of the blur that `lattice` takes away."""
 
 
 def gradient_energy(y: Tensor) -> float:
@@ -39,3 +48,37 @@ def grid(y: Tensor) -> float | None:
     energy = cells.square().sum().item()
     common = cells.mean((1, 4)).square().sum().item() * CELLS**2
     return common / energy if energy > 1e-12 else None
+
+
+def lattice(y: Tensor) -> float | None:
+    """Compute the standard deviation, in levels, of the means of the sixteen phases of a 4×4 cell in flat blocks.
+
+    Of luma less its blur, averaged over the blocks of 32×32 in [3, H, W] whose luma has a standard deviation below 4
+    levels: grain that is independent from pixel to pixel leaves an eighth of its own deviation, a pattern of period 4
+    all of it. None where no block is flat.
+    """
+    plane = luma(y.double())
+    fine = plane - _blurred(plane)
+    blocks, fine_blocks = (_blocks(image, FLAT_BLOCK) for image in (plane, fine))
+    flat = fine_blocks[blocks.flatten(1).var(1, correction=0) < FLAT**2] if len(blocks) else blocks
+    if not len(flat):
+        return None
+    cells = FLAT_BLOCK // CELL
+    means = flat.view(-1, cells, CELL, cells, CELL).mean((1, 3)).flatten(1)  # [flat blocks, 16]
+    return 255 * means.std(1, correction=0).mean().item()
+
+
+def _blocks(image: Tensor, side: int) -> Tensor:
+    """Cut [H, W] into whole blocks [N, side, side] from the top left corner."""
+    height, width = (n // side for n in image.shape)
+    whole = image[: height * side, : width * side].reshape(height, side, width, side)
+    return whole.permute(0, 2, 1, 3).reshape(-1, side, side)
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """Blur [H, W] by a Gaussian of σ `BLUR`, cut off at 4 σ; edges are repeated."""
+    reach = math.ceil(4 * BLUR)
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=image.dtype) / BLUR) ** 2)
+    taps /= taps.sum()
+    padded = functional.pad(image[None, None], (reach,) * 4, mode="replicate")
+    return functional.conv2d(functional.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))[0, 0]

@@ -1,12 +1,14 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mapsr_cli.criteria.gan import GAN
+from mapsr_cli.criteria.judging import shifted
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import Affine
 from mapsr_cli.operators import make_kernel
@@ -73,30 +75,42 @@ def test_local_logits_are_judged_one_by_one() -> None:
     assert criterion.loss(estimate, y, 0.0)[0].item() == pytest.approx(-estimate.mean().item(), rel=1e-10)
 
 
-def test_shift_shows_images_and_estimates_from_the_same_corner_another_each_time() -> None:
-    """D sees windows of one size, cut alike from both kinds; over time, from every corner that there is."""
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_shift_shows_images_and_estimates_alike_at_every_place(most: int) -> None:
+    """D sees both kinds moved alike and mirrored at the edges; over time, at every place that there is."""
     spy = Spy()
-    criterion = gan(spy, noise="none", shift=2)
+    criterion = gan(spy, noise="none", shift=most)
     y = torch.arange(48.0, dtype=DOUBLE).view(1, 1, 6, 8)
-    corners = set()
-    for _ in range(100):
+    wider = np.pad(y[0, 0].numpy(), (most + 1) // 2, mode="reflect")
+    wanted = {wider[top : top + 6, left : left + 8].tobytes() for top in range(most + 1) for left in range(most + 1)}
+    found = set()
+    for _ in range(150):
         criterion.discriminate(y, -y, 0.0)
         real, fake = spy.seen
-        assert real.shape == (1, 4, 6)
         assert torch.equal(real, -fake)
-        top, left = divmod(int(real[0, 0, 0]), 8)
-        assert torch.equal(real[0], y[0, 0, top : top + 4, left : left + 6])
-        corners.add((top, left))
-    assert corners == {(top, left) for top in range(3) for left in range(3)}
+        found.add(real[0].numpy().tobytes())
+    assert found == wanted
     criterion.loss(y, y, 0.0)  # the generator's step as well
-    assert spy.seen.shape == (1, 1, 4, 6)
+    assert spy.seen.shape == (1, 1, 6, 8)
 
 
-def test_a_shift_must_leave_something_to_see() -> None:
+def test_every_pixel_is_seen_in_most_places_even_at_the_edges() -> None:
+    """Of a crop, the outermost pixels would be seen once in 81 places, and could be anything."""
+    seen = torch.zeros(12, 12)
+    for _ in range(400):
+        y = torch.zeros(1, 1, 12, 12, requires_grad=True)
+        shifted(y, 8).sum().backward()
+        assert y.grad is not None
+        seen += y.grad[0, 0] > 0
+    assert seen.min() > 0.2 * 400
+    assert seen[0, 4:8].min() > 0.45 * 400
+
+
+def test_a_shift_must_leave_something_to_mirror() -> None:
     with pytest.raises(UsageError, match="shift"):
         gan(Spy(), shift=-1)
-    with pytest.raises(UsageError, match="shift of 6 leaves nothing of 6×8"):
-        gan(Spy(), shift=6).loss(torch.zeros(1, 1, 6, 8), torch.zeros(1, 1, 6, 8), 0.0)
+    with pytest.raises(UsageError, match="shift of 12 cannot be mirrored in 6×8"):
+        gan(Spy(), shift=12).loss(torch.zeros(1, 1, 6, 8), torch.zeros(1, 1, 6, 8), 0.0)
 
 
 def test_divergence_is_what_loss_averages() -> None:
@@ -336,7 +350,7 @@ def relativistic(**fields: object) -> GAN:
 
 @pytest.mark.parametrize("local", [False, True])
 def test_relativistic_losses_are_the_prototypes_on_the_same_tensors(local: bool) -> None:
-    """shared/prototypes/affgan.py, written out: one corner and one draw of noise for y and ŷ, softplus of the pairs."""
+    """shared/prototypes/affgan.py, written out: one view and one draw of noise for y and ŷ, softplus of the pairs."""
     judge: nn.Module = tiny_discriminator(batch_norm=False).double()
     if local:
         judge = nn.Sequential(nn.Conv2d(3, 4, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 3, padding=1)).double()
@@ -344,8 +358,8 @@ def test_relativistic_losses_are_the_prototypes_on_the_same_tensors(local: bool)
     y, estimate = images(4, 3, 24, 24, dtype=DOUBLE), images(4, 3, 24, 24, seed=1, dtype=DOUBLE)
     torch.manual_seed(3)
     top, left = torch.randint(9, (2,)).tolist()
-    window = (..., slice(top, top + 16), slice(left, left + 16))
-    both = torch.cat([y[window], estimate[window]])
+    wider = functional.pad(torch.cat([y, estimate]), (4, 4, 4, 4), mode="reflect")
+    both = wider[..., top : top + 24, left : left + 24]
     r, fk = judge(both + 0.03 * torch.randn(*both.shape, dtype=DOUBLE)).chunk(2)
     torch.manual_seed(3)
     ours, report = criterion.discriminate(y, estimate, 0.5)
@@ -389,6 +403,22 @@ def test_slopes_cost_what_they_are(fields: dict[str, float]) -> None:
         assert loss.item() == pytest.approx(plain.item() + gamma / 2 * slope, rel=1e-10)
         (gradient,) = torch.autograd.grad(loss - plain, judge.weight)
         assert gradient.item() == pytest.approx(gamma * slope / 1.5, rel=1e-10)
+
+
+def test_slopes_may_be_paid_in_a_share_of_the_steps() -> None:
+    """Over many steps they cost what they would cost in each; d_slope is there in every report."""
+    judge = Spy().double()
+    nn.init.constant_(judge.weight, 1.5)
+    y, estimate = images(2, 3, 4, 4, dtype=DOUBLE), images(2, 3, 4, 4, seed=1, dtype=DOUBLE)
+    criterion = gan(judge, noise="none", r1=4.0, slope_share=0.25)
+    torch.manual_seed(0)
+    costs = [float(criterion.discriminate(y, estimate, 0.0)[1]["d_slope"]) for _ in range(400)]
+    whole = 4.0 / 2 * 1.5**2 / 48
+    assert min(costs) == 0
+    assert {round(cost / (4 * whole), 10) for cost in costs} == {0, 1}
+    assert sum(costs) / 400 == pytest.approx(whole, rel=0.25)
+    with pytest.raises(UsageError, match="slope_share"):
+        gan(Logistic(), slope_share=0.0)
 
 
 def test_in_the_null_space_d_sees_what_the_lr_image_leaves_open() -> None:

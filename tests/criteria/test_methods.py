@@ -130,6 +130,7 @@ def test_state_is_enough_to_go_on(name: str, fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize("progress", [0.0, 0.5, 1.0])
 def test_any_progress_will_do(criterion: type[Criterion], fields: dict[str, Any], progress: float) -> None:
     judged = build(criterion, tiny_judge(criterion.needs), **fields)
+    judged.bind(Affine(KERNEL))
     y = images(2, 3, 16, 16)
     judged.prepare(stage(progress), lambda: (y, y.flip(0)))
     loss, _ = judged.loss(y.flip(0).requires_grad_(), y, progress)
@@ -151,6 +152,7 @@ def test_its_own_tensors_are_made_where_the_images_are(
         fields = {"noise": "adaptive", **fields}
     judge = tiny_judge(criterion.needs)
     judged = build(criterion, judge and judge.to("meta"), **fields)
+    judged.bind(Affine(KERNEL))
     for module in judged.modules():
         module.to("meta")
     y, estimate = meta.draw().y, meta.draw().y.requires_grad_()

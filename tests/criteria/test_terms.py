@@ -1,5 +1,6 @@
 """Terms that are added to a criterion."""
 
+import itertools
 import math
 import sys
 from dataclasses import fields
@@ -12,6 +13,7 @@ from mapsr_cli.criteria.base import CriterionConfig, LearningConfig, Term
 from mapsr_cli.criteria.content import Content
 from mapsr_cli.criteria.frequency import Frequency
 from mapsr_cli.criteria.gan import GAN
+from mapsr_cli.criteria.lattice import Lattice
 from mapsr_cli.criteria.mae import MAE
 from mapsr_cli.criteria.matching import Matching
 from mapsr_cli.criteria.methods import METHODS
@@ -19,7 +21,8 @@ from mapsr_cli.criteria.mse import MSE
 from mapsr_cli.criteria.perceptual import LiteFeatures, PerceptualDistance
 from mapsr_cli.criteria.terms import TERMS, WeightedSum, with_terms
 from mapsr_cli.errors import MissingExtraError, UsageError, install_command
-from mapsr_cli.networks import MlpDiscriminator, MlpDiscriminatorConfig
+from mapsr_cli.networks import Affine, MlpDiscriminator, MlpDiscriminatorConfig
+from mapsr_cli.operators import make_kernel
 from tests.criteria.stage import build, images, tiny_discriminator
 
 DOUBLE = torch.float64
@@ -90,7 +93,19 @@ def test_all_else_is_the_criterions_own() -> None:
 
 def terms() -> list[Term]:
     criterion = gan()
-    return [Content(criterion), Frequency(criterion), Matching(criterion), PerceptualDistance(criterion)]
+    return [
+        Content(criterion),
+        Frequency(criterion),
+        Matching(criterion),
+        PerceptualDistance(criterion),
+        lattice("bicubic", 4),
+    ]
+
+
+def lattice(kernel: str, scale: int) -> Lattice:
+    term = Lattice(gan())
+    term.bind(Affine(make_kernel(kernel, scale)))
+    return term
 
 
 @pytest.mark.parametrize("term", terms(), ids=lambda term: type(term).__name__)
@@ -106,7 +121,7 @@ def test_a_term_is_zero_at_the_truth_alone_and_has_a_gradient_elsewhere(term: Te
     assert gradient.abs().max() > 0
 
 
-@pytest.mark.parametrize("term", terms(), ids=lambda term: type(term).__name__)
+@pytest.mark.parametrize("term", terms()[:-1], ids=lambda term: type(term).__name__)  # a lattice is seen on the truth
 def test_swapping_the_two_changes_nothing(term: Term) -> None:
     values = []
     for pair in ((Y, ESTIMATE), (ESTIMATE, Y)):
@@ -120,6 +135,52 @@ def test_a_wave_counts_at_its_own_frequency() -> None:
     wave = 0.3 * torch.cos(2 * math.pi * 3 * torch.arange(24, dtype=DOUBLE) / 24).expand(1, 1, 16, 24)
     found = Frequency(gan()).value(Y[:1, :1] + wave, Y[:1, :1])
     assert found.item() == pytest.approx(0.15 * math.sqrt(16 * 24) / (16 * 13), rel=1e-10)
+
+
+def test_a_lattice_counts_by_its_magnitude_as_a_share_of_contrast() -> None:
+    """Written out in loops: blocks of 8×8 LR pixels, each phase's mean error over the spread of the image there."""
+    truth, estimate = images(2, 3, 64, 100, dtype=DOUBLE), images(2, 3, 64, 100, seed=1, dtype=DOUBLE)
+    truth[:, :, :32, :32] *= 0.01  # nearly flat: counts most
+    wanted = []
+    for image, error in zip(truth, estimate - truth, strict=True):
+        for top, left in itertools.product(range(0, 64, 32), range(0, 96, 32)):
+            block, wrong = (part[:, top : top + 32, left : left + 32] for part in (image, error))
+            spread = sum(colour.std(correction=0) for colour in block) / 3
+            wanted += [
+                abs(wrong[colour, i::4, j::4].mean()) / (spread + 1 / 255)
+                for colour, i, j in itertools.product(range(3), range(4), range(4))
+            ]
+    assert lattice("bicubic", 4).value(estimate, truth).item() == pytest.approx(
+        float(sum(wanted)) / len(wanted), rel=1e-10
+    )
+
+
+@pytest.mark.parametrize(("scale", "size"), [(2, (32, 48)), (3, (24, 50)), (4, (64, 100)), (4, (16, 24))])
+def test_a_lattice_on_a_plain_background_is_told_whole(scale: int, size: tuple[int, int]) -> None:
+    cell = torch.randn(1, 3, scale, scale, generator=torch.Generator().manual_seed(2), dtype=DOUBLE)
+    repeated = cell.repeat(1, 1, size[0] // scale + 1, size[1] // scale + 1)[..., : size[0], : size[1]]
+    truth = torch.zeros(1, 3, *size, dtype=DOUBLE)
+    found = lattice("box", scale).value(repeated, truth)
+    assert found.item() == pytest.approx(255 * cell.abs().mean().item(), rel=1e-10)
+
+
+def test_grain_that_is_independent_hardly_counts_as_a_lattice() -> None:
+    """The mean of 64 pixels has an eighth of their deviation."""
+    truth = torch.full((4, 3, 96, 96), 0.5, dtype=DOUBLE)
+    grain = torch.randn(4, 3, 96, 96, generator=torch.Generator().manual_seed(3), dtype=DOUBLE)
+    found = lattice("bicubic", 4).value(truth + grain / 255, truth)
+    assert found.item() == pytest.approx(math.sqrt(2 / math.pi) / 8, rel=0.03)
+
+
+def test_a_lattice_is_of_images_and_bound_by_the_sum() -> None:
+    total = build(MAE, lattice=2.0)
+    total.bind(Affine(make_kernel("bicubic", 4)))
+    loss, report = total.loss(ESTIMATE, Y, 0.0)
+    assert loss.item() == pytest.approx(float(report["loss"]) + 2 * float(report["lattice"]), rel=1e-10)
+    with pytest.raises(UsageError, match=r"criterion\.lattice"):
+        lattice("bicubic", 4).value(torch.zeros(1, 2, 3, 8), torch.zeros(1, 2, 3, 8))
+    with pytest.raises(UsageError, match=r"criterion\.lattice"):
+        lattice("bicubic", 4).value(torch.zeros(5, 2), torch.zeros(5, 2))
 
 
 def test_matching_compares_every_layer_of_the_discriminator_and_holds_it() -> None:

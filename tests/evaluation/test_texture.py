@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mapsr_cli.evaluation.texture import grid, relative_energy
+from mapsr_cli.evaluation.texture import grid, lattice, relative_energy
 
 
 def noise(*size: int) -> torch.Tensor:
@@ -23,6 +23,31 @@ def test_a_faint_lattice_raises_it() -> None:
 @pytest.mark.parametrize("y", [torch.full((3, 64, 64), 0.3), torch.rand(3, 15, 64)], ids=["flat", "small"])
 def test_where_there_is_nothing_to_share(y: torch.Tensor) -> None:
     assert grid(y) is None
+
+
+def grain(seed: int, *size: int) -> torch.Tensor:
+    """One grain for all colours, of one level's standard deviation."""
+    return (torch.randn(1, *size, generator=torch.Generator().manual_seed(seed)) / 255).expand(3, *size)
+
+
+def test_a_lattice_counts_whole_and_grain_an_eighth() -> None:
+    levels = 219 / 255  # BT.601's luma of grey
+    repeated = grain(0, 4, 4).repeat(1, 40, 40)
+    fine = 255 * repeated[0].std(correction=0).item() * levels
+    assert lattice(0.5 + repeated) == pytest.approx(fine, rel=0.1)  # the blur takes a little away
+    values = [lattice(0.5 + grain(seed, 160, 160)) or 0.0 for seed in range(4)]
+    assert sum(values) / 4 == pytest.approx(levels / 8, rel=0.1)
+
+
+def test_lattices_are_looked_for_where_it_is_flat() -> None:
+    y = torch.full((3, 64, 96), 0.5)
+    assert lattice(y) == pytest.approx(0, abs=1e-9)
+    y[:, :, 48:] += 0.2  # an edge through the middle column of blocks
+    busy = y + 10 * grain(1, 64, 96)
+    assert lattice(busy) is None
+    busy[:, :, :32] = y[:, :, :32]
+    assert lattice(busy) == pytest.approx(0, abs=0.02)
+    assert lattice(torch.full((3, 31, 64), 0.5)) is None
 
 
 def test_energy_is_relative_to_the_truths() -> None:

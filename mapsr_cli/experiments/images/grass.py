@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -249,10 +250,14 @@ def _losses(bench: Bench, name: str) -> History:
 
 def _draw_figure7(order: Order, curves: Mapping[str, Sequence[History]], switches: Mapping[str, list[float]]) -> Path:
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8, 5), layout="constrained")
-        for (name, courses), axes in zip(curves.items(), figure.subplots(2, 2), strict=True):
+        figure = Figure(figsize=(12, 5), layout="constrained")
+        for (name, courses), axes in zip(curves.items(), figure.subplots(2, 3), strict=True):
             line = [Line(LABELS[name], courses, COLOURS[name])]
             draw_lines(axes[0], line, "psnr", "PSNR, dB", marks=switches[name])
             draw_lines(axes[1], line, "ssim", "SSIM", marks=switches[name])
             axes[0].set_title(LABELS[name], loc="left")
+            begin = max(switches[name][1:2], default=0.0)
+            late = [[moment for moment in course if moment["step"] >= begin] for course in courses]
+            draw_lines(axes[2], [replace(line[0], histories=late)], "psnr", "PSNR, dB", marks=switches[name][1:])
+            axes[2].set_title("from the third snapshot on", loc="left")
         return save(figure, order.out / "fig7.png")

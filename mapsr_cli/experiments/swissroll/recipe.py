@@ -1,7 +1,7 @@
 """`mapsr reproduce table1`, `fig1` and `fig6`: run, write numbers, page and pictures."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,14 @@ from mapsr_cli.experiments.swissroll import fig1, fig6
 from mapsr_cli.experiments.swissroll.page import table_page
 from mapsr_cli.experiments.swissroll.table1 import (
     PAPER,
-    ROWS,
     Examination,
+    MethodRow,
     Priors,
     StepCounts,
     exact_estimators,
     fingerprint,
     length_of,
+    rows_of,
     run_row,
     score,
     steps_of,
@@ -41,7 +42,7 @@ RowFigures = dict[str, Any]
 TABLE = "table1.json"
 CURVES = "curves.safetensors"
 SHOWN = ("mse", "mae", "affgan", "softgan", "affdg", "softdg", "affll")
-"""Rows that Figure 1 draws."""
+"""Rows that Figure 1 draws, as far as the budget has them."""
 
 
 def table1(order: Order) -> dict[str, Any]:
@@ -53,10 +54,10 @@ def table1(order: Order) -> dict[str, Any]:
     test = Examination.make()
     entropy, median, _ = score(test.density, test.x, test.map)
     exact = {name: scores.to_json(entropy) for name, scores in exact_estimators(test, order.trials, order.seed).items()}
-    found, curves = _kept_rows(order), _kept(order)
+    entries, found, curves = rows_of(order.budget), _kept_rows(order), _kept(order)
 
     def results() -> dict[str, Any]:
-        rows = {name: found[name] for name in ROWS if name in found}
+        rows = {name: found[name] for name in entries if name in found}
         printed = {name: {"h": h, "consistency_mse": mse} for name, (h, mse) in PAPER.items()}
         floor = {"h": entropy, "median": median}
         return {**_asked(order), "map": floor, "exact": exact, "rows": rows, "paper": printed}
@@ -67,7 +68,7 @@ def table1(order: Order) -> dict[str, Any]:
         _keep(curves, order)
         _write(out / TABLE, json.dumps(results(), indent=2) + "\n")
 
-    _train_all([name for name in ROWS if name not in found], test, order, order.trials, keep)
+    _train_all([name for name in entries if name not in found], test, order, order.trials, keep)
     keep({})
     _write(out / "table1.md", table_page(results()))
     return {**results(), "files": [str(out / "table1.md"), str(out / TABLE)]}
@@ -77,16 +78,17 @@ def figure1(order: Order) -> dict[str, Any]:
     """Draw fig1.png and fig1.svg; curves of a like table1 in the same folder are used, others trained."""
     out = order.out
     test = Examination.make(1)
-    curves = _kept(order)
+    entries, curves = rows_of(order.budget), _kept(order)
+    shown = [name for name in SHOWN if name in entries]
 
     def keep(part: dict[str, tuple[RowFigures, Curve]]) -> None:
         curves.update({name: torch.from_numpy(curve) for name, (_, curve) in part.items()})
         _keep(curves, order)
 
-    _train_all([name for name in SHOWN if name not in curves], test, order, 1, keep)
-    at = fig1.score_places()
-    field = denoiser_score(at, length_of(order).denoiser, order.seed, partial(order.watch, "denoiser"))
-    paths = fig1.draw(out, test.density, {name: curves[name] for name in SHOWN}, field)
+    _train_all([name for name in shown if name not in curves], test, order, 1, keep)
+    at, steps, guided = fig1.score_places(), length_of(order).denoiser, entries["affdg"].settings
+    field = denoiser_score(at, guided, steps, order.seed, partial(order.watch, "denoiser"))
+    paths = fig1.draw(out, test.density, {name: curves[name] for name in shown}, field)
     return {"budget": order.budget, "seed": order.seed, "files": [str(path) for path in paths]}
 
 
@@ -112,29 +114,33 @@ def _train_all(
     keep: Callable[[dict[str, tuple[RowFigures, Curve]]], None],
 ) -> None:
     """Train rows in parallel processes; hand on each process's rows and their first trials' curves as they come."""
-    asked = test, length_of(order), trials, order.seed
-    jobs = [partial(_train, some, *asked) for some in _sharing(names)]
+    asked, entries = (test, length_of(order), trials, order.seed), rows_of(order.budget)
+    jobs = [partial(_train, some, *asked) for some in _sharing({name: entries[name] for name in names})]
     run_all(jobs[::-1], order.watch, done=keep)  # the longest are last in ROWS; what begins last should be short
 
 
-def _sharing(names: Iterable[str]) -> list[list[str]]:
+def _sharing(rows: Mapping[str, MethodRow]) -> list[dict[str, MethodRow]]:
     """Group the rows that follow the same prior; any other is a group by itself."""
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        needs = METHODS[ROWS[name].method].needs
-        groups.setdefault(needs if needs in PRIORS else name, []).append(name)
+    groups: dict[str, dict[str, MethodRow]] = {}
+    for name, row in rows.items():
+        needs = METHODS[row.method].needs
+        groups.setdefault(needs if needs in PRIORS else name, {})[name] = row
     return list(groups.values())
 
 
 def _train(
-    names: Sequence[str], test: Examination, budget: StepCounts, trials: int, seed: int, watch: NamedWatch
+    rows: Mapping[str, MethodRow],
+    test: Examination,
+    budget: StepCounts,
+    trials: int,
+    seed: int,
+    watch: NamedWatch,
 ) -> dict[str, tuple[RowFigures, Curve]]:
     """Train one process's rows one after another; return them and their first trials' curves."""
     floor, _, _ = score(test.density, test.x, test.map)
     priors: Priors = {}
     trained: dict[str, tuple[RowFigures, Curve]] = {}
-    for name in names:
-        entry = ROWS[name]
+    for name, entry in rows.items():
         scores, estimator = run_row(entry, test, budget, trials, seed, partial(watch, name), priors)
         sealed = {"settings_sha256": fingerprint(entry, budget, trials, seed)}
         torch.manual_seed(0)
@@ -147,10 +153,10 @@ def _kept_rows(order: Order) -> dict[str, RowFigures]:
     """Read the rows of a table1.json in the folder whose settings are those that are asked for."""
     path = order.out / TABLE
     rows: dict[str, RowFigures] = strict_json.parse(path.read_bytes())["rows"] if path.exists() else {}
-    asked = length_of(order), order.trials, order.seed
+    entries, asked = rows_of(order.budget), (length_of(order), order.trials, order.seed)
     return {
         name: row for name, row in rows.items()
-        if name in ROWS and row.get("settings_sha256") == fingerprint(ROWS[name], *asked)
+        if name in entries and row.get("settings_sha256") == fingerprint(entries[name], *asked)
     }  # fmt: skip
 
 
@@ -166,11 +172,12 @@ def _kept(order: Order) -> dict[str, Tensor]:
         return {}
     with safe_open(path, "pt") as file:
         made = file.metadata() or {}
-        return {name: file.get_tensor(name) for name in made if name in ROWS and made[name] == _curve_of(name, order)}
+        alike = [name for name in made if name in rows_of(order.budget) and made[name] == _curve_of(name, order)]
+        return {name: file.get_tensor(name) for name in alike}
 
 
 def _curve_of(name: str, order: Order) -> str:
-    return fingerprint(ROWS[name], length_of(order), 1, order.seed)
+    return fingerprint(rows_of(order.budget)[name], length_of(order), 1, order.seed)
 
 
 def _asked(order: Order) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from statistics import mean, stdev
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mapsr_cli.criteria.methods import METHODS, PRIORS
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.experiments.order import Order
+from mapsr_cli.experiments.printed import NO_NOISE, PLAIN
 from mapsr_cli.experiments.swissroll.posterior import Posterior
 from mapsr_cli.experiments.swissroll.starts import Chosen, train_contest
 from mapsr_cli.experiments.swissroll.trials import estimates, recipe_of, train_prior, train_trials
@@ -99,6 +100,24 @@ ROWS = {
     "affll": MethodRow("affll", "likely"),
 }
 """The paper's rows and, beyond it, the affine twins of MSE and MAE, a stochastic AffGAN and AffLL."""
+
+
+AS_PRINTED: SectionValues = merge(PLAIN, {"criterion": {"sigma_start": 0.5, "sigma_end": 0.25, "noisy": True}})
+"""The denoiser's noise, and f_σ(ỹ) as eqn (29) has it."""
+PRINTED_ROWS = {
+    "mse": MethodRow("mse", "squared", PLAIN),
+    "mae": MethodRow("mae", "absolute", PLAIN),
+    "affgan": MethodRow("affgan", "gan", merge(PLAIN, NO_NOISE)),
+    "softgan": MethodRow("softgan", "gan", merge(PLAIN, NO_NOISE)),
+    "affdg": MethodRow("affdg", "guided", AS_PRINTED),
+    "softdg": MethodRow("softdg", "guided", AS_PRINTED),
+}
+"""Budget `paper`: the paper's rows alone, one start each, by what it prints."""
+
+
+def rows_of(budget: str) -> Mapping[str, MethodRow]:
+    """Return what a budget trains, by name."""
+    return PRINTED_ROWS if budget == "paper" else ROWS
 
 
 @dataclass(frozen=True)

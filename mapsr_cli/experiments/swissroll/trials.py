@@ -83,8 +83,10 @@ def train_trials(recipe: Recipe, trials: int, snapshots: Snapshots | None, tasks
 
 
 def _prior_loop(recipe: Recipe) -> LoopConfig:
-    prior = recipe["prior"]
-    return LoopConfig(steps=prior.steps, snapshots=prior.snapshots, seed=recipe.loop.seed + 1)
+    """Return the length of the recipe's prior, with the recipe's schedule and average."""
+    prior, loop = recipe["prior"], recipe.loop
+    steps, average, final_rate = prior.steps, loop.average, loop.final_rate
+    return LoopConfig(steps, average=average, final_rate=final_rate, snapshots=prior.snapshots, seed=loop.seed + 1)
 
 
 def _kept(learner: Learner, recipe: Recipe, trials: int, tasks: Tasks) -> Snapshots:
@@ -123,9 +125,13 @@ def estimates(estimator: nn.Module, x: Tensor, trials: int) -> Tensor:
     return y[:, :, 0].transpose(0, 1)
 
 
-def denoiser_score(at: Tensor, steps: int, seed: int, watch: Watch) -> Tensor:
-    """Compute (f_σ(y) − y)/σ², eqn (12), of one denoiser at its least σ, for y [N, 2] → [N, 2]."""
-    recipe = recipe_of("affdg", 1, {"loop": {"seed": seed, "steps": 1}, "prior": {"steps": steps}})
+def denoiser_score(at: Tensor, settings: SectionValues, steps: int, seed: int, watch: Watch) -> Tensor:
+    """Compute (f_σ(y) − y)/σ², eqn (12), of one denoiser at its least σ, for y [N, 2] → [N, 2].
+
+    `settings`: of the method that follows it.
+    """
+    own: SectionValues = {"loop": {"seed": seed, "steps": 1}, "prior": {"steps": steps}}
+    recipe = recipe_of("affdg", 1, merge(settings, own))
     best = _denoisers(recipe, 1, Tasks(watch=watch)).best
     y = at[:, None, None, :]
     with torch.inference_mode():

@@ -117,7 +117,7 @@ def test_a_row_that_is_done_is_not_trained_again(tmp_path: Path, monkeypatch: py
 
     def run_all(jobs, watch, done):  # type: ignore[no-untyped-def]
         for job in jobs:
-            trained.append(job.args[0])
+            trained.append(list(job.args[0]))
             done(job(watch))
 
     monkeypatch.setattr(recipe, "run_all", run_all)

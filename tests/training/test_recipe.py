@@ -103,11 +103,13 @@ def test_a_flipped_bit_is_told(tmp_path: Path) -> None:
 def test_a_gan_of_photographs_has_a_content_term_and_pairs_by_default(preset: str) -> None:
     recipe = make_recipe("affgan", preset, {})
     criterion = recipe["criterion"]
-    assert (criterion.weight, criterion.content, criterion.perceptual, criterion.relativistic) == (0.01, 1.0, 0.3, True)
+    assert (criterion.weight, criterion.content, criterion.perceptual, criterion.lattice) == (0.2, 1.0, 0.1, 0.5)
+    assert (criterion.relativistic, criterion.r1, criterion.r2, criterion.slope_share) == (True, 0.03, 0.03, 0.125)
     assert recipe["data"].patch == (96, 96)
     assert recipe["discriminator"] == DISCRIMINATORS["patch"]
     grass = make_recipe("affgan", "grass", {})["criterion"]  # the paper's
-    assert (grass.weight, grass.content, grass.perceptual, grass.relativistic) == (1.0, 0.0, 0.0, False)
+    assert (grass.weight, grass.content, grass.perceptual, grass.lattice) == (1.0, 0.0, 0.0, 0.0)
+    assert (grass.relativistic, grass.r1, grass.r2) == (False, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
@@ -140,5 +142,5 @@ def test_a_setting_younger_than_the_run_changes_nothing(tmp_path: Path) -> None:
     path.write_text(json.dumps(stored))
     recipe = read_recipe(tmp_path)
     assert (recipe["criterion"].weight, recipe["criterion"].content, recipe["criterion"].relativistic) == (1, 0, False)
-    assert recipe["criterion"].perceptual == 0.3  # which it had
+    assert recipe["criterion"].perceptual == 0.1  # which it had
     assert recipe["discriminator"] == DISCRIMINATORS["strided"]

@@ -50,7 +50,7 @@ Scale = Annotated[
     typer.Option(
         "--scale",
         metavar="X",
-        help="How many times as wide and high the result is, such as 2, 1.5 or 8.",
+        help="How many times as wide and high the result is, from 1.1 to 64, such as 2, 1.5 or 8.",
         show_default="the model's own, 4",
         rich_help_panel=EVERYDAY,
     ),

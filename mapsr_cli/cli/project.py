@@ -48,8 +48,8 @@ def project(
 ) -> None:
     """Change an upscaled picture of any tool as little as possible, so that made small again it is the original.
 
-    Of a JPEG, such that it agrees with every coefficient that the file stores. The two pictures may have any sizes. The
-    kernel is the filter that makes the picture small again.
+    Of a JPEG, such that it agrees with every coefficient that the file stores. The picture may be of any size from 1.1
+    times the original's on. The kernel is the filter that makes it small again.
     """
     with failures(debug):
         from mapsr_cli.cli.pairs import find_pairs

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.errors import UsageError
 from mapsr_cli.inference.onnx_modules import dense, newton_steps, reflected, solve_gram
+from mapsr_cli.inference.sizes import LEAST_FACTOR
 from mapsr_cli.networks import Estimator
 from mapsr_cli.operators import Kernel, ResizingKernel, downsampling, kernel_between
 from mapsr_cli.zoo import Model
@@ -63,10 +64,10 @@ class ScaledEstimator(nn.Module):
         """Raise UsageError for a kernel that is not bicubic, or a scale that is not below the model's own."""
         super().__init__()
         kernel = model.kernel
-        if kernel.name != "bicubic" or not 1.1 <= scale < kernel.scale:
+        if kernel.name != "bicubic" or not LEAST_FACTOR <= scale < kernel.scale:
             raise UsageError(
                 f"{model.card.name} ({kernel.factor}, {kernel.name}) has no graph at ×{scale:g}",
-                f"a bicubic model, and a scale of 1.1 or more below its own, {kernel.factor}",
+                f"a bicubic model, and a scale of {LEAST_FACTOR:g} or more below its own, {kernel.factor}",
             )
         self.kernel: Kernel = kernel
         self.graph = graph

@@ -1,7 +1,7 @@
 """A kernel between two given sizes, whatever their ratio: MATLAB's `imresize` with a target size."""
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import ceil, isfinite, sqrt
 
 import numpy as np
 
@@ -43,9 +43,9 @@ class ResizingKernel:
     def border_width(self) -> int:
         """LR pixels at each end of an axis whose rows of A, or columns, feel the border."""
         profile = self.profile
-        if profile.stretched:
-            return int(profile.radius) + 2
         least = min(large / small for large, small in zip(self.large, self.small, strict=True))
+        if profile.stretched:  # one more below x2, where rounding moves A y most, and all was measured so
+            return ceil(profile.radius) + (1 if least >= 2 else 2)
         return int(profile.radius / least) + 2
 
     @property

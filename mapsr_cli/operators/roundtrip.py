@@ -140,7 +140,9 @@ def mend(
             repair.mend(stage.effort, stage.tries)
     if repair.approximate():
         repair.mend(STAGES[0].effort, STAGES[0].tries)
-    return Mended(repair.passes, repair.solved, int(repair.given_up.sum()))
+    return Mended(
+        repair.passes, repair.solved, 0 if repair.given_up is None else int(torch.count_nonzero(repair.given_up))
+    )
 
 
 class _Repair:
@@ -160,8 +162,8 @@ class _Repair:
         self.kernel, self.progress = kernel, progress
         self.wrong = torch.empty_like(residual, dtype=torch.bool)
         """[C, h, w], kept up to date."""
-        self.given_up = torch.zeros_like(self.wrong)
-        """[C, h, w]: coordinates of which only the best approximation is asked."""
+        self.given_up: Tensor | None = None
+        """[C, h, w]: coordinates of which only the best approximation is asked; None: there are none."""
         for band, said in evidence.bands():
             self.wrong[:, band] = said.violated(residual[None, :, band])[0]
         self.passes = self.solved = 0
@@ -170,12 +172,17 @@ class _Repair:
     @property
     def count(self) -> int:
         """Coordinates that are wrong and not given up."""
-        return int((self.wrong & ~self.given_up).sum())
+        return int(torch.count_nonzero(self._open))  # a sum would convert all to int64 first
+
+    @property
+    def _open(self) -> Tensor:
+        """Mark what is wrong and not given up: [C, h, w], not to be changed."""
+        return self.wrong if self.given_up is None else self.wrong & ~self.given_up
 
     def mend(self, effort: Effort, tries: int) -> None:
         """Solve windows around what is wrong, until nothing is or all of it was tried so often."""
         solver = WindowSolver(self.kernel, effort, self.levels.peak, self.evidence.block)
-        self._run(solver, lambda tried: self.wrong & ~self.given_up & (tried < tries))
+        self._run(solver, lambda tried: (tried < tries).logical_and_(self._open))
 
     def approximate(self) -> bool:
         """Give up where wrong coordinates are dense, for the best approximation there; return whether there was any."""
@@ -184,34 +191,28 @@ class _Repair:
         dense = self._dense()
         if not dense.any():
             return False
-        self.given_up |= dense
+        self.given_up = dense if self.given_up is None else self.given_up | dense
         self._run(BestApproximation(), lambda tried: dense & (tried < 1), dense)
         return True
 
     def _dense(self) -> Tensor:
         """Mark the coordinates [C, h, w] around which many are wrong that are not yet given up."""
-        wrong = (
-            (self.wrong & ~self.given_up).any(0, True)
-            if self.evidence.couples_channels
-            else self.wrong & ~self.given_up
-        )
+        wrong = self._open.any(0, True) if self.evidence.couples_channels else self._open
         return (local_mean(wrong.float()) > DENSE).expand_as(self.wrong)
 
     def _run(self, solver: Solver, wanted: Callable[[Tensor], Tensor], movable: Tensor | None = None) -> None:
         """Solve disjoint windows, in turns, around coordinates `wanted` for how often each was tried: [C, h, w]."""
         tried = torch.zeros_like(self.wrong, dtype=torch.uint8)
-        untried = wanted(tried)
-        if not untried.any():
+        if not wanted(tried).any():
             return
         windows = Windows(self.kernel, solver, self.evidence, self.levels.peak, self.keep)
         for _ in range(ROUNDS):
-            spots = windows.place(untried)
+            spots = windows.place(wanted(tried))
             if not spots:
                 return
             windows.solve(spots, self.levels, self.residual, self.wrong, movable)
             for spot in spots:
                 windows.core(tried, spot).add_(1)
             self.passes, self.solved = max(self.passes, solver.effort.passes), self.solved + len(spots)
-            untried = wanted(tried)
             if self.progress is not None:
                 self.progress(max(self.at_first - self.count, 0), self.at_first)

@@ -12,7 +12,7 @@ from mapsr_cli.files import write_bytes
 LABELS = {
     "map": "MAP", "mse": "MSE", "mae": "MAE", "affmse": "AffMSE", "affmae": "AffMAE", "softgan": "SoftGAN",
     "affgan": "AffGAN", "affgan-nonoise": "AffGAN, no instance noise", "affgan-z": "AffGAN, stochastic",
-    "affgan-content": "AffGAN + 0.3 MAE", "softgan-content": "SoftGAN + 0.3 MAE",
+    "affgan-content": "AffGAN + 0.3 MAE",
     "softdg": "SoftDG", "affdg": "AffDG", "affll": "AffLL", "aff-init": "Aff-init", "fitted": "fixed, fitted A⁺",
     "fitted-trainable": "trainable, fitted A⁺", "random": "fixed, random A⁺",
     "random-trainable": "trainable, random A⁺",

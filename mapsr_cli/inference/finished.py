@@ -25,6 +25,7 @@ from mapsr_cli.inference.sizes import check_room
 from mapsr_cli.inference.verification import KernelChoice, read_pair
 from mapsr_cli.networks import Affine
 from mapsr_cli.operators import (
+    BAND_ROWS,
     AnyKernel,
     Evidence,
     LevelCube,
@@ -99,7 +100,7 @@ def project_file(
         picture, step = project_picture(small, large, kernel, progress)
         report += step
         for before, after in _planes(large, picture):
-            squared += float((before.double() - after.double()).square().sum()) / large.peak**2
+            squared += _squared_difference(before, after) / large.peak**2
             samples += before.numel()
         pictures.append(picture)
     began = time.perf_counter()
@@ -144,6 +145,12 @@ def project_picture(
     began = time.perf_counter()
     consistency, _ = compare(picture, original, kernel)
     return picture, report + UpscaleReport(consistency=consistency, seconds={"project": time.perf_counter() - began})
+
+
+def _squared_difference(a: Tensor, b: Tensor) -> float:
+    """Sum the squared differences of two images of whole levels [C, H, W], some rows at a time: they may be large."""
+    rows = zip(torch.split(a, BAND_ROWS, 1), torch.split(b, BAND_ROWS, 1), strict=True)
+    return sum(float((before.double() - after.double()).square().sum()) for before, after in rows)
 
 
 def _planes(a: Picture, b: Picture) -> Iterator[tuple[Tensor, Tensor]]:

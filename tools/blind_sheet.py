@@ -26,7 +26,7 @@ SIDE = 112
 """Pixels a side of what is shown of a picture."""
 TIMES = 2
 GAP = 6
-QUALITY = 82
+QUALITY = 76
 """Of the JPEG: a sheet of twelve rows and six columns stays below 1 MB."""
 
 Key = dict[str, list[str]]

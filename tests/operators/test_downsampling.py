@@ -8,7 +8,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mapsr_cli.errors import UsageError
-from mapsr_cli.operators import ResizingKernel, downsampling, make_kernel
+from mapsr_cli.operators import AnyKernel, ResizingKernel, downsampling, make_kernel
 from mapsr_cli.operators.kernels import SCALES
 from mapsr_cli.operators.separable import SeparableDownsampling
 from tests.fake_cuda import on_fake_cuda
@@ -85,13 +85,13 @@ def test_leading_dimensions_and_strides_do_not_matter() -> None:
 def test_inverse_gram_in_place(kind: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     """In parts of rows and columns, it is what it is over whole planes."""
     monkeypatch.setattr("mapsr_cli.operators.separable.SOLVED", 40)
-    kernel = {
+    kernels: dict[str, AnyKernel] = {
         "bicubic": make_kernel("bicubic", 4),
         "odd ratio": ResizingKernel("bicubic", (171, 90), (257, 149)),
         "measured": comet_kernel(2),
-    }[kind]
+    }
     size = (257, 149) if kind == "odd ratio" else (300, 180)
-    op = downsampling(kernel, size, dtype)
+    op = downsampling(kernels[kind], size, dtype)
     r = images(0, 3, *op.lr_size).to(dtype)
     whole = torch.stack([op.inverse_gram(plane) for plane in r])
     op.invert_gram(r)

@@ -98,7 +98,7 @@ def test_curves_of_another_training_are_not_taken_for_these(tmp_path: Path) -> N
     _keep({"mse": curve}, order)
     assert torch.equal(_kept(replace(order, trials=10))["mse"], curve)
     others = ({"budget": "smoke"}, {"seed": 1}, {"steps": 3})
-    assert all(_kept(replace(order, **other)) == {} for other in others)  # type: ignore[arg-type]
+    assert all(_kept(replace(order, **other)) == {} for other in others)
 
 
 def order_of(folder: Path) -> Order:

@@ -32,8 +32,8 @@ MORE = "--device cpu may have more; or close other programs, or cut the picture"
 """What to do where there was too little."""
 BOUND = 1_000_000_000, 16
 """Bytes that upscaling takes at most on a CPU: so many, and so many more for each HR pixel."""
-OWN = 500_000_000
-"""Of them, what the program itself takes, with strips and buffers."""
+OWN = 650_000_000
+"""Of them, what the program itself takes, with strips, buffers and what allocator and oneDNN keep of a tile."""
 LEAST_REDUCED_TILE = 128
 """LR pixels a side of a tile whose row is used up at once, at least: below, halos cost more than the network."""
 _PROBE = 32

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from mapsr_cli.inference.memory import BOUND
 from mapsr_cli.zoo import DEFAULT_MODEL
 
 PHOTO = Path(__file__).parents[1] / "examples" / "coffee.png"
@@ -61,7 +62,7 @@ class Measured:
     @property
     def bound(self) -> float:
         """Bytes."""
-        return 1e9 + 16 * self.pixels
+        return BOUND[0] + BOUND[1] * self.pixels
 
     @property
     def per_megapixel(self) -> float:

@@ -6,6 +6,7 @@ from torch.nn import functional
 from mapsr_cli.criteria.base import Criterion, Term
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import Constraint
+from mapsr_cli.operators import Kernel
 
 CELLS = 8
 """LR pixels a side of a block whose phases are averaged, in smaller patches all there are."""
@@ -27,10 +28,9 @@ class Lattice(Term):
 
     def bind(self, constraint: Constraint) -> None:
         """Take the scale. Raises UsageError where A makes no image smaller by a whole factor."""
-        scale = getattr(constraint.kernel, "scale", None)
-        if not isinstance(scale, int) or scale < 2:
+        if not isinstance(constraint.kernel, Kernel):
             raise UsageError("criterion.lattice needs a kernel with a whole scale")
-        self.scale = scale
+        self.scale = constraint.kernel.scale
 
     def value(self, estimate: Tensor, truth: Tensor) -> Tensor:
         """Compute the mean over images, colours, phases and blocks; rows and columns left over do not count.

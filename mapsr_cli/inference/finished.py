@@ -31,6 +31,7 @@ from mapsr_cli.operators import (
     LevelCube,
     Place,
     downsampling,
+    dtype_for,
     make_strips,
     mend,
     rounding_margin,
@@ -184,8 +185,7 @@ def _project(
     """Project levels [C, H, W] onto the evidence, moving only what violates it, and make the round trip."""
     began, x = time.perf_counter(), evidence.x
     progress("project", 0, 1)
-    dtype = torch.float32 if peak <= 255 else torch.float64
-    strips = make_strips(downsampling(kernel, (hr.shape[-2], hr.shape[-1]), dtype))
+    strips = make_strips(downsampling(kernel, (hr.shape[-2], hr.shape[-1]), dtype_for(peak)))
     f = chunks_for(strips, len(hr))
     for part in map(strips.hr, strips.plan):
         f.write(part, slice(0, hr.shape[-1]), hr.shape[-1], hr[:, part].float())

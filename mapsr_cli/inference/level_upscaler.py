@@ -25,6 +25,7 @@ from mapsr_cli.operators import (
     Psf,
     check_strength,
     downsampling,
+    dtype_for,
     kernel_between,
     make_strips,
     mend,
@@ -146,9 +147,8 @@ class LevelUpscaler:
     def operator(self, height: int, width: int, peak: int = 255, kernel: AnyKernel | None = None) -> Downsampling:
         """Make A for an LR image of height × width: in float32, which tells levels of 8 bits apart, else in float64."""
         kernel = kernel or self.kernel_for((height, width))
-        dtype = torch.float32 if peak <= 255 else torch.float64
         device = "cpu" if peak > 255 and self.device == "mps" else self.device  # MPS has no float64
-        return downsampling(kernel, kernel.hr_size((height, width)), dtype, device)
+        return downsampling(kernel, kernel.hr_size((height, width)), dtype_for(peak), device)
 
     def estimate(self, x: Tensor, progress: StageProgress = silent, sample: int = 1) -> Tensor:
         """Compute f(x), the network alone: x [C, h, w] in [0, 1], C = 1 or 3 → [C, s·h, s·w] float32 of any range."""

@@ -12,7 +12,7 @@ from mapsr_cli.operators.fixed_size import fixed_downsampling
 from mapsr_cli.operators.jpeg_cells import JpegCells, jpeg_cells, rounding_margin
 from mapsr_cli.operators.jpeg_tables import JpegTables
 from mapsr_cli.operators.kernels import KERNEL_NAMES, SCALES, Kernel, SeparableKernel, make_kernel
-from mapsr_cli.operators.levels import Levels, Place, to_levels
+from mapsr_cli.operators.levels import Levels, Place, dtype_for, to_levels
 from mapsr_cli.operators.noise_cube import NOISE_REACH, NoiseCube
 from mapsr_cli.operators.noise_level import noise_level
 from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examine
@@ -59,6 +59,7 @@ __all__ = [
     "condition_number",
     "consistency",
     "downsampling",
+    "dtype_for",
     "examine",
     "fit_pinv",
     "fixed_downsampling",

@@ -18,6 +18,11 @@ def to_levels(y: Tensor, peak: int) -> Tensor:
     return y.clamp(0, peak).round_()
 
 
+def dtype_for(peak: int) -> torch.dtype:
+    """Return the type to compute levels 0 … peak in: float32 tells those of 8 bits apart, 16 bits need float64."""
+    return torch.float32 if peak <= 255 else torch.float64
+
+
 @dataclass(frozen=True, eq=False)
 class Levels:
     """[C, H, W] whole levels 0 … peak, and the f that they round, to 1/64 level where it lies within 511 levels."""

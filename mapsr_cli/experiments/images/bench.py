@@ -40,12 +40,12 @@ class Bench:
 
     @property
     def runs(self) -> Path:
-        """Where the rows' folders are: `runs`, those of further trials in `runs-2`, `runs-3`, …"""
+        """Return where the rows' folders are: `runs`, those of further trials in `runs-2`, `runs-3`, …"""
         return self.order.out / ("runs" if self.trial == 0 else f"runs-{self.trial + 1}")
 
     @property
     def rows(self) -> Mapping[str, Row]:
-        """What the order's budget trains, by name."""
+        """Return what the order's budget trains, by name."""
         return self.trainings.rows_of(self.order.budget)
 
     def recipe(self, name: str) -> Recipe:

@@ -17,7 +17,7 @@ from mapsr_cli.experiments.images.scores import History, estimates, first_step, 
 from mapsr_cli.experiments.images.truths import tar_images
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.output import LABELS, power, save, spread, table
-from mapsr_cli.experiments.printed import CONVOLVED, NO_NOISE, PLAIN
+from mapsr_cli.experiments.printed import CONVOLVED, NO_NOISE, PLAIN_IMAGES
 from mapsr_cli.networks import AffineConvolution
 from mapsr_cli.operators import ConvPinv, Kernel
 from mapsr_cli.training.sections import ProjectionKind
@@ -33,8 +33,8 @@ SHOWN = 6
 SHARED: SectionValues = {"data": {"batch": 16, "upright": True}, "loop": {"snapshots": 20}}
 """Of budget `cpu`."""
 
-PRINTED = merge(PLAIN, {"data": {"batch": 16, "augment": False}, "loop": {"snapshots": 20}})
-"""Of budget `paper`. It gives no batch."""
+PRINTED = merge(PLAIN_IMAGES, {"loop": {"snapshots": 20}})
+"""Of budget `paper`."""
 
 FACES_GAN = merge(STEADY_GAN, {"criterion": {"rate": 4e-5, "muon_rate": 0.0, "noise_start": 0.05, "noise_end": 0.03}})
 """With wider noise D is at chance, and sees no grid on a plain background. Muon, which budget `cpu` gives to the

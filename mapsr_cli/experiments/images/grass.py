@@ -20,7 +20,7 @@ from mapsr_cli.experiments.images.scores import BATCH, History, estimates, histo
 from mapsr_cli.experiments.images.truths import patches
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.output import LABELS, power, save, spread, table
-from mapsr_cli.experiments.printed import CONVOLVED, NO_NOISE, PLAIN
+from mapsr_cli.experiments.printed import CONVOLVED, NO_NOISE, PLAIN_IMAGES
 from mapsr_cli.networks import bits_per_dim
 from mapsr_cli.training.journal import read_metrics
 from mapsr_cli.training.settings import merge
@@ -86,7 +86,7 @@ GRASS = Trainings(
                 "affmse": 100_000, "affgan": 100_000, "denoiser": 50_000, "affdg": 50_000, "density": 50_000,
                 "affll": 50_000,
             },
-            merge(PLAIN, {"data": {"batch": 16, "augment": False}, "loop": {"snapshots": 80}}),
+            merge(PLAIN_IMAGES, {"loop": {"snapshots": 80}}),
             {
                 "affmse": Row("affmse", CONVOLVED),
                 "affgan": Row("affgan", merge(CONVOLVED, NO_NOISE)),

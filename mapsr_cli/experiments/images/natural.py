@@ -16,7 +16,7 @@ from mapsr_cli.experiments.images.scores import estimates
 from mapsr_cli.experiments.images.truths import centres
 from mapsr_cli.experiments.order import Order
 from mapsr_cli.experiments.output import LABELS, power, table
-from mapsr_cli.experiments.printed import CONVOLVED, PLAIN
+from mapsr_cli.experiments.printed import CONVOLVED, PLAIN_IMAGES
 from mapsr_cli.training.settings import merge
 
 VALID = "eval/BSD100"
@@ -53,7 +53,7 @@ NATURAL = Trainings(
         "paper": Length(
             "natural",
             {"affgan": 100_000},
-            merge(PLAIN, {"data": {"batch": 16, "augment": False}}),
+            PLAIN_IMAGES,
             {"affgan": Row("affgan", CONVOLVED)},
         ),
     },

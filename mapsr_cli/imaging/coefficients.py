@@ -15,12 +15,16 @@ from torch import Tensor
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.files import write_bytes
+from mapsr_cli.imaging.jpeg import segments_of
 from mapsr_cli.imaging.opening import OpenedFile, without_lines
 from mapsr_cli.imaging.tag_reading import orientation
 from mapsr_cli.operators import JpegCells, JpegTables, jpeg_cells
 
-_LIBJPEG = re.compile(rb"[A-Z][\w ,-]+ (JPEG|SOS|scan|code|progression|data|file|library|markers|table|component)")
-"""How the lines begin that libjpeg writes to standard error."""
+_LIBJPEG = re.compile(
+    rb"Sorry, there are legal|"
+    rb"[A-Z][\w ,-]+ (JPEG|SOS|scan|code|progression|data|file|library|markers|table|component)"
+)
+"""How the lines begin that libjpeg writes to standard error; the first is about arithmetic coding."""
 _DAMAGE = re.compile(rb"Corrupt|Premature|Inconsistent|Invalid")
 """How those begin that it writes about damaged files, which it reads all the same."""
 _SPACES = {"JCS_GRAYSCALE": 1, "JCS_YCbCr": 3, "JCS_RGB": 3}
@@ -105,15 +109,12 @@ def read_sound(jpeg: bytes, turn: int = 1) -> JpegCoefficients:
 
 def _bare(data: bytes) -> bytes:
     """Leave out metadata before the first scan, but for the JFIF and Adobe markers: jpeglib takes 50 segments."""
-    kept, at = [data[:2]], 2
-    while data[at : at + 1] == b"\xff" and len(data) >= at + 4:
-        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
-        if marker == 0xDA or size < 2:
-            break
+    kept, rest = [data[:2]], 2
+    for marker, start, end in segments_of(data):
+        rest = end
         if marker in (0xE0, 0xEE) or not (0xE0 <= marker <= 0xEF or marker == 0xFE):
-            kept.append(data[at : at + 2 + size])
-        at += 2 + size
-    return b"".join([*kept, data[at:]])
+            kept.append(data[start:end])
+    return b"".join([*kept, data[rest:]])
 
 
 def _of(jpeg: Any, turn: int) -> JpegCoefficients:

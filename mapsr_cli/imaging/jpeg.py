@@ -1,12 +1,15 @@
-"""The segments of a JPEG that hold metadata."""
+"""The segments of a JPEG before its first scan: metadata, tables, the frame."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 SEGMENT = 65_533
 """Bytes that fit into a segment."""
 EXIF, PHOTOSHOP, COMMENT = 0xE1, 0xED, 0xFE
 _JFIF = 0xE0
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of a frame: baseline, progressive, lossless; coded by Huffman or arithmetically."""
+SCAN = 0xDA
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 Segment = tuple[int, bytes]
@@ -30,3 +33,20 @@ def with_segments(jpeg: bytes, segments: Iterable[Segment]) -> bytes:
         struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data for marker, data in segments if len(data) <= SEGMENT
     )
     return jpeg[:at] + b"".join(added) + jpeg[at:]
+
+
+def segments_of(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (marker, start, end) of each segment before the first scan; the end may lie beyond a damaged file."""
+    at = 2
+    while jpeg[at : at + 1] == b"\xff" and len(jpeg) >= at + 4:
+        marker, size = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4])
+        if marker == SCAN or size < 2:
+            return
+        yield marker, at, at + 2 + size
+        at += 2 + size
+
+
+def bits_a_sample(jpeg: bytes) -> int | None:
+    """Return how many bits a sample has, as the frame's header says; None where there is no such header."""
+    headers = (jpeg[start + 4 : start + 5] for marker, start, _ in segments_of(jpeg) if marker in _FRAMES)
+    return next((header[0] for header in headers if header), None)

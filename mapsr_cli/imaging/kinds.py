@@ -9,8 +9,10 @@ from pathlib import Path
 
 from mapsr_cli.errors import ImageError, install_command
 from mapsr_cli.imaging.exif import ROOT, read_directories, read_pages
+from mapsr_cli.imaging.jpeg import bits_a_sample
 from mapsr_cli.imaging.opening import OpenedFile
 
+_JPEG = b"\xff\xd8\xff"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DNG_VERSION = 0xC612
 _BITS, _PHOTOMETRIC, _SAMPLES, _FORMAT = 0x102, 0x106, 0x115, 0x153
@@ -120,12 +122,23 @@ def unreadable(file: OpenedFile) -> ImageError:
         return ImageError("a JPEG XL picture", "convert it to PNG first; with pillow-jxl-plugin installed it is read")
     if head[:4] in _TIFF:
         return _unreadable_tiff(file)
+    if head.startswith(_JPEG):
+        return _unreadable_jpeg(file)
     for start, what in _OTHERS.items():
         if head.lstrip().lower().startswith(start.lower()):
             return ImageError(what, "git lfs pull" if b"git-lfs" in start else "export it as PNG or TIFF first")
     if head.lstrip()[:1] == b"<":
         return ImageError("not a picture but a web page, or another text", "fetch the picture itself")
     return ImageError("not a picture of any kind that is known here")
+
+
+def _unreadable_jpeg(file: OpenedFile) -> ImageError:
+    bits = bits_a_sample(file.view().read())
+    if bits is None:
+        return ImageError("a damaged JPEG, without a header of its picture", "copy or fetch the file again")
+    if bits != 8:
+        return ImageError(f"a JPEG of {bits} bits a sample", "convert it to PNG or TIFF of 16 bits first")
+    return ImageError("a JPEG of a kind that is not supported here", "convert it to PNG first")
 
 
 def _unreadable_tiff(file: OpenedFile) -> ImageError:

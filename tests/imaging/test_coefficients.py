@@ -11,6 +11,7 @@ from PIL import Image
 from mapsr_cli.imaging import FORMATS, Picture, read_frames
 from tests.jpegs import GRIDS, KINDS, jpeg, photograph
 
+CASES = Path(__file__).parents[1] / "cases"
 SIZES = [(64, 96), (61, 83)]
 
 
@@ -88,6 +89,12 @@ def test_cmyk_is_said() -> None:
     buffer = io.BytesIO()
     mild(40, 48).convert("CMYK").save(buffer, "JPEG")
     assert "CMYK" in noted(buffer.getvalue())
+
+
+def test_arithmetic_coding_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    """By us alone: libjpeg has a line of its own."""
+    assert "coding is not supported" in noted((CASES / "arithmetic.jpg").read_bytes())
+    assert capfd.readouterr().err == ""
 
 
 def test_damage_is_said(capfd: pytest.CaptureFixture[str]) -> None:

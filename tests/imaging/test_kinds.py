@@ -104,6 +104,7 @@ def test_sound_files_of_no_supported_kind_are_named() -> None:
         ("int8_grey.tif", "signed samples are not supported"),
         ("float32_rgb.tif", "32-bit samples are not supported"),
         ("grey_alpha_16.tif", "16-bit grey with alpha"),
+        ("twelve_bits.jpg", "12 bits a sample"),
     ],
 )
 def test_cases_that_are_refused(name: str, says: str) -> None:
@@ -194,6 +195,7 @@ def test_a_picture_with_a_thumbnail_is_one_picture() -> None:
         (b"<svg xmlns=''>", "SVG"),
         (b"<!DOCTYPE html><html>", "web page.*fetch"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git-LFS.*git lfs pull"),
+        (b"\xff\xd8\xff\xe0\0\4ab", "damaged JPEG.*again"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     ],
 )

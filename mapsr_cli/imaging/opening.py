@@ -16,7 +16,7 @@ from typing import IO, Any, BinaryIO
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging.exif import read_pages
 
-FileSource = Path | bytes | BinaryIO
+FileSource = str | Path | bytes | BinaryIO
 """A path, a file's bytes, or a stream that is read to its end."""
 METADATA = 1 << 26
 """Bytes that a file may have beside its pixels."""
@@ -179,10 +179,11 @@ def opened(source: FileSource, max_pixels: int) -> Iterator[OpenedFile]:
     if isinstance(source, bytes):
         yield OpenedFile("standard input", io.BytesIO(source))
         return
-    if not isinstance(source, Path):
+    if not isinstance(source, str | Path):
         with _spooled(source, "standard input", max_pixels) as whole:
             yield whole
         return
+    source = Path(source)
     try:
         kind = source.stat().st_mode
         if stat.S_ISCHR(kind) or stat.S_ISBLK(kind):

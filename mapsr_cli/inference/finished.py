@@ -29,6 +29,8 @@ from mapsr_cli.operators import (
     AnyKernel,
     Evidence,
     LevelCube,
+    Levels,
+    Mended,
     Place,
     downsampling,
     dtype_for,
@@ -178,6 +180,15 @@ def _project_jpeg(
     return jpeg.as_seen(levels).contiguous(), report
 
 
+def _mend(levels: Levels, evidence: Evidence, residual: Tensor, kernel: AnyKernel, progress: StageProgress) -> Mended:
+    """Make the round trip; where samples at the edge of the evidence leave no room for it, by moving them inwards."""
+    again = partial(mend, levels, evidence, residual, kernel, partial(progress, "round trip"))
+    mended = again(keep=True)
+    if any(said.violated(residual[None, :, band]).any() for band, said in evidence.bands()):
+        mended = again(keep=False)
+    return mended
+
+
 @torch.inference_mode()
 def _project(
     evidence: Evidence, spare: float, hr: Tensor, kernel: AnyKernel, peak: int, progress: StageProgress
@@ -192,7 +203,7 @@ def _project(
     ordered = evidence.block > 1
     projected = project(strips, f, Affine(kernel), ViolatedOnly(x, evidence, spare), x, peak, ordered)
     residual = residual_of(strips, projected.levels, x)
-    mended = mend(projected.levels, evidence, residual, kernel, partial(progress, "round trip"), keep=True)
+    mended = _mend(projected.levels, evidence, residual, kernel, progress)
     progress("project", 1, 1)
     return projected.levels.image, UpscaleReport(
         samples=x.numel(),

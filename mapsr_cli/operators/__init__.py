@@ -19,7 +19,7 @@ from mapsr_cli.operators.pinv_report import PinvReport, condition_number, examin
 from mapsr_cli.operators.psf import Psf, make_psf, psf_of_taps
 from mapsr_cli.operators.resized_axis import make_profile
 from mapsr_cli.operators.resizing import AnyKernel, RatioKernel, ResizingKernel, kernel_at, kernel_between
-from mapsr_cli.operators.roundtrip import RoundTrip, mend, round_trip
+from mapsr_cli.operators.roundtrip import Mended, RoundTrip, mend, round_trip
 from mapsr_cli.operators.softening import check_strength, soften
 from mapsr_cli.operators.strips import Fetch, Strips, make_strips
 
@@ -44,6 +44,7 @@ __all__ = [
     "Kernel",
     "LevelCube",
     "Levels",
+    "Mended",
     "NoiseCube",
     "PinvReport",
     "Place",

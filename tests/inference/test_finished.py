@@ -71,6 +71,19 @@ def test_what_nearly_holds_changes_little_elsewhere() -> None:
     assert change[:, 100:].amax() <= 3
 
 
+@pytest.mark.parametrize("noise", [0, 1, 3])
+@pytest.mark.parametrize("brighter", [2, -6, 12])
+def test_smooth_pictures_of_another_brightness(brighter: int, noise: int) -> None:
+    """All samples then come to lie at one face of the cube, which leaves rounding no room."""
+    ramp = 40 + torch.linspace(0, 20, 32)[:, None] + torch.linspace(0, 10, 32)
+    x = torch.stack([ramp, ramp + 5, ramp + 20]).round()
+    large = torch.nn.functional.interpolate(x[None], scale_factor=4, mode="bicubic")[0] + brighter
+    grain = noise * torch.randn(large.shape, generator=torch.Generator().manual_seed(0))
+    result, report = project_picture(Picture(x.byte()), Picture(to_levels(large + grain, 255).byte()), KERNEL)
+    assert report.consistency.holds
+    assert torch.equal(downscaled(result.levels, KERNEL, 255), x.int())
+
+
 def test_alpha_and_sixteen_bits() -> None:
     hr = scene(40, 40).byte()
     alpha = scene(40, 40, seed=5)[:1].byte()

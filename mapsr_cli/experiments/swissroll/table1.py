@@ -60,7 +60,7 @@ class StepCounts:
 
 BUDGETS = {
     "smoke": StepCounts(20, 20, 5, 20, 20, 20, 20),
-    "cpu": StepCounts(squared=2000, absolute=6000, gan=1800, guided=5000, denoiser=3000, likely=1500, density=1500),
+    "cpu": StepCounts(squared=2000, absolute=24_000, gan=1800, guided=5000, denoiser=3000, likely=1500, density=1500),
     "paper": StepCounts(20_000, 20_000, 20_000, 20_000, 20_000, 20_000, 20_000),
 }
 

@@ -163,7 +163,7 @@ def test_the_page_tells_steps_starts_and_the_exact_estimators() -> None:
     paper = {"map": {"h": 3.15, "consistency_mse": None}, "affgan": {"h": 4.1, "consistency_mse": 0.0}}
     results = {"trials": 2, "budget": "cpu", "seed": 0, "exact": exact, "rows": rows, "paper": paper}
     page = table_page({**results, "map": {"h": 3.0, "median": 2.5}})
-    assert "| MAE | 6,000 | 1 | – | – | 4.00 ± 0.50 | 1.00 | 3.00 | – | 1.0e-03 | 30 |" in page
+    assert "| MAE | 24,000 | 1 | – | – | 4.00 ± 0.50 | 1.00 | 3.00 | – | 1.0e-03 | 30 |" in page
     assert "| AffGAN, one start | 1,800 | 1 | 4.10 | 0.95 | 5.00 ± 0.89 | 2.00 | – | 0 | – | 10 |" in page
     assert "| AffGAN, kept of 3 | 1,800 | 3 | – | – | 4.00 ± 0.50 | 1.00 |" in page
     assert "| AffDG | 5,000 + 3,000 | 1 |" in page

@@ -109,7 +109,7 @@ PROJECTIONS = Trainings(
         ),
     },
 )
-"""Of Figure 2: at budget `cpu` shorter than Table 2, so that three trainings of six rows take an hour of one core in
+"""Of Figure 2: at budget `cpu` shorter than Table 2, so that three trainings of six rows take 70 minutes of one core in
 bfloat16."""
 
 COLOURS = {

@@ -9,7 +9,7 @@ EXIF, PHOTOSHOP, COMMENT = 0xE1, 0xED, 0xFE
 _JFIF = 0xE0
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of a frame: baseline, progressive, lossless; coded by Huffman or arithmetically."""
-SCAN = 0xDA
+_SCAN = 0xDA
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 Segment = tuple[int, bytes]
@@ -40,7 +40,7 @@ def segments_of(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
     at = 2
     while jpeg[at : at + 1] == b"\xff" and len(jpeg) >= at + 4:
         marker, size = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4])
-        if marker == SCAN or size < 2:
+        if marker == _SCAN or size < 2:
             return
         yield marker, at, at + 2 + size
         at += 2 + size

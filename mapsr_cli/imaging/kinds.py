@@ -10,7 +10,7 @@ from pathlib import Path
 from mapsr_cli.errors import ImageError, install_command
 from mapsr_cli.imaging.exif import ROOT, read_directories, read_pages
 from mapsr_cli.imaging.jpeg import bits_a_sample
-from mapsr_cli.imaging.opening import OpenedFile
+from mapsr_cli.imaging.opening import METADATA, OpenedFile
 
 _JPEG = b"\xff\xd8\xff"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -133,7 +133,7 @@ def unreadable(file: OpenedFile) -> ImageError:
 
 
 def _unreadable_jpeg(file: OpenedFile) -> ImageError:
-    bits = bits_a_sample(file.view().read())
+    bits = bits_a_sample(file.view().read(METADATA))
     if bits is None:
         return ImageError("a damaged JPEG, without a header of its picture", "copy or fetch the file again")
     if bits != 8:

@@ -19,7 +19,7 @@ from PIL import Image
 from mapsr_cli.errors import ImageError
 from mapsr_cli.imaging import FORMATS, read_frames, read_picture
 from mapsr_cli.imaging.exif import ASCII, BYTE, LONG, ROOT, SHORT, Entry, directory_bytes, numbers
-from mapsr_cli.imaging.opening import LIBTIFF, without_lines
+from mapsr_cli.imaging.opening import LIBTIFF, METADATA, without_lines
 from tests.pictures import HAS_AVIF
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -294,6 +294,13 @@ def test_memory_is_the_pictures_not_the_files(file_format: str, tmp_path: Path) 
     peak, outcome = peak_of(path)
     assert outcome is None
     assert peak < 20 << 20
+
+
+def test_a_refused_jpeg_is_read_as_far_as_its_header_may_reach(tmp_path: Path) -> None:
+    path = sparse(tmp_path / "a.jpg", (CASES / "twelve_bits.jpg").read_bytes(), 200 << 20)
+    peak, outcome = peak_of(path)
+    assert "12 bits a sample" in str(outcome)
+    assert peak < METADATA + (20 << 20)
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,8 @@ class CriterionConfig(LearningConfig):
     """Weight of the distance between the discriminator's features."""
     lattice: float = 0.0
     """Weight of the mean absolute error of the pixel shuffle's phases over a block, as a share of its contrast."""
+    energy: float = 0.0
+    """Weight of the mean absolute logarithm of gradient energy's ratio, block by block."""
 
 
 class Criterion(ABC):

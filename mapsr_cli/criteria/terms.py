@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.criteria.base import Criterion, Player, Scalars, Stage, State, Term
 from mapsr_cli.criteria.content import Content
+from mapsr_cli.criteria.energy import Energy
 from mapsr_cli.criteria.frequency import Frequency
 from mapsr_cli.criteria.lattice import Lattice
 from mapsr_cli.criteria.matching import Matching
@@ -19,6 +20,7 @@ TERMS: dict[str, type[Term]] = {
     "frequency": Frequency,
     "matching": Matching,
     "lattice": Lattice,
+    "energy": Energy,
 }
 """Built by `term(criterion)`; its weight is the field of that name in `CriterionConfig`."""
 

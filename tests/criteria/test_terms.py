@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mapsr_cli.criteria.base import CriterionConfig, LearningConfig, Term
 from mapsr_cli.criteria.content import Content
+from mapsr_cli.criteria.energy import Energy
 from mapsr_cli.criteria.frequency import Frequency
 from mapsr_cli.criteria.gan import GAN
 from mapsr_cli.criteria.lattice import Lattice
@@ -98,6 +99,7 @@ def terms() -> list[Term]:
         Frequency(criterion),
         Matching(criterion),
         PerceptualDistance(criterion),
+        Energy(criterion),
         lattice("bicubic", 4),
     ]
 
@@ -243,3 +245,34 @@ def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch: pytest.M
     with pytest.raises(MissingExtraError, match=r"criterion\.perceptual") as caught:
         build(MSE, perceptual=1.0)
     assert caught.value.hint == install_command("features")
+
+
+def test_energy_counts_by_its_logarithm_block_by_block() -> None:
+    """Twice the contrast in one block of two: log 4 there, whatever the texture's own; half of it on average."""
+    truth = images(2, 3, 32, 64, dtype=DOUBLE)
+    estimate = truth.clone()
+    estimate[..., :32] = 0.5 + 2 * (truth[..., :32] - 0.5)
+    assert Energy(gan()).value(estimate, truth).item() == pytest.approx(math.log(4) / 2, rel=0.1)  # and the seam
+    assert Energy(gan()).value(estimate[..., :32], truth[..., :32]).item() == pytest.approx(math.log(4), rel=1e-3)
+
+
+def test_energy_does_not_ask_where_texture_lies() -> None:
+    y = images(1, 3, 32, 32, dtype=DOUBLE)
+    turned = Energy(gan()).value(y.rot90(2, (-2, -1)), y)
+    assert turned.item() < 0.02 < Content(gan()).value(y.rot90(2, (-2, -1)), y).item()
+
+
+def test_a_plain_wall_asks_for_its_grain() -> None:
+    """Grain of half a level there and none in the estimate counts; what is below rounding hardly does."""
+    grain = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(3), dtype=DOUBLE) / 255
+    plain = torch.full_like(grain, 0.5)
+    found = [Energy(gan()).value(plain, plain + sigma * grain).item() for sigma in (0.05, 0.5, 2.0)]
+    assert found[0] < 0.02
+    # E is 4σ² of the pixels and σ² of 2×2 means, in squared levels
+    assert found[1:] == pytest.approx([(math.log(1 + 4 * s**2) + math.log(1 + s**2)) / 2 for s in (0.5, 2.0)], rel=0.05)
+
+
+def test_energy_is_of_images() -> None:
+    for wrong in (torch.zeros(1, 3, 3, 8), torch.zeros(5, 2)):
+        with pytest.raises(UsageError, match=r"criterion\.energy"):
+            Energy(gan()).value(wrong, wrong)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mapsr_cli.errors import ImageError
 from mapsr_cli.files import write_bytes
-from mapsr_cli.imaging.jpeg import segments_of
+from mapsr_cli.imaging.jpeg import without_metadata
 from mapsr_cli.imaging.opening import OpenedFile, without_lines
 from mapsr_cli.imaging.tag_reading import orientation
 from mapsr_cli.operators import JpegCells, JpegTables, jpeg_cells
@@ -83,7 +83,7 @@ def read_coefficients(file: OpenedFile, image: ImageFile.ImageFile) -> JpegCoeff
     if image.mode not in ("L", "RGB"):
         raise ImageError(f"{image.mode} is not supported")
     with without_lines(_LIBJPEG) as said:
-        coefficients = read_sound(_bare(file.view().read()), orientation(image))
+        coefficients = read_sound(without_metadata(file.view().read()), orientation(image))
     if any(_DAMAGE.match(line) for line in said):
         raise ImageError("it is damaged")
     return coefficients
@@ -105,16 +105,6 @@ def read_sound(jpeg: bytes, turn: int = 1) -> JpegCoefficients:
             return _of(jpeglib.read_dct(str(path)), turn)
         except OSError as error:
             raise ImageError("its coding is not supported") from error
-
-
-def _bare(data: bytes) -> bytes:
-    """Leave out metadata before the first scan, but for the JFIF and Adobe markers: jpeglib takes 50 segments."""
-    kept, rest = [data[:2]], 2
-    for marker, start, end in segments_of(data):
-        rest = end
-        if marker in (0xE0, 0xEE) or not (0xE0 <= marker <= 0xEF or marker == 0xFE):
-            kept.append(data[start:end])
-    return b"".join([*kept, data[rest:]])
 
 
 def _of(jpeg: Any, turn: int) -> JpegCoefficients:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 SEGMENT = 65_533
 """Bytes that fit into a segment."""
 EXIF, PHOTOSHOP, COMMENT = 0xE1, 0xED, 0xFE
-_JFIF = 0xE0
+_JFIF, _ADOBE = 0xE0, 0xEE
+_APPLICATIONS = range(0xE0, 0xF0)
+"""Markers of what applications store, metadata and profiles among it."""
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of a frame: baseline, progressive, lossless; coded by Huffman or arithmetically."""
 _SCAN = 0xDA
@@ -33,6 +35,17 @@ def with_segments(jpeg: bytes, segments: Iterable[Segment]) -> bytes:
         struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data for marker, data in segments if len(data) <= SEGMENT
     )
     return jpeg[:at] + b"".join(added) + jpeg[at:]
+
+
+def without_metadata(jpeg: bytes) -> bytes:
+    """Leave out what applications and comments store before the first scan, but for the JFIF and Adobe headers, which
+    say what the colours are: jpeglib takes 50 segments."""
+    kept, rest = [jpeg[:2]], 2
+    for marker, start, end in segments_of(jpeg):
+        rest = end
+        if marker in (_JFIF, _ADOBE) or not (marker in _APPLICATIONS or marker == COMMENT):
+            kept.append(jpeg[start:end])
+    return b"".join([*kept, jpeg[rest:]])
 
 
 def segments_of(jpeg: bytes) -> Iterator[tuple[int, int, int]]:

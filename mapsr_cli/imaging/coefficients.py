@@ -46,6 +46,15 @@ class JpegCoefficients:
     turn: int = 1
     """EXIF orientation 1 … 8: what makes of the stored picture the one that is seen."""
 
+    @property
+    def luma(self) -> "JpegCoefficients | None":
+        """The first plane alone, where the others say that no pixel has a colour: a grey picture saved as a coloured
+        one. None of others."""
+        if self.tables.planes == 1 or self.tables.rgb or any(bool(plane.any()) for plane in self.stored[1:]):
+            return None
+        tables = JpegTables(self.tables.steps[:1], self.tables.grids[:1])
+        return JpegCoefficients(self.stored[:1], tables, self.turn)
+
     def cells(self, seen: Tensor) -> JpegCells:
         """Return the evidence, relative to the decoded picture as it is `seen` [C, h, w]; about the *stored* one."""
         return jpeg_cells(self.as_stored(seen), self.stored, self.tables)

@@ -195,7 +195,8 @@ class Upscaler:
 
         Stored colour is not multiplied by alpha, and neither is ours: of the two, only this one can be kept bit for bit
         in whole levels. Colour under fully transparent pixels is first replaced by its visible neighbours', so nothing
-        hidden bleeds into what shows. A JPEG with its coefficients is upscaled in the orientation that it is stored in.
+        hidden bleeds into what shows. Of a grey picture saved as a coloured one, one plane is upscaled: the result has
+        no colour either. A JPEG with its coefficients is upscaled in the orientation that it is stored in.
         """
         picture = self.as_taken(picture)
         if picture.jpeg is not None:
@@ -203,6 +204,7 @@ class Upscaler:
         colour = picture.levels if picture.alpha is None else spread(picture.levels, picture.alpha)
         inks = len(colour) == 4
         parts = [_light(colour[:3], picture.peak), colour[3:]] if inks else [colour]
+        parts[0] = _distinct(parts[0])
         if picture.alpha is not None:
             parts.append(picture.alpha)
         results = [
@@ -218,19 +220,23 @@ class Upscaler:
         ]
         levels = [part for part, _ in results]
         alpha = None if picture.alpha is None else levels.pop()
-        colour = torch.cat([_light(levels[0], picture.peak), levels[1]]) if inks else levels[0]
+        levels[0] = levels[0].expand(min(len(colour), 3), -1, -1)
+        colour = torch.cat([_light(levels[0], picture.peak), levels[1]]) if inks else levels[0].contiguous()
         upscaled = replace(picture, levels=colour, alpha=alpha)
         return upscaled, sum((report for _, report in results), UpscaleReport()) + self._checked(upscaled, picture)
 
     def _upscale_jpeg(
         self, picture: Picture, jpeg: JpegCoefficients, progress: StageProgress, sample: int
     ) -> tuple[Picture, UpscaleReport]:
-        stored, kernel = jpeg.as_stored(picture.levels), stored_kernel(jpeg, self.kernel_for(picture))
-        cells = jpeg.cells(picture.levels.float())
-        levels, report = self.levels_for(picture).upscale(
-            stored, picture.peak, progress, sample=sample, kernel=kernel, evidence=cells
+        """Upscale what the coefficients say. Where they say of no pixel that it has a colour, the result has none."""
+        levels, kernel = picture.levels, stored_kernel(jpeg, self.kernel_for(picture))
+        luma = jpeg.luma
+        said, seen = (jpeg, levels) if luma is None else (luma, levels[:1])
+        made, report = self.levels_for(picture).upscale(
+            said.as_stored(seen), picture.peak, progress, sample=sample, kernel=kernel, evidence=said.cells(seen.float())
         )
-        upscaled = replace(picture, levels=jpeg.as_seen(levels).contiguous(), jpeg=None)
+        made = said.as_seen(made).expand(len(levels), -1, -1)
+        upscaled = replace(picture, levels=made.contiguous(), jpeg=None)
         return upscaled, report + self._checked(upscaled, picture)
 
     def _checked(self, upscaled: Picture, original: Picture) -> UpscaleReport:
@@ -267,6 +273,11 @@ def _noise_of(picture: Picture, part: Tensor) -> NoiseCube | None:
     """Return what the colour levels of a picture that is taken to be noisy say; None of others."""
     sigma = picture.noise * picture.peak / 255
     return NoiseCube(part.float(), sigma, picture.peak) if sigma else None
+
+
+def _distinct(levels: Tensor) -> Tensor:
+    """Take the first plane of levels [C, h, w] where all are equal: a grey picture saved as a coloured one."""
+    return levels[:1] if bool((levels == levels[:1]).all()) else levels
 
 
 def _light(levels: Tensor, peak: int) -> Tensor:

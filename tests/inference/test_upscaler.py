@@ -107,6 +107,28 @@ def test_settings_that_do_not_go_with_noise(settings: Settings, told: str) -> No
     assert told in f"{caught.value} {caught.value.hint}"
 
 
+def test_a_grey_picture_saved_as_a_coloured_one_gets_no_colour() -> None:
+    """Neither a lossless one, with alpha or as four inks, nor a JPEG, whose chroma may lie half a step from zero."""
+    upscaler = Upscaler(told_model(), precision="fp32")
+    grey = lr_of(scene(96, 128), upscaler.kernel)[:1].byte()
+    alone, _ = upscaler._upscale(Picture(grey), silent, 1)
+    coloured = grey.expand(3, -1, -1)
+    for picture in (Picture(coloured), Picture(coloured, alpha=torch.full_like(grey, 255))):
+        made, report = upscaler._upscale(picture, silent, 1)
+        assert report.consistency.holds
+        assert torch.equal(made.levels, alone.levels.expand(3, -1, -1))
+    inks, report = upscaler._upscale(Picture(torch.cat([255 - coloured, grey])), silent, 1)
+    assert report.consistency.holds
+    assert torch.equal(inks.levels, torch.cat([255 - alone.levels.expand(3, -1, -1), alone.levels]))
+    image = photograph(24, 32).convert("L").convert("RGB")
+    photo = read_frames(jpeg("4:2:0", image, quality=30), coefficients=True).pictures[0]
+    assert photo.jpeg is not None
+    assert len(photo.levels) == 3
+    made, report = upscaler._upscale(photo, silent, 1)
+    assert report.consistency.holds
+    assert torch.equal(made.levels, made.levels[:1].expand(3, -1, -1))
+
+
 def test_small_enlargements_have_the_model_for_them(tiny_model: Path) -> None:
     """At most twice as large on both sides: alpha as well; not what is noisy, nor without a size asked for."""
     usual, doubler = load_model(tiny_model), twice_model()

@@ -19,7 +19,7 @@ from mapsr_cli.zoo import Dataset, Model, load_model, save_model
 from tools.manifest import write_manifest
 
 SETS = ("Set5", "Set14", "BSD100", "Kodak24")
-PROTOCOL = "Y-PSNR in dB (BT.601 luma, 4 pixels shaved), LR = A(HR) rounded to 8 bits, output as saved in 8 bits"
+PROTOCOL = "Y-PSNR in dB (BT.601 luma, {scale} pixels shaved), LR = A(HR) rounded to 8 bits, output as saved in 8 bits"
 NATURAL = (
     Dataset("BSDS500 train + test", "Berkeley: research", 400),
     Dataset("T91", "no terms stated", 91),
@@ -63,7 +63,11 @@ def main() -> None:
     full = measure(trained, args.valid, tuple(args.sets[:1]))
     stored = measure(load_model(path), args.valid, tuple(args.sets))
     cost = {name: round(full[name] - stored[name], 4) for name in full}
-    metrics: dict[str, Any] = {"protocol": PROTOCOL, "psnr_y": stored, "cost_of_float16": cost}
+    metrics: dict[str, Any] = {
+        "protocol": PROTOCOL.format(scale=trained.kernel.scale),
+        "psnr_y": stored,
+        "cost_of_float16": cost,
+    }
     save_model(path, trained.network, replace(card, metrics=metrics), torch.float16, trained.pinv)
     write_manifest(args.weights, {})
     print(json.dumps({"weights": str(path), "training": card.training, "metrics": metrics}, indent=2))

@@ -15,11 +15,3 @@ def told_model() -> Model:
     nn.init.normal_(network.tail.weight, std=0.05)
     nn.init.normal_(network.head.weight, std=0.3)
     return model_of(Estimator(network.eval(), Affine(make_kernel("bicubic", 4), "detail")), "told")
-
-
-def twice_model() -> Model:
-    """Of factor 2, as if it had learnt something."""
-    torch.manual_seed(4)
-    network = Slim(SlimConfig(scale=2, channels=8, blocks=1, wide_every=2))
-    nn.init.normal_(network.tail.weight, std=0.05)
-    return model_of(Estimator(network.eval(), Affine(make_kernel("bicubic", 2))), "twice")

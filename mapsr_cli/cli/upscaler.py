@@ -11,7 +11,7 @@ from mapsr_cli.inference.backbone import load_backbone
 from mapsr_cli.inference.devices import choose_device
 from mapsr_cli.inference.level_upscaler import ConsistencyLevel, EvidenceChoice
 from mapsr_cli.inference.sizes import SizeRequest
-from mapsr_cli.zoo import DEFAULT_MODEL, DOUBLER, RESTORER, bundled_models, find_model, load_model
+from mapsr_cli.zoo import DEFAULT_MODEL, RESTORER, bundled_models, find_model, load_model
 
 
 def make_upscaler(
@@ -41,10 +41,8 @@ def make_upscaler(
     if kernel is not None or sigma is not None:
         a = find_kernel(kernel or loaded.kernel.name, loaded.kernel.scale, sigma)
     settings = Settings(consistency, _tile(tile), strength, noise, seed, size, evidence, texture)
-    chosen = model is None and backbone is None and texture is None
-    restorer, doubler = (name if chosen and name in bundled_models() else None for name in (RESTORER, DOUBLER))
-    doubler = None if a else doubler  # which was trained for its own A
-    return Upscaler(loaded, settings, a, device=device, precision=precision, restorer=restorer, doubler=doubler)
+    restored = model is None and backbone is None and texture is None and RESTORER in bundled_models()
+    return Upscaler(loaded, settings, a, device=device, precision=precision, restorer=RESTORER if restored else None)
 
 
 def read_noise(text: str | None) -> float | Literal["auto"] | None:

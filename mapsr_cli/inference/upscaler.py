@@ -38,8 +38,6 @@ class Upscaler:
             where the device multiplies it faster, float32 elsewhere. The projection uses float32 or more.
         restorer: another model for the same A, which takes the place of `model` where an original is a JPEG with its
             coefficients, or is taken to be noisy.
-        doubler: another model of a smaller factor and the same kind of A, which takes the place of `model` where the
-            samples are exact and the result is no larger than by that factor on either side.
 
     Raises:
         CheckpointError, HubError: a model that is not there, damaged, or cannot be fetched.
@@ -57,7 +55,6 @@ class Upscaler:
         device: str = "auto",
         precision: str = "auto",
         restorer: Model | str | None = None,
-        doubler: Model | str | None = None,
     ) -> None:
         place = choose_device(device)
         model = load_model(find_model(model)) if isinstance(model, str) else model
@@ -75,8 +72,7 @@ class Upscaler:
         """How it upscales."""
         exact = self.settings if restorer is None else replace(self.settings, noise=None)
         self.levels = LevelUpscaler(model, exact, kernel, place, dtype)
-        self._make_restoring = partial(_other, restorer, self.settings, kernel, place, dtype)
-        self._make_doubling = partial(_other, doubler, exact, None, place, dtype)
+        self._make_restoring = partial(_restoring, restorer, self.settings, kernel, place, dtype)
         if restorer is not None and self.settings.noise is not None:
             self._restoring  # noqa: B018 (refuses what does not go with it before anything is read)
 
@@ -85,24 +81,11 @@ class Upscaler:
         """What upscales JPEGs and noisy originals, made when the first of them comes; None: as all others."""
         return self._make_restoring()
 
-    @cached_property
-    def _doubling(self) -> LevelUpscaler | None:
-        """What upscales exact samples by little, made when the first of them come; None: as all others."""
-        return self._make_doubling()
-
     def levels_for(self, picture: Picture) -> LevelUpscaler:
-        """Choose what upscales the levels of a picture: by what it is taken to say, then by the size asked for."""
-        if picture.jpeg is not None or picture.noise:
-            return self._restoring or self.levels
-        if self.settings.size is None or self._doubling is None:
+        """Choose what upscales the levels of a picture, by what it is taken to say."""
+        if picture.jpeg is None and not picture.noise:
             return self.levels
-        small, large = picture.size, self.size_of(picture)
-        near = all(b <= self._doubling.kernel.scale * a for a, b in zip(small, large, strict=True))
-        return self._doubling if near else self.levels
-
-    def alpha_levels_for(self, picture: Picture) -> LevelUpscaler:
-        """Choose what upscales a picture's alpha, which is exact: with its colour, unless that is noisy."""
-        return self.levels if picture.noise else self.levels_for(picture)
+        return self._restoring or self.levels
 
     def model_for(self, picture: Picture) -> Model:
         """Choose the model for a picture."""
@@ -208,7 +191,7 @@ class Upscaler:
         if picture.alpha is not None:
             parts.append(picture.alpha)
         results = [
-            (self.alpha_levels_for if part is picture.alpha else self.levels_for)(picture).upscale(
+            (self.levels if part is picture.alpha else self.levels_for(picture)).upscale(
                 part,
                 picture.peak,
                 progress,
@@ -233,7 +216,12 @@ class Upscaler:
         luma = jpeg.luma
         said, seen = (jpeg, levels) if luma is None else (luma, levels[:1])
         made, report = self.levels_for(picture).upscale(
-            said.as_stored(seen), picture.peak, progress, sample=sample, kernel=kernel, evidence=said.cells(seen.float())
+            said.as_stored(seen),
+            picture.peak,
+            progress,
+            sample=sample,
+            kernel=kernel,
+            evidence=said.cells(seen.float()),
         )
         made = said.as_seen(made).expand(len(levels), -1, -1)
         upscaled = replace(picture, levels=made.contiguous(), jpeg=None)
@@ -246,10 +234,10 @@ class Upscaler:
         return UpscaleReport(consistency=consistency, seconds={"project": time.perf_counter() - began})
 
 
-def _other(
+def _restoring(
     model: Model | str | None, settings: Settings, kernel: Kernel | None, device: str, dtype: torch.dtype
 ) -> LevelUpscaler | None:
-    """Make what upscales the originals that another model is for; None without one."""
+    """Make what upscales JPEGs and noisy originals; None without a model for them."""
     if model is None:
         return None
     return LevelUpscaler(

@@ -84,7 +84,7 @@ def make_report(
         ),
         model=_model(upscaler.model_for(first), naming.asked),
         kernel=_described(kernel),
-        own_kernel=describe_kernel(upscaler.levels_for(first).kernel),
+        own_kernel=describe_kernel(upscaler.kernel),
         factor=float(kernel.scale),
         settings=replace(upscaler.settings, tile=_shortened(done.tiles), noise=first.noise or None),
         sample=sample,
@@ -93,7 +93,7 @@ def make_report(
         machine=machine_of(upscaler),
         notes=(*done.notes, *done.consistency.notes()),
         limits=tuple(_limits(upscaler.model_for(first), first, kernel, output)),
-        alpha_model=_model(upscaler.alpha_levels_for(first).model, "") if _is_apart(upscaler, first) else None,
+        alpha_model=_model(upscaler.model, "") if _is_apart(upscaler, first) else None,
         twin=_model(upscaler.model.twin, "") if isinstance(upscaler.model, Textured) else None,
     )
 
@@ -122,7 +122,7 @@ def plain_name(path: Path | str) -> str:
 
 def _is_apart(upscaler: Upscaler, original: Picture) -> bool:
     """Tell whether alpha goes through another network than colour."""
-    return original.alpha is not None and upscaler.alpha_levels_for(original) is not upscaler.levels_for(original)
+    return original.alpha is not None and upscaler.model_for(original) is not upscaler.model
 
 
 def _shortened(tiles: tuple[int, ...]) -> tuple[int, ...]:

@@ -10,14 +10,13 @@ if TYPE_CHECKING:
     from mapsr_cli.zoo.card import Card, Dataset, describe_kernel
     from mapsr_cli.zoo.checkpoint import Model, load_model, model_of, rewrite_card, save_model
     from mapsr_cli.zoo.error_bars import ErrorBars
-    from mapsr_cli.zoo.finding import DEFAULT_MODEL, DOUBLER, RESTORER, bundled_models, find_here, find_model
+    from mapsr_cli.zoo.finding import DEFAULT_MODEL, RESTORER, bundled_models, find_here, find_model
     from mapsr_cli.zoo.fitted_pinv import PinvCard, load_pinv, save_pinv
     from mapsr_cli.zoo.mixture import Textured, textured, twins
     from mapsr_cli.zoo.prior import Prior, PriorCard, load_prior, load_snapshots, save_prior
 
 __all__ = [
     "DEFAULT_MODEL",
-    "DOUBLER",
     "RESTORER",
     "Card",
     "Dataset",
@@ -48,7 +47,7 @@ _NAMES = {
     "card": ("Card", "Dataset", "describe_kernel"),
     "checkpoint": ("Model", "load_model", "model_of", "rewrite_card", "save_model"),
     "error_bars": ("ErrorBars",),
-    "finding": ("DEFAULT_MODEL", "DOUBLER", "RESTORER", "bundled_models", "find_here", "find_model"),
+    "finding": ("DEFAULT_MODEL", "RESTORER", "bundled_models", "find_here", "find_model"),
     "fitted_pinv": ("PinvCard", "load_pinv", "save_pinv"),
     "prior": ("Prior", "PriorCard", "load_prior", "load_snapshots", "save_prior"),
     "mixture": ("Textured", "textured", "twins"),

@@ -14,8 +14,6 @@ from mapsr_cli.zoo.transfer import ByteProgress, silent
 DEFAULT_MODEL = "natural-x4-affmse"
 RESTORER = "natural-x4-affmse-jpeg"
 """Model for JPEGs and noisy originals, where none is named."""
-DOUBLER = "natural-x2-affmse"
-"""Model for results at most twice as large, where none is named."""
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 

@@ -18,7 +18,7 @@ from tests.bits import same_levels
 from tests.jpegs import jpeg, photograph
 from tests.one_bit import one_bit
 from tests.pictures import EXAMPLES, lr_of, scene
-from tests.told import told_model, twice_model
+from tests.told import told_model
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -127,30 +127,6 @@ def test_a_grey_picture_saved_as_a_coloured_one_gets_no_colour() -> None:
     made, report = upscaler._upscale(photo, silent, 1)
     assert report.consistency.holds
     assert torch.equal(made.levels, made.levels[:1].expand(3, -1, -1))
-
-
-def test_small_enlargements_have_the_model_for_them(tiny_model: Path) -> None:
-    """At most twice as large on both sides: alpha as well; not what is noisy, nor without a size asked for."""
-    usual, doubler = load_model(tiny_model), twice_model()
-    lossless = lr_of(scene(96, 128), usual.kernel).byte()
-    plain, noisy = Picture(lossless, alpha=lossless[:1]), Picture(lossless, noise=4.0, alpha=lossless[:1])
-
-    def chosen(size: SizeRequest | float | None, picture: Picture = plain) -> tuple[str, str]:
-        upscaler = Upscaler(usual, size=size, restorer=told_model(), doubler=doubler, precision="fp32")
-        return upscaler.model_for(picture).card.name, upscaler.alpha_levels_for(picture).model.card.name
-
-    assert chosen(2) == chosen(1.5) == chosen(SizeRequest(width=64)) == ("twice", "twice")
-    assert chosen(2.1) == chosen(SizeRequest(height=49)) == chosen(None) == (usual.card.name, usual.card.name)
-    assert chosen(2, noisy) == ("told", usual.card.name)
-    for scale in (1.5, 2):
-        both = Upscaler(usual, size=scale, doubler=doubler, precision="fp32")
-        made, report = both._upscale(plain, silent, 1)
-        alone, _ = Upscaler(doubler, size=scale, precision="fp32")._upscale(plain, silent, 1)
-        assert made.alpha is not None
-        assert alone.alpha is not None
-        assert torch.equal(made.levels, alone.levels)
-        assert torch.equal(made.alpha, alone.alpha)
-        assert report.consistency.holds
 
 
 def test_a_model_that_takes_every_sample_as_exact_knows_no_noise(tiny_model: Path) -> None:

@@ -13,7 +13,7 @@ from mapsr_cli.reports.redo import make_again
 from mapsr_cli.reports.writing import Naming, make_report
 from mapsr_cli.zoo import load_model, save_model
 from tests.pictures import lr_of, scene
-from tests.told import told_model, twice_model
+from tests.told import told_model
 
 
 def test_alpha_of_a_noisy_picture_goes_through_its_own_network(tmp_path: Path, tiny_model: Path) -> None:
@@ -34,20 +34,4 @@ def test_alpha_of_a_noisy_picture_goes_through_its_own_network(tmp_path: Path, t
     report = parse_report(written.to_json(), "it")
     assert report.alpha_model is not None
     assert (report.model.file, report.alpha_model.file) == ("told.safetensors", tiny_model.name)
-    assert make_again(report, source).data == data
-
-
-def test_a_small_enlargement_is_made_again_by_its_own_network(tmp_path: Path, tiny_model: Path) -> None:
-    twice = twice_model()
-    save_model(tmp_path / "twice.safetensors", twice.network, twice.card)
-    write_picture(source := tmp_path / "in.png", Picture(lr_of(scene(64, 48), make_kernel("bicubic", 4)).byte()))
-    upscaler = Upscaler(load_model(tiny_model), size=1.75, doubler=load_model(tmp_path / "twice.safetensors"))
-    output = Output("PNG")
-    originals, decoding = load_file(source, output, upscaler)
-    upscaled, done = upscale_frames(originals, upscaler)
-    data, done = encode_file(originals, upscaled, decoding + done, upscaler, output)
-    naming = Naming("in.png", "out.png", "", "")
-    written = make_report(naming, originals, upscaled, data, done, upscaler, output, {"evidence": "levels"})
-    report = parse_report(written.to_json(), "it")
-    assert report.model.file == "twice.safetensors"
     assert make_again(report, source).data == data

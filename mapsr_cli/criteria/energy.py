@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional
 
-from mapsr_cli.criteria.base import Criterion, Term
+from mapsr_cli.criteria.base import Term
 from mapsr_cli.errors import UsageError
 
 BLOCK = 32
@@ -22,9 +22,6 @@ class Energy(Term):
     one where both are plausible. This term asks for as much of it as there is, be it a hedge's or a wall's grain, and
     not for where it lies.
     """
-
-    def __init__(self, criterion: Criterion) -> None:
-        pass
 
     def value(self, estimate: Tensor, truth: Tensor) -> Tensor:
         """Compute the mean over images, blocks and scales; rows and columns left over do not count.

@@ -47,11 +47,11 @@ class JpegCoefficients:
     """EXIF orientation 1 … 8: what makes of the stored picture the one that is seen."""
 
     @property
-    def luma(self) -> "JpegCoefficients | None":
-        """The first plane alone, where the others say that no pixel has a colour: a grey picture saved as a coloured
-        one. None of others."""
+    def distinct(self) -> "JpegCoefficients":
+        """The same without chroma, where that says of no pixel that it has a colour: a grey picture saved as a coloured
+        one."""
         if self.tables.planes == 1 or self.tables.rgb or any(bool(plane.any()) for plane in self.stored[1:]):
-            return None
+            return self
         tables = JpegTables(self.tables.steps[:1], self.tables.grids[:1])
         return JpegCoefficients(self.stored[:1], tables, self.turn)
 

@@ -38,8 +38,10 @@ def with_segments(jpeg: bytes, segments: Iterable[Segment]) -> bytes:
 
 
 def without_metadata(jpeg: bytes) -> bytes:
-    """Leave out what applications and comments store before the first scan, but for the JFIF and Adobe headers, which
-    say what the colours are: jpeglib takes 50 segments."""
+    """Return a JPEG without comments and what applications store before the first scan: jpeglib takes 50 segments.
+
+    The JFIF and Adobe headers stay, as they say what the colours are.
+    """
     kept, rest = [jpeg[:2]], 2
     for marker, start, end in segments_of(jpeg):
         rest = end

@@ -186,8 +186,8 @@ class Upscaler:
             return self._upscale_jpeg(picture, picture.jpeg, progress, sample)
         colour = picture.levels if picture.alpha is None else spread(picture.levels, picture.alpha)
         inks = len(colour) == 4
-        parts = [_light(colour[:3], picture.peak), colour[3:]] if inks else [colour]
-        parts[0] = _distinct(parts[0])
+        light = _light(colour[:3], picture.peak) if inks else colour
+        parts = [_distinct(light), colour[3:]] if inks else [_distinct(light)]
         if picture.alpha is not None:
             parts.append(picture.alpha)
         results = [
@@ -203,8 +203,8 @@ class Upscaler:
         ]
         levels = [part for part, _ in results]
         alpha = None if picture.alpha is None else levels.pop()
-        levels[0] = levels[0].expand(min(len(colour), 3), -1, -1)
-        colour = torch.cat([_light(levels[0], picture.peak), levels[1]]) if inks else levels[0].contiguous()
+        light = levels[0].expand(len(light), -1, -1)
+        colour = torch.cat([_light(light, picture.peak), levels[1]]) if inks else light.contiguous()
         upscaled = replace(picture, levels=colour, alpha=alpha)
         return upscaled, sum((report for _, report in results), UpscaleReport()) + self._checked(upscaled, picture)
 
@@ -212,9 +212,8 @@ class Upscaler:
         self, picture: Picture, jpeg: JpegCoefficients, progress: StageProgress, sample: int
     ) -> tuple[Picture, UpscaleReport]:
         """Upscale what the coefficients say. Where they say of no pixel that it has a colour, the result has none."""
-        levels, kernel = picture.levels, stored_kernel(jpeg, self.kernel_for(picture))
-        luma = jpeg.luma
-        said, seen = (jpeg, levels) if luma is None else (luma, levels[:1])
+        said, kernel = jpeg.distinct, stored_kernel(jpeg, self.kernel_for(picture))
+        seen = picture.levels[: said.tables.planes]
         made, report = self.levels_for(picture).upscale(
             said.as_stored(seen),
             picture.peak,
@@ -223,8 +222,8 @@ class Upscaler:
             kernel=kernel,
             evidence=said.cells(seen.float()),
         )
-        made = said.as_seen(made).expand(len(levels), -1, -1)
-        upscaled = replace(picture, levels=made.contiguous(), jpeg=None)
+        levels = said.as_seen(made).expand(len(picture.levels), -1, -1).contiguous()
+        upscaled = replace(picture, levels=levels, jpeg=None)
         return upscaled, report + self._checked(upscaled, picture)
 
     def _checked(self, upscaled: Picture, original: Picture) -> UpscaleReport:
@@ -265,7 +264,7 @@ def _noise_of(picture: Picture, part: Tensor) -> NoiseCube | None:
 
 def _distinct(levels: Tensor) -> Tensor:
     """Take the first plane of levels [C, h, w] where all are equal: a grey picture saved as a coloured one."""
-    return levels[:1] if bool((levels == levels[:1]).all()) else levels
+    return levels[:1] if all(torch.equal(levels[0], plane) for plane in levels[1:]) else levels
 
 
 def _light(levels: Tensor, peak: int) -> Tensor:

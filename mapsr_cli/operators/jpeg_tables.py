@@ -30,6 +30,9 @@ YCC = (
     (0.5, -0.587 / 1.402, -0.114 / 1.402),
 )
 """Y, Cb and Cr (without their offset of 128) of R, G and B, as JFIF has them."""
+SMALL = 96
+"""Pixels a side of images, such as windows, whose blocks are transformed by one matrix per axis: calls take the time
+there, not multiplications."""
 MIDDLE = 128.0
 """The level that samples are stored relative to."""
 
@@ -97,11 +100,11 @@ class JpegTables:
 
     def lift(self, c: Tensor) -> Tensor:
         """Return the image [..., C, h, w] with these coordinates that changes Y, Cb and Cr (or RGB) least."""
-        return _mixed(self._blockwise(c, _transposed), torch.linalg.inv(_colours(c, self.rgb)))
+        return _mixed(self._blockwise(c, _transposed), _colours(c, self.rgb, inverted=True))
 
     def lift_adjoint(self, v: Tensor) -> Tensor:
         """Apply the transpose of `lift`: images [..., C, h, w] → coordinates."""
-        return self._blockwise(_mixed(v, torch.linalg.inv(_colours(v, self.rgb)).mT), _forward)
+        return self._blockwise(_mixed(v, _colours(v, self.rgb, inverted=True).mT), _forward)
 
     def quantise(self, v: Tensor) -> list[Tensor]:
         """Compute the whole numbers k of images [..., C, h, w]: of each plane [..., rows, columns, 8, 8].
@@ -164,11 +167,19 @@ class JpegTables:
 
     def _blockwise(self, v: Tensor, map_of: Callable[[int], Tensor]) -> Tensor:
         """Apply a map of each block to every plane [..., C, h, w]; 0 for planes that are not stored."""
+        channels, height, width = v.shape[-3:]
+        if max(height, width) <= SMALL:
+            factors = tuple(zip(*self.grids[:channels], strict=True))
+            left, right = (
+                _diagonal(map_of, n, factor, channels, v.dtype, v.device)
+                for n, factor in zip((height, width), factors, strict=True)
+            )
+            return left @ v @ right.mT
         done = [
             _apply(plane, map_of(grid[0]).to(v), map_of(grid[1]).to(v))
             for plane, grid in zip(v.unbind(-3), self.grids, strict=False)
         ]
-        done += [torch.zeros_like(done[0])] * (v.shape[-3] - len(done))
+        done += [torch.zeros_like(done[0])] * (channels - len(done))
         return torch.stack(done, -3)
 
 
@@ -195,10 +206,33 @@ def _transposed(factor: int) -> Tensor:
     return _forward(factor).mT
 
 
-def _colours(v: Tensor, rgb: bool) -> Tensor:
-    """Return M [C, C] for images [..., C, h, w]."""
-    channels = v.shape[-3]
-    return torch.eye(channels).to(v) if rgb or channels == 1 else torch.tensor(YCC, dtype=torch.float64).to(v)
+@lru_cache
+def _diagonal(
+    map_of: Callable[[int], Tensor],
+    side: int,
+    factors: tuple[int, ...],
+    channels: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
+    """Return the map of every whole block along an axis of `side` pixels, of each plane: [C, side, side]."""
+    maps = torch.zeros(channels, side, side, dtype=torch.float64)
+    for plane, factor in zip(maps, factors, strict=False):
+        whole = torch.kron(torch.eye(side // (BLOCK * factor), dtype=maps.dtype), map_of(factor).contiguous())
+        plane[: len(whole), : len(whole)] = whole
+    return maps.to(device, dtype)
+
+
+def _colours(v: Tensor, rgb: bool, inverted: bool = False) -> Tensor:
+    """Return M [C, C] for images [..., C, h, w], or its inverse."""
+    return _colour_matrix(v.shape[-3], rgb, inverted, v.dtype, v.device)
+
+
+@lru_cache
+def _colour_matrix(channels: int, rgb: bool, inverted: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
+    plain = rgb or channels == 1
+    matrix = torch.eye(channels, dtype=torch.float64) if plain else torch.tensor(YCC, dtype=torch.float64)
+    return (torch.linalg.inv(matrix) if inverted else matrix).to(device, dtype)
 
 
 def _mixed(v: Tensor, matrix: Tensor) -> Tensor:

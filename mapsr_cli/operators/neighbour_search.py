@@ -71,7 +71,7 @@ def search_neighbours(problem: WindowProblem, changes: Tensor) -> None:
 def _improve(part: WindowProblem, change: Tensor, coordinate: int, most: int, together: range) -> bool:
     """Take the best combination of `most` pixels around one coordinate of one window; return whether it helps.
 
-    `change` [1, C, H, W] is changed in place.
+    `change` [1, C, H, W] is changed in place. Coordinates that no combination can move over their bounds are left out.
     """
     seen = part.offset + part.a.coordinates(change)
     spot = torch.zeros_like(seen)
@@ -82,16 +82,18 @@ def _improve(part: WindowProblem, change: Tensor, coordinate: int, most: int, to
     units = torch.zeros(len(pixels), change.numel(), dtype=change.dtype, device=change.device)
     units[torch.arange(len(pixels)), pixels] = 1.0
     response = part.a.coordinates(units.view(len(pixels), *change.shape[1:])).flatten(1)
-    affected = response.any(0).nonzero()[:, 0]
+    now, low, high = (t.expand_as(seen).flatten() for t in (seen, part.low, part.high))
+    reach = response.abs().topk(min(together.stop - 1, len(pixels)), dim=0).values.sum(0)
+    at_risk = ((reach > 0) & ((now - reach < low) | (now + reach > high))).nonzero()[:, 0]
+    now, low, high = now[at_risk], low[at_risk], high[at_risk]
     steps = _steps(len(pixels), together, change.dtype, change.device)
-    now, low, high = (t.expand_as(seen).flatten()[affected] for t in (seen, part.low, part.high))
-    after = now + steps @ response[:, affected]
+    after = now + steps @ response[:, at_risk]
     excess = after - torch.clamp(after, low, high)
     before = now - torch.clamp(now, low, high)
     moved = change.flatten()[pixels] + steps
     allowed = ((moved >= part.floor.flatten()[pixels]) & (moved <= part.ceiling.flatten()[pixels])).all(1)
     count, size = (excess != 0).sum(1), excess.square().sum(1)
-    count = torch.where(allowed, count, len(affected) + 1)
+    count = torch.where(allowed, count, len(at_risk) + 1)
     fewest = count == count.min()
     best = int(torch.where(fewest, size, torch.inf).argmin())
     was = (int((before != 0).sum()), float(before.square().sum()))

@@ -101,16 +101,20 @@ class WindowSolver:
         penalty = problem.penalty(problem.a.coordinates(rounded))
         if not isinstance(problem.offsets, Tensor):
             return rounded, penalty
+        part, left = problem, torch.arange(len(penalty), device=penalty.device)
         for _ in range(SETTLING):
-            tried = (change + problem.offsets).round_()
-            coordinates = problem.a.coordinates(tried)
-            outside = problem.penalty(coordinates)
-            rounded = torch.where((outside < penalty)[:, None, None, None], tried, rounded)
-            penalty = torch.minimum(outside, penalty)
-            if not penalty.any():
+            tried = (change + part.offsets).round_()
+            coordinates = part.a.coordinates(tried)
+            outside = part.penalty(coordinates)
+            better = outside < penalty[left]
+            rounded[left[better]], penalty[left[better]] = tried[better], outside[better]
+            going = (penalty[left] > 0).nonzero()[:, 0]
+            if len(going) == 0:
                 break
-            back = problem.a.precondition(problem.excess(coordinates, TIGHTER))
-            change = problem.a.adjoint(-back, change).clamp_(problem.floor, problem.ceiling)
+            if len(going) <= len(left) // 2:  # to select costs about a turn
+                left, part, change, coordinates = left[going], part.select(going), change[going], coordinates[going]
+            back = part.a.precondition(part.excess(coordinates, TIGHTER))
+            change = part.a.adjoint(-back, change).clamp_(part.floor, part.ceiling)
         return rounded, penalty
 
     def _checkpoints(self) -> Iterator[int]:

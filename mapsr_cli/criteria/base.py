@@ -137,6 +137,8 @@ class CriterionConfig(LearningConfig):
     """Weight of the mean absolute error of the pixel shuffle's phases over a block, as a share of its contrast."""
     energy: float = 0.0
     """Weight of the mean absolute logarithm of gradient energy's ratio, block by block."""
+    spectrum: float = 0.0
+    """Weight of the mean absolute logarithm of power's ratio, frequency by frequency."""
 
 
 class Criterion(ABC):

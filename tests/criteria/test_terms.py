@@ -20,6 +20,7 @@ from mapsr_cli.criteria.matching import Matching
 from mapsr_cli.criteria.methods import METHODS
 from mapsr_cli.criteria.mse import MSE
 from mapsr_cli.criteria.perceptual import LiteFeatures, PerceptualDistance
+from mapsr_cli.criteria.spectrum import Spectrum
 from mapsr_cli.criteria.terms import TERMS, WeightedSum, with_terms
 from mapsr_cli.errors import MissingExtraError, UsageError, install_command
 from mapsr_cli.networks import Affine, MlpDiscriminator, MlpDiscriminatorConfig
@@ -276,3 +277,58 @@ def test_energy_is_of_images() -> None:
     for wrong in (torch.zeros(1, 3, 3, 8), torch.zeros(5, 2)):
         with pytest.raises(UsageError, match=r"criterion\.energy"):
             Energy(gan()).value(wrong, wrong)
+
+
+def spectrum(estimate: Tensor, truth: Tensor) -> float:
+    return Spectrum(gan()).value(estimate, truth).item()
+
+
+def test_spectrum_counts_by_its_logarithm() -> None:
+    """Twice the contrast is four times the power at every frequency."""
+    y = images(2, 3, 64, 96, dtype=DOUBLE)
+    assert spectrum(0.5 + 2 * (y - 0.5), y) == pytest.approx(math.log(4), rel=1e-2)  # the floor takes a little
+    assert spectrum(y + 0.25, y) < 1e-10  # brightness is no frequency
+
+
+def test_power_of_white_noise_is_its_variance_at_every_frequency() -> None:
+    """A plain estimate of it: log(1 + (s / half a level)²), and nothing where the noise is far below rounding."""
+    noise = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(0), dtype=DOUBLE) / 255
+    plain = torch.full_like(noise, 0.5)
+    found = [spectrum(plain, plain + s * noise) for s in (0.02, 0.5, 8.0)]
+    assert found[0] < 0.005
+    assert found[1:] == pytest.approx([math.log(1 + (2 * s) ** 2) for s in (0.5, 8.0)], rel=0.02)
+
+
+def test_spectrum_does_not_ask_where_texture_lies() -> None:
+    y = images(1, 3, 64, 64, dtype=DOUBLE)
+    assert spectrum(y.rot90(2, (-2, -1)), y) < 1e-10
+
+
+def test_spectrum_sees_what_lacks_the_frequency_of_the_lr_grid() -> None:
+    """Noise without the frequencies near 1/4, raised until gradients are as strong again, passes for energy."""
+    y = images(1, 3, 128, 128, dtype=DOUBLE) - 0.5
+    rows, cols = (torch.fft.fftfreq(128, dtype=DOUBLE).abs().view(shape) for shape in ((-1, 1), (1, -1)))
+    hole = ((rows - 0.25).abs() < 0.05) | ((cols - 0.25).abs() < 0.05)
+    holed = torch.fft.ifft2(torch.fft.fft2(y).masked_fill(hole, 0)).real
+    holed = holed * (y.diff(dim=-1).norm() / holed.diff(dim=-1).norm())
+    assert spectrum(holed, y) > 3 * Energy(gan()).value(holed, y).item()
+
+
+@pytest.mark.parametrize("size", [(4, 4), (5, 30), (17, 16)])
+def test_spectrum_of_small_images(size: tuple[int, int]) -> None:
+    y = images(2, 1, *size, dtype=DOUBLE)
+    assert spectrum(y, y) == 0
+    assert spectrum(1.5 * y, y) == pytest.approx(math.log(2.25), rel=0.02)
+
+
+def test_spectrum_has_a_gradient_where_an_estimate_is_plain() -> None:
+    plain = torch.full((1, 3, 16, 16), 0.5, dtype=DOUBLE, requires_grad=True)
+    Spectrum(gan()).value(plain, images(1, 3, 16, 16, dtype=DOUBLE)).backward()
+    assert plain.grad is not None
+    assert plain.grad.isfinite().all()
+
+
+def test_spectrum_is_of_images() -> None:
+    for wrong in (torch.zeros(1, 3, 3, 8), torch.zeros(5, 2)):
+        with pytest.raises(UsageError, match=r"criterion\.spectrum"):
+            Spectrum(gan()).value(wrong, wrong)

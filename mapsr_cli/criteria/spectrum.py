@@ -42,7 +42,7 @@ def _power(image: Tensor) -> Tensor:
     window = torch.outer(profile, profile)
     window = window / window.square().mean().sqrt()
     blocks = functional.unfold(image, side, stride=max(side // 2, 1))  # [N, C · side², blocks]
-    blocks = blocks.transpose(1, 2).unflatten(2, (image.shape[1], side, side))
+    blocks = blocks.transpose(1, 2).reshape(len(image), -1, image.shape[1], side, side)
     weight = window / window.sum()
     blocks = (blocks - (blocks * weight).sum((-2, -1), keepdim=True)) * window
     spectrum: Tensor = torch.fft.rfft2(blocks, norm="ortho")

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mapsr_cli.criteria.base import Term
 from mapsr_cli.errors import UsageError
@@ -41,10 +40,10 @@ def _power(image: Tensor) -> Tensor:
     profile = torch.hann_window(side + 2, periodic=False, dtype=image.dtype, device=image.device)[1:-1]
     window = torch.outer(profile, profile)
     window = window / window.square().mean().sqrt()
-    blocks = functional.unfold(image, side, stride=max(side // 2, 1))  # [N, C · side², blocks]
-    blocks = blocks.transpose(1, 2).reshape(len(image), -1, image.shape[1], side, side)
+    stride = side // 2
+    blocks = image.unfold(2, side, stride).unfold(3, side, stride)  # [N, C, rows, columns, side, side]
     weight = window / window.sum()
     blocks = (blocks - (blocks * weight).sum((-2, -1), keepdim=True)) * window
     spectrum: Tensor = torch.fft.rfft2(blocks, norm="ortho")
     power = spectrum.real.square() + spectrum.imag.square()
-    return power.mean((1, 2)).flatten(1)[:, 1:]
+    return power.mean((1, 2, 3)).flatten(1)[:, 1:]

@@ -6,7 +6,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class Checkpoints(BuildHookInterface):  # type: ignore[type-arg]
+class Checkpoints(BuildHookInterface):
     """Adds files to a wheel. An editable install finds them in the repository."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

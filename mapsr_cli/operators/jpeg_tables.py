@@ -189,6 +189,7 @@ def gain(grid: tuple[int, int]) -> float:
 
 
 @lru_cache
+@torch.inference_mode(False)  # cached: later callers may differentiate
 def _forward(factor: int) -> Tensor:
     """Return √factor times mean and DCT along one axis of a block: [8 · factor, 8 · factor], of which 8 rows are not 0.
 
@@ -207,6 +208,7 @@ def _transposed(factor: int) -> Tensor:
 
 
 @lru_cache
+@torch.inference_mode(False)  # cached: later callers may differentiate
 def _diagonal(
     map_of: Callable[[int], Tensor],
     side: int,
@@ -229,6 +231,7 @@ def _colours(v: Tensor, rgb: bool, inverted: bool = False) -> Tensor:
 
 
 @lru_cache
+@torch.inference_mode(False)  # cached: later callers may differentiate
 def _colour_matrix(channels: int, rgb: bool, inverted: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
     plain = rgb or channels == 1
     matrix = torch.eye(channels, dtype=torch.float64) if plain else torch.tensor(YCC, dtype=torch.float64)

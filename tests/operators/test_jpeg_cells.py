@@ -18,7 +18,7 @@ from mapsr_cli.operators import (
     jpeg_cells,
     make_kernel,
 )
-from mapsr_cli.operators.jpeg_tables import GRIDS
+from mapsr_cli.operators.jpeg_tables import GRIDS, _colour_matrix, _diagonal, _forward
 
 EXACT = 1e-10
 KINDS = [*GRIDS, "grey", "grey seen as RGB", "RGB"]
@@ -164,6 +164,31 @@ def test_differentiable_in_any_unit(kind: str) -> None:
     v = (cells.x + 30 * draw(4, *cells.x.shape)).requires_grad_()
     assert torch.allclose(255 * small.nearest(v / 255), jpeg_cells(cells.x, stored, cells.tables).nearest(v))
     assert torch.autograd.gradcheck(cells.nearest, (v,))
+
+
+@pytest.mark.parametrize("side", [80, 128])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_differentiable_after_an_image_was_upscaled(side: int, dtype: torch.dtype) -> None:
+    """What inference mode left in the caches can be saved for a gradient."""
+    v = draw(5, 3, side, side).to(dtype)
+    cells = cells_of("4:2:0", size=(side, side))
+    tables = JpegTables(cells.tables.steps.to(dtype), cells.tables.factors)
+    for cached in (_forward, _diagonal, _colour_matrix):
+        cached.cache_clear()
+    with torch.inference_mode():
+        tables.lift(tables.coefficients(v))
+    v.requires_grad_()
+    (gradient,) = torch.autograd.grad(tables.lift(tables.coefficients(v)).square().sum(), v)
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_images_are_transformed_as_their_parts_are(kind: str) -> None:
+    """Below and above the size from which planes are taken one by one."""
+    tables, v = tables_of(kind), draw(6, channels_of(kind), 2 * 64, 2 * 64)
+    for apply in (tables.coefficients, tables.adjoint, tables.lift, tables.lift_adjoint):
+        parts = [torch.cat([apply(part) for part in torch.split(half, 64, -1)], -1) for half in torch.split(v, 64, -2)]
+        assert torch.allclose(apply(v), torch.cat(parts, -2), rtol=0, atol=EXACT)
 
 
 def test_in_float32() -> None:

@@ -12,12 +12,12 @@ from mapsr_cli.cli.report import document, failures, result, say
 def downscale(
     hr: Annotated[Path, typer.Argument(metavar="LARGE", help="The picture to make small.")],
     output: Annotated[
-        Path,
+        str,  # a Path would lose the slash at the end
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE",
-            help="File to write the small picture to.",
+            metavar="PATH",
+            help="File to write to, or a folder.",
             rich_help_panel=options.EVERYDAY,
         ),
     ],
@@ -59,31 +59,38 @@ def downscale(
 ) -> None:
     """Make a picture small: filter it with the kernel, keep every fourth pixel (or as --scale says), round and save."""
     with failures(debug):
-        from mapsr_cli.cli.paths import Job, refuse_replacing
-        from mapsr_cli.files import check_target
+        from mapsr_cli.cli.paths import Job, choose_destination, refuse_replacing
+        from mapsr_cli.cli.sources import Source
+        from mapsr_cli.files import check_target, make_folder
         from mapsr_cli.imaging import FORMATS, MAX_PIXELS, output_format, read_picture, write_picture
         from mapsr_cli.inference.comparison import downscale_picture
         from mapsr_cli.inference.sizes import reducing_kernel
 
         if (scale is not None) + (width is not None) + (like is not None) > 1:
             raise typer.BadParameter("--scale, --width and --like exclude each other")
-        holds = FORMATS[output_format(output.name)].holds
-        check_target(output, overwrite)
+        destination = choose_destination(output, [hr], [Source(hr)], None)
+        assert destination is not None
+        target = destination.path / f"{hr.stem}.png" if destination.folder else destination.path
+        file_format = output_format(target.name)
+        holds = FORMATS[file_format].holds
+        check_target(target, overwrite)
         if overwrite:
-            refuse_replacing([Job(hr, output)])
+            refuse_replacing([Job(hr, target)])
         picture = read_picture(hr, holds, max_pixels or MAX_PIXELS)
         for note in picture.notes:
             say(f"note: {hr}: {note}")
         size = read_picture(like, holds, max_pixels or MAX_PIXELS).size if like is not None else None
         a = reducing_kernel(kernel or "bicubic", sigma, picture.size, scale=scale, width=width, size=size)
         small = downscale_picture(picture, a)
-        if lost := small.tags.losses(output_format(output.name), len(small.levels)):
+        if lost := small.tags.losses(file_format, len(small.levels)):
             say(f"note: {hr}: {holds.where} cannot keep {', '.join(lost)}")
-        write_picture(output, small, quality=quality)
+        if destination.folder:
+            make_folder(destination.path)
+        write_picture(target, small, quality=quality)
         width, height = small.size
         if json:
             document(
-                {"input": str(hr), "output": str(output), "kernel": a.name, "scale": a.scale, "size": [width, height]}
+                {"input": str(hr), "output": str(target), "kernel": a.name, "scale": a.scale, "size": [width, height]}
             )
         else:
-            result(f"{output}  {width}×{height}  {a.describe()}")
+            result(f"{target}  {width}×{height}  {a.describe()}")

@@ -33,6 +33,20 @@ def test_keeps_what_exists(mapsr: Mapsr, tmp_path: Path) -> None:
     assert mapsr("downscale", tmp_path / "none.png", "-o", tmp_path / "lr.png").code == 1
 
 
+@pytest.mark.parametrize("output", ["small/", "small", "made"])
+def test_into_a_folder(mapsr: Mapsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("made").mkdir()
+    source = save(scene(16, 8), Path("hr.png"))
+    done = mapsr("downscale", source, "-o", output, "--json")
+    assert (done.code, Path(done.json["output"])) == (0, Path(output) / "hr.png")
+    assert read_picture(Path(output) / "hr.png").size == (2, 4)
+    assert mapsr("downscale", source, "-o", output).code == 1
+    before = source.read_bytes()
+    refused = mapsr("downscale", source, "-o", "./", "--overwrite")
+    assert (refused.code, source.read_bytes()) == (2, before)
+
+
 @pytest.mark.parametrize(
     ("words", "size"),
     [(("--width", 20), (20, 27)), (("--scale", 2.5), (19, 26)), (("--like", "like.png"), (15, 17))],

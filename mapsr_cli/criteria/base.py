@@ -127,6 +127,9 @@ class CriterionConfig(LearningConfig):
     """Weight of the criterion's own objective."""
     content: float = 0.0
     """Weight of the mean absolute error."""
+    predictable: float = 0.0
+    """e₀ of the content term, in image units: around pixels with an error of e₀ it weighs half, with 2 e₀ a fifth. 0:
+    it weighs the same everywhere."""
     perceptual: float = 0.0
     """Weight of the distance between features of EfficientNet-Lite0. Needs the extra `features`."""
     frequency: float = 0.0

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Literal, cast
 
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 from mapsr_cli.configs import Count, CountTuple
@@ -33,6 +34,9 @@ class DiscriminatorConfig:
     2018): how fast a logit changes with the image is bounded. In place of batch normalisation."""
     strided_kernel: Literal[3, 4] = 3
     """Side of kernels with a stride above 1. With 4 at stride 2, every pixel counts equally often."""
+    decoder: bool = False
+    """Enlarge the last features again, step by step, and add those of each size on the way (a U-Net; Schönfeld et al.,
+    2020): with `local` a logit for each position of the first layer, which sees as far around as the last layer."""
     head_kernel: Literal[1, 3] = 1
     """Side of the head's kernel: how many positions of the last layer a logit sees."""
 
@@ -62,7 +66,8 @@ class Discriminator(nn.Module):
         for (a, b), stride in zip(pairwise((config.colours, *config.widths)), config.strides, strict=True):
             layers += [_convolution(config, a, b, stride, first=not layers), nn.LeakyReLU(config.slope)]
         self.body = nn.Sequential(*layers)
-        last, side = config.widths[-1], config.head_kernel
+        self.decoder = nn.ModuleList(_decoder(config)) if config.decoder else None
+        last, side = config.widths[0 if config.decoder else -1], config.head_kernel
         self.head = nn.Linear(last, 1) if side == 1 else nn.Conv2d(last, 1, side, padding=side // 2)
 
     def features(self, y: Tensor) -> Iterator[Tensor]:
@@ -75,12 +80,31 @@ class Discriminator(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """Map [N, colours, H, W] to logits [N], or [N, positions] where they are local."""
-        features = self.body(y - 0.5)
+        features = self.body(y - 0.5) if self.decoder is None else self._decoded(y, self.decoder)
         if isinstance(self.head, nn.Conv2d):
             logits: Tensor = self.head(features).flatten(1)
             return logits if self.config.local else logits.mean(dim=1)
         seen = features.flatten(2).transpose(1, 2) if self.config.local else features.mean(dim=(2, 3))
         return cast(Tensor, self.head(seen).squeeze(-1))
+
+    def _decoded(self, y: Tensor, decoder: nn.ModuleList) -> Tensor:
+        """Compute features [N, width, h, w] of the first layer's size."""
+        features = list(self.features(y))
+        h = features.pop()
+        skips = [skip for skip, stride in zip(features, self.config.strides[1:], strict=True) if stride > 1]
+        for layer, skip in zip(decoder, reversed(skips), strict=True):
+            larger = functional.interpolate(h, skip.shape[-2:], mode="bilinear", align_corners=False)
+            h = functional.leaky_relu(layer(larger), self.config.slope) + skip
+        return h
+
+
+def _decoder(config: DiscriminatorConfig) -> Iterator[nn.Module]:
+    """Yield a convolution for each layer with a stride but the first, from the last on, to the width before it."""
+    inputs = config.widths[-1]
+    for width, stride in reversed(list(zip(config.widths[:-1], config.strides[1:], strict=True))):
+        if stride > 1:
+            yield _convolution(config, inputs, width, 1, first=False)
+            inputs = width
 
 
 def _convolution(config: DiscriminatorConfig, inputs: int, outputs: int, stride: int, first: bool) -> nn.Module:

@@ -16,6 +16,17 @@ from mapsr_cli.networks.generator import PaperGeneratorConfig
 from mapsr_cli.networks.mlp import MlpDenoiserConfig, MlpDiscriminatorConfig, MlpGeneratorConfig
 from mapsr_cli.networks.slim import SlimConfig
 
+PATCH = DiscriminatorConfig(
+    widths=(24, 48, 48, 96, 96, 192, 192),
+    strides=(1, 2, 1, 2, 1, 2, 1),
+    batch_norm=False,
+    slope=0.2,
+    local=True,
+    spectral_norm=True,
+    strided_kernel=4,
+    head_kernel=3,
+)
+
 DISCRIMINATORS = {
     "grass": DiscriminatorConfig(widths=(32, 64, 128, 256), strides=(2, 2, 2, 2)),
     "faces": DiscriminatorConfig(
@@ -27,19 +38,12 @@ DISCRIMINATORS = {
         strides=4 * (1, 2),
     ),
     "strided": DiscriminatorConfig(widths=(64, 128, 256, 512), strides=(2, 2, 2, 2), batch_norm=False, slope=0.2),
-    "patch": DiscriminatorConfig(
-        widths=(24, 48, 48, 96, 96, 192, 192),
-        strides=(1, 2, 1, 2, 1, 2, 1),
-        batch_norm=False,
-        slope=0.2,
-        local=True,
-        spectral_norm=True,
-        strided_kernel=4,
-        head_kernel=3,
-    ),
+    "patch": PATCH,
+    "unet": replace(PATCH, decoder=True),
 }
 """Discriminators of images by name: Appendix D's (`grass`; `faces`, natural images as well; `half` as wide), one
-without batch normalisation, and one of 0.83 million weights with a logit for every 8×8 pixels."""
+without batch normalisation, one of 0.83 million weights with a logit for every 8×8 pixels, and its U-Net, of 1.04
+million, with a logit for every pixel."""
 
 
 def find_discriminator(name: str, preset: AnyDiscriminatorConfig) -> DiscriminatorConfig:

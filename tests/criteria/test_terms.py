@@ -85,6 +85,34 @@ def test_a_weight_is_zero_or_more(name: str, value: float) -> None:
         build(MSE, None, **{name: value})
 
 
+@pytest.mark.parametrize("size", [(16, 16), (48, 40)])
+def test_content_weighs_less_where_the_error_is_large(size: tuple[int, int]) -> None:
+    """Of the same error everywhere e, e / (1 + e²/e₀²), and its gradient is that of e alone, weighed."""
+    truth = images(2, 3, *size, dtype=DOUBLE)
+    for error in (0.01, 0.05, 0.2):
+        estimate = (truth + error).requires_grad_()
+        value = Content(gan(predictable=0.05)).value(estimate, truth)
+        weight = 1 / (1 + (error / 0.05) ** 2)
+        assert value.item() == pytest.approx(weight * error, rel=1e-10)
+        (gradient,) = torch.autograd.grad(value, estimate)
+        assert gradient.mean().item() == pytest.approx(weight / truth.numel(), rel=1e-10)
+    half = torch.zeros_like(truth)
+    half[..., : size[1] // 2] = 0.2
+    near = Content(gan(predictable=0.05)).value(truth + half, truth).item()
+    assert near < 0.1 * 0.2  # where the error is large, content hardly asks for less
+    assert Content(gan(predictable=1e6)).value(truth + half, truth).item() == pytest.approx(0.1)
+
+
+def test_content_by_its_error_is_of_images() -> None:
+    points = torch.rand(4, 1, 1, 2)
+    assert Content(gan()).value(points, points + 1).item() == pytest.approx(1)
+    with pytest.raises(UsageError, match="predictable compares images"):
+        Content(gan(predictable=0.1)).value(points, points)
+    for value in (-0.1, math.nan):
+        with pytest.raises(UsageError, match=r"criterion\.predictable="):
+            Content(gan(predictable=value))
+
+
 def test_all_else_is_the_criterions_own() -> None:
     own = gan(noise_start=0.1)
     added = WeightedSum(own, {"content": Content(own)})
@@ -97,6 +125,7 @@ def terms() -> list[Term]:
     criterion = gan()
     return [
         Content(criterion),
+        Content(gan(predictable=0.1)),
         Frequency(criterion),
         Matching(criterion),
         PerceptualDistance(criterion),

@@ -123,6 +123,42 @@ def test_spectral_norm_bounds_each_layer_but_the_first() -> None:
     assert largest[0] != pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("size", [(24, 40), (13, 27), (8, 8)])
+def test_the_u_net_has_a_logit_for_each_pixel(size: tuple[int, int]) -> None:
+    network = Discriminator(DISCRIMINATORS["unet"])
+    assert network(torch.rand(2, 3, *size)).shape == (2, size[0] * size[1])
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(1.04e6, rel=0.01)
+
+
+def test_a_logit_of_the_u_net_sees_its_pixel_and_far_around() -> None:
+    """As far as the last layer of the discriminator that it goes back from; and its pixel most of all."""
+    torch.manual_seed(0)
+    y = torch.rand(1, 3, 64, 64, dtype=torch.float64, requires_grad=True)
+    config = replace(DISCRIMINATORS["unet"], spectral_norm=False)  # which zeros, below, have none of
+    whole = Discriminator(config).double().eval()
+    (seen,) = torch.autograd.grad(whole(y).view(64, 64)[32, 32], y)
+    by_column = seen.abs().sum((0, 1, 2))
+    assert bool((by_column[12:52] > 0).all())
+    assert int(by_column.argmax()) in range(30, 35)
+    for layer in whole.decoder or ():
+        for weight in layer.parameters():
+            torch.nn.init.zeros_(weight)
+    first = Discriminator(replace(config, widths=(24,), strides=(1,), decoder=False)).double().eval()
+    kept = {name: value for name, value in whole.state_dict().items() if not name.startswith("decoder")}
+    first.load_state_dict({name: kept[name] for name in first.state_dict()})
+    assert torch.allclose(whole(y), first(y), rtol=0, atol=1e-12)  # without what it decodes: the first layer's
+
+
+@pytest.mark.parametrize("name", ["grass", "half"])
+def test_any_discriminator_can_be_a_u_net(name: str) -> None:
+    """With a stride in the first layer, there is a logit for each of its positions, or their mean for the image."""
+    strides = DISCRIMINATORS[name].strides[:4]
+    config = replace(DISCRIMINATORS[name], widths=(4, 6, 8, 10), strides=strides, decoder=True)
+    assert Discriminator(config)(torch.rand(2, 3, 16, 16)).shape == (2,)
+    positions = (16 // config.strides[0]) ** 2
+    assert Discriminator(replace(config, local=True))(torch.rand(2, 3, 16, 16)).shape == (2, positions)
+
+
 def test_kernels_of_four_at_stride_two_count_every_pixel_equally_often() -> None:
     """The gradient of the sum of all logits, away from borders: 4×4 kernels of ones have no grid, 3×3 ones have."""
     flat = {}

@@ -45,7 +45,7 @@ EVERY = [
 CRITERIA: dict[str, dict[str, float | bool]] = {
     "": {},
     "muon": {"muon_rate": 1e-3},
-    "terms": dict.fromkeys(("weight", *TERMS), 0.5) | {"relativistic": True, "null_space": True},
+    "terms": dict.fromkeys(("weight", *TERMS), 0.5) | {"relativistic": True, "null_space": True, "predictable": 0.1},
     "told": {},
 }
 """Settings of the criterion by what stands after a +."""

@@ -150,7 +150,7 @@ COMPACT = Preset(
     colours=3,
     patch=(192, 192),
     generator=CompactConfig(scale=4, channels=64, blocks=14),
-    discriminator=DISCRIMINATORS["patch"],
+    discriminator=DISCRIMINATORS["unet"],
     denoiser=DenoiserConfig(widths=8 * (64,), batch_norm=False),
     density=DensityConfig(),
 )

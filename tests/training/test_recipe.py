@@ -103,10 +103,13 @@ def test_a_flipped_bit_is_told(tmp_path: Path) -> None:
 def test_a_gan_of_photographs_has_a_content_term_and_pairs_by_default(preset: str) -> None:
     recipe = make_recipe("affgan", preset, {})
     criterion = recipe["criterion"]
-    assert (criterion.weight, criterion.content, criterion.perceptual, criterion.lattice) == (0.2, 1.0, 0.1, 0.5)
-    assert (criterion.relativistic, criterion.r1, criterion.r2, criterion.slope_share) == (True, 0.03, 0.03, 0.125)
+    assert (criterion.weight, criterion.content, criterion.perceptual, criterion.lattice) == (0.25, 2.0, 0.1, 0.5)
+    assert (criterion.predictable, criterion.energy, criterion.spectrum) == (0.04, 0.005, 0.015)
+    assert (criterion.relativistic, criterion.r1, criterion.r2, criterion.slope_share) == (True, 2e-4, 2e-4, 0.125)
     assert recipe["data"].patch == (96, 96)
-    assert recipe["discriminator"] == DISCRIMINATORS["patch"]
+    assert recipe["discriminator"] == DISCRIMINATORS["unet"]
+    assert criterion.null_space
+    assert not make_recipe("softgan", preset, {})["criterion"].null_space  # what is not projected is free everywhere
     grass = make_recipe("affgan", "grass", {})["criterion"]  # the paper's
     assert (grass.weight, grass.content, grass.perceptual, grass.lattice) == (1.0, 0.0, 0.0, 0.0)
     assert (grass.relativistic, grass.r1, grass.r2) == (False, 0.0, 0.0)

@@ -11,16 +11,7 @@ from mapsr_cli.cli.report import document, failures, result, say
 
 def downscale(
     hr: Annotated[Path, typer.Argument(metavar="LARGE", help="The picture to make small.")],
-    output: Annotated[
-        str,  # a Path would lose the slash at the end
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            help="File to write to, or a folder.",
-            rich_help_panel=options.EVERYDAY,
-        ),
-    ],
+    output: options.FileOrFolder,
     scale: Annotated[
         float | None,
         typer.Option(
@@ -70,7 +61,7 @@ def downscale(
             raise typer.BadParameter("--scale, --width and --like exclude each other")
         destination = choose_destination(output, [hr], [Source(hr)], None)
         assert destination is not None
-        target = destination.path / f"{hr.stem}.png" if destination.folder else destination.path
+        target = destination.target(f"{hr.stem}.png")
         file_format = output_format(target.name)
         holds = FORMATS[file_format].holds
         check_target(target, overwrite)

@@ -185,6 +185,10 @@ Debug = Annotated[
     bool,
     typer.Option("--debug", help="Show the Python traceback of an error.", rich_help_panel=MACHINE),
 ]
+FileOrFolder = Annotated[
+    str,  # a Path would lose the slash at the end
+    typer.Option("--output", "-o", metavar="PATH", help="File to write to, or a folder.", rich_help_panel=EVERYDAY),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.", rich_help_panel=OUTPUT)]
 Quality = Annotated[
     int | None,

@@ -28,10 +28,7 @@ def find_pairs(original: Path, finished: Path, output: str, overwrite: bool) -> 
     assert destination is not None
     if destination.folder:
         make_folder(destination.path)
-    pairs = [
-        (small, large, destination.path / _named(large) if destination.folder else destination.path)
-        for small, large in matches
-    ]
+    pairs = [(small, large, destination.target(_named(large))) for small, large in matches]
     inputs = {identity(path): path for pair in pairs for path in pair[:2]}
     for _, _, target in pairs:
         output_format(target.name)

@@ -98,6 +98,10 @@ class Destination:
     path: Path
     folder: bool
 
+    def target(self, name: str | Path) -> Path:
+        """Return where a picture of that name goes: into the folder, or to the file whatever the name."""
+        return self.path / name if self.folder else self.path
+
 
 def choose_destination(
     output: str | None, inputs: list[Path], sources: list[Source], file_format: str | None
@@ -204,9 +208,8 @@ def _target(source: Source, stem: str, destination: Destination | None, suffix: 
     name = f"{stem}{suffix}.{extension or 'png'}"
     if destination is None:
         return source.path.with_name(name)
-    if not destination.folder:
-        return destination.path
-    return destination.path / (source.path.relative_to(source.root).parent if source.root else "") / name
+    inside = source.path.relative_to(source.root).parent if source.root else Path()
+    return destination.target(inside / name)
 
 
 @dataclass(frozen=True)

@@ -25,16 +25,7 @@ def project(
             "photo.png, photo_4x.png, photo-large.png, …",
         ),
     ],
-    output: Annotated[
-        str,  # a Path would lose the slash at the end
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            help="File to write to, or a folder.",
-            rich_help_panel=options.EVERYDAY,
-        ),
-    ],
+    output: options.FileOrFolder,
     kernel: Annotated[str | None, options.kernel("bicubic")] = None,
     sigma: Annotated[float | None, options.sigma()] = None,
     evidence: Annotated[

@@ -16,7 +16,7 @@ from mapsr_cli.networks.generator import PaperGeneratorConfig
 from mapsr_cli.networks.mlp import MlpDenoiserConfig, MlpDiscriminatorConfig, MlpGeneratorConfig
 from mapsr_cli.networks.slim import SlimConfig
 
-PATCH = DiscriminatorConfig(
+_PATCH = DiscriminatorConfig(
     widths=(24, 48, 48, 96, 96, 192, 192),
     strides=(1, 2, 1, 2, 1, 2, 1),
     batch_norm=False,
@@ -38,8 +38,8 @@ DISCRIMINATORS = {
         strides=4 * (1, 2),
     ),
     "strided": DiscriminatorConfig(widths=(64, 128, 256, 512), strides=(2, 2, 2, 2), batch_norm=False, slope=0.2),
-    "patch": PATCH,
-    "unet": replace(PATCH, decoder=True),
+    "patch": _PATCH,
+    "unet": replace(_PATCH, decoder=True),
 }
 """Discriminators of images by name: Appendix D's (`grass`; `faces`, natural images as well; `half` as wide), one
 without batch normalisation, one of 0.83 million weights with a logit for every 8×8 pixels, and its U-Net, of 1.04

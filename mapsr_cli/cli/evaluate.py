@@ -62,8 +62,8 @@ def evaluate(
         bool,
         typer.Option(
             "--perceptual",
-            help="Measure what the eye sees, too: SSIMULACRA2, FLIP, gradient energy, grid and lattice; NIQE, LPIPS "
-            "and DISTS where their weights are at hand.",
+            help="Measure what the eye sees, too: SSIMULACRA2, FLIP, gradient energy, grid, phases and lattice; "
+            "NIQE, LPIPS and DISTS where their weights are at hand.",
             rich_help_panel=PROTOCOL,
         ),
     ] = False,

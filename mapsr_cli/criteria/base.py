@@ -138,6 +138,8 @@ class CriterionConfig(LearningConfig):
     """Weight of the distance between the discriminator's features."""
     lattice: float = 0.0
     """Weight of the mean absolute error of the pixel shuffle's phases over a block, as a share of its contrast."""
+    phases: float = 0.0
+    """Weight of the mean absolute difference of how detail is spread over the pixel shuffle's phases, in logarithms."""
     energy: float = 0.0
     """Weight of the mean absolute logarithm of gradient energy's ratio, block by block."""
     spectrum: float = 0.0

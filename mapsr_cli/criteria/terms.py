@@ -11,6 +11,7 @@ from mapsr_cli.criteria.frequency import Frequency
 from mapsr_cli.criteria.lattice import Lattice
 from mapsr_cli.criteria.matching import Matching
 from mapsr_cli.criteria.perceptual import PerceptualDistance
+from mapsr_cli.criteria.phases import Phases
 from mapsr_cli.criteria.spectrum import Spectrum
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import Constraint
@@ -21,6 +22,7 @@ TERMS: dict[str, type[Term]] = {
     "frequency": Frequency,
     "matching": Matching,
     "lattice": Lattice,
+    "phases": Phases,
     "energy": Energy,
     "spectrum": Spectrum,
 }

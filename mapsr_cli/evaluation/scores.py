@@ -35,8 +35,8 @@ class Score:
     seconds: float | None
     """Network and projection."""
     more: dict[str, float] = field(default_factory=dict)
-    """Measures that not every evaluation takes: `ssimulacra2`, `flip`, `niqe`, `gradient_energy`, `grid`, `lattice`,
-    `lpips`, `dists`, `improvement`, `omission`, `hallucination`, `fake_patches`, `coverage`, `error_bar`,
+    """Measures that not every evaluation takes: `ssimulacra2`, `flip`, `niqe`, `gradient_energy`, `grid`, `phases`,
+    `lattice`, `lpips`, `dists`, `improvement`, `omission`, `hallucination`, `fake_patches`, `coverage`, `error_bar`,
     `diversity_mse`, `diversity_lpips`."""
 
 

@@ -40,6 +40,7 @@ COLUMNS = (
     Column("niqe", "NIQE", "{:.1f}".format, 0),
     Column("gradient_energy", "energy", "{:.2f}".format, 0),
     Column("grid", "grid", "{:.3f}".format, 0),
+    Column("phases", "phases", "{:.2f}".format, -1),
     Column("lattice", "lattice", "{:.2f}".format, -1),
     Column("lpips", "LPIPS", "{:.4f}".format, -1),
     Column("dists", "DISTS", "{:.4f}".format, -1),

@@ -38,9 +38,7 @@ def grid(y: Tensor) -> float | None:
     Of luma, in the middle 128×128 of [3, H, W] (or as many whole blocks as there are): 1/16 for texture that is
     independent from cell to cell, 1 for a pattern of period 4. None where not one block fits, or all is flat.
     """
-    block = CELL * CELLS
-    padded = functional.pad(luma(y.double())[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
-    laplacian = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:] - 4 * padded[1:-1, 1:-1]
+    block, laplacian = CELL * CELLS, _laplacian(y)
     height, width = (min(n, MIDDLE) // block * block for n in laplacian.shape)
     top, left = ((n - m) // 2 for n, m in zip(laplacian.shape, (height, width), strict=True))
     middle = laplacian[top : top + height, left : left + width]
@@ -48,6 +46,20 @@ def grid(y: Tensor) -> float | None:
     energy = cells.square().sum().item()
     common = cells.mean((1, 4)).square().sum().item() * CELLS**2
     return common / energy if energy > 1e-12 else None
+
+
+def phases(y: Tensor) -> float | None:
+    """Compute the standard deviation of the logarithms of the Laplacian's energies at the sixteen phases of 4×4 cells.
+
+    Of luma of [3, H, W]: near 0 for photographs and for any texture whose detail lies anywhere, large where detail
+    keeps to some of the pixels that a network makes of an LR pixel, be they bright or dark. None for an image that is
+    smaller than a cell, or flat at a phase.
+    """
+    laplacian = _laplacian(y)
+    height, width = (n // CELL for n in laplacian.shape)
+    cells = laplacian[: height * CELL, : width * CELL].reshape(height, CELL, width, CELL)
+    energies = cells.square().sum((0, 2))
+    return energies.log().std(correction=0).item() if energies.min() > 1e-12 else None
 
 
 def lattice(y: Tensor) -> float | None:
@@ -66,6 +78,12 @@ def lattice(y: Tensor) -> float | None:
     cells = FLAT_BLOCK // CELL
     means = flat.view(-1, cells, CELL, cells, CELL).mean((1, 3)).flatten(1)  # [flat blocks, 16]
     return 255 * means.std(1, correction=0).mean().item()
+
+
+def _laplacian(y: Tensor) -> Tensor:
+    """Compute the Laplacian of the luma of [3, H, W]: [H, W]; edges are repeated."""
+    padded = functional.pad(luma(y.double())[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    return padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:] - 4 * padded[1:-1, 1:-1]
 
 
 def _blocks(image: Tensor, side: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the eye sees, without a network: SSIMULACRA2, FLIP, gradient energy, grid, lattice and NIQE."""
+"""What the eye sees, without a network: SSIMULACRA2, FLIP, gradient energy, grid, phases, lattice and NIQE."""
 
 import io
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from torch import Tensor
 from mapsr_cli.errors import MissingExtraError
 from mapsr_cli.evaluation.niqe import load_pristine, niqe
 from mapsr_cli.evaluation.perceptual import Measure
-from mapsr_cli.evaluation.texture import grid, lattice, relative_energy
+from mapsr_cli.evaluation.texture import grid, lattice, phases, relative_energy
 
 SMALLEST = 8
 """Pixels a side that SSIMULACRA2 needs."""
@@ -36,6 +36,7 @@ def visual_measures() -> Mapping[str, Measure]:
         "flip": mean_flip,
         "gradient_energy": relative_energy,
         "grid": lambda y, _: grid(y),
+        "phases": lambda y, _: phases(y),
         "lattice": lambda y, _: lattice(y),
     }
 

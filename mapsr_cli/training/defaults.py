@@ -10,15 +10,17 @@ def _all(methods: tuple[str, ...], settings: dict[str, dict[str, Any]]) -> dict[
     return dict.fromkeys(methods, settings)
 
 
-# No cracked face, no lattice (docs/log/texture.md). The error holds texture near the original where something can be
-# predicted, and the discriminator tells an image from the estimate of its own LR image, by what that leaves open.
-# Without r1 and r2 it grows too strong in a hundred steps. Features weigh little: they draw a lattice in flat places.
+# No cracked face, no lattice, few dots (docs/log/texture.md). The error holds texture near the original where
+# something can be predicted, and the discriminator tells an image from the estimate of its own LR image, by what that
+# leaves open. Without r1 and r2 it grows too strong in a hundred steps. Features weigh little: they draw a lattice in
+# flat places.
 _PAIRS: dict[str, Any] = {
     "weight": 0.25,
     "content": 2.0,
     "predictable": 0.04,
     "perceptual": 0.1,
     "lattice": 0.5,
+    "phases": 0.05,
     "energy": 0.005,
     "spectrum": 0.015,
     "relativistic": True,

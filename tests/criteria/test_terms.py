@@ -20,6 +20,7 @@ from mapsr_cli.criteria.matching import Matching
 from mapsr_cli.criteria.methods import METHODS
 from mapsr_cli.criteria.mse import MSE
 from mapsr_cli.criteria.perceptual import LiteFeatures, PerceptualDistance
+from mapsr_cli.criteria.phases import Phases
 from mapsr_cli.criteria.spectrum import Spectrum
 from mapsr_cli.criteria.terms import TERMS, WeightedSum, with_terms
 from mapsr_cli.errors import MissingExtraError, UsageError, install_command
@@ -130,14 +131,18 @@ def terms() -> list[Term]:
         Matching(criterion),
         PerceptualDistance(criterion),
         Energy(criterion),
+        bound(Phases(criterion), "bicubic", 4),
         lattice("bicubic", 4),
     ]
 
 
-def lattice(kernel: str, scale: int) -> Lattice:
-    term = Lattice(gan())
+def bound(term: Term, kernel: str, scale: int) -> Term:
     term.bind(Affine(make_kernel(kernel, scale)))
     return term
+
+
+def lattice(kernel: str, scale: int) -> Term:
+    return bound(Lattice(gan()), kernel, scale)
 
 
 @pytest.mark.parametrize("term", terms(), ids=lambda term: type(term).__name__)
@@ -213,6 +218,59 @@ def test_a_lattice_is_of_images_and_bound_by_the_sum() -> None:
         lattice("bicubic", 4).value(torch.zeros(1, 2, 3, 8), torch.zeros(1, 2, 3, 8))
     with pytest.raises(UsageError, match=r"criterion\.lattice"):
         lattice("bicubic", 4).value(torch.zeros(5, 2), torch.zeros(5, 2))
+
+
+def phases(estimate: Tensor, truth: Tensor, scale: int = 4) -> float:
+    return bound(Phases(gan()), "box", scale).value(estimate, truth).item()
+
+
+def test_phases_compare_the_spread_of_energy() -> None:
+    """Written out in loops: squared differences at each phase of the pixels that have four neighbours."""
+    truth, estimate = images(2, 3, 15, 23, dtype=DOUBLE), images(2, 3, 15, 23, seed=1, dtype=DOUBLE)
+    kinds: list[dict[tuple[int, int], float]] = [{(0, 0): -1, (0, 1): 1}, {(0, 0): -1, (1, 0): 1}]
+    kinds.append({(0, 0): -1} | dict.fromkeys(((0, 1), (1, 0), (0, -1), (-1, 0)), 0.25))
+
+    def profile(image: Tensor, kind: dict[tuple[int, int], float]) -> Tensor:
+        energies = torch.zeros(9, dtype=DOUBLE)
+        for row, column in itertools.product(range(12), range(21)):
+            difference = sum(w * image[:, 1 + row + i, 1 + column + j] for (i, j), w in kind.items())
+            energies[row % 3 * 3 + column % 3] += torch.as_tensor(difference).square().mean() / (4 * 7)
+        logarithms = (energies + (0.5 / 255) ** 2).log()
+        return logarithms - logarithms.mean()
+
+    wanted = [
+        (profile(a, kind) - profile(b, kind)).abs().mean().item()
+        for a, b in zip(estimate, truth, strict=True)
+        for kind in kinds
+    ]
+    assert phases(estimate, truth, 3) == pytest.approx(sum(wanted) / 6, rel=1e-10)
+
+
+def test_dots_of_changing_sign_have_phases_and_no_lattice() -> None:
+    """A dot in the middle of each LR pixel, white or black: its means are zero, and its energy is of few phases."""
+    cells = torch.randn(4, 1, 24, 24, generator=torch.Generator().manual_seed(4), dtype=DOUBLE).sign()
+    dots = nn.functional.pad(cells[..., None, :, None], (1, 2, 0, 0, 1, 2)).reshape(4, 1, 96, 96)
+    grain = torch.randn(4, 1, 96, 96, generator=torch.Generator().manual_seed(5), dtype=DOUBLE)
+    truth, dotted, fine = (0.5 + 0.05 * part for part in (grain.flip(-1), dots + 0.3 * grain, grain))
+    assert lattice("box", 4).value(dotted, truth).item() < 1.5 * lattice("box", 4).value(fine, truth).item()
+    assert phases(dotted, truth) > 5 * phases(fine, truth)
+    assert phases(fine, truth) < 0.15  # of 24×24 LR pixels
+
+
+def test_phases_do_not_ask_for_energy_or_brightness() -> None:
+    y = images(2, 3, 64, 96, dtype=DOUBLE)
+    assert phases(0.5 + 2 * (y - 0.5), y) == pytest.approx(0, abs=1e-3)  # the floor takes a little
+    assert phases(y + 0.25, y) == pytest.approx(0, abs=1e-10)
+
+
+def test_phases_are_of_images_and_bound_by_the_sum() -> None:
+    total = build(MAE, phases=2.0)
+    total.bind(Affine(make_kernel("bicubic", 4)))
+    loss, report = total.loss(ESTIMATE, Y, 0.0)
+    assert loss.item() == pytest.approx(float(report["loss"]) + 2 * float(report["phases"]), rel=1e-10)
+    for wrong in (torch.zeros(1, 2, 5, 8), torch.zeros(5, 2)):
+        with pytest.raises(UsageError, match=r"criterion\.phases"):
+            phases(wrong, wrong)
 
 
 def test_matching_compares_every_layer_of_the_discriminator_and_holds_it() -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mapsr_cli.evaluation.texture import grid, lattice, relative_energy
+from mapsr_cli.evaluation.texture import grid, lattice, phases, relative_energy
 
 
 def noise(*size: int) -> torch.Tensor:
@@ -23,6 +23,32 @@ def test_a_faint_lattice_raises_it() -> None:
 @pytest.mark.parametrize("y", [torch.full((3, 64, 64), 0.3), torch.rand(3, 15, 64)], ids=["flat", "small"])
 def test_where_there_is_nothing_to_share(y: torch.Tensor) -> None:
     assert grid(y) is None
+
+
+def test_phases_are_told_by_dots_of_changing_sign() -> None:
+    """Dots in the middle of 4×4 cells, half white and half black: `grid` and `lattice` do not see them."""
+    texture = noise(3, 160, 160)
+    dots = (noise(1, 40, 1, 40, 1) > 0.5).double() - 0.5
+    dots = torch.nn.functional.pad(dots.expand(3, 40, 1, 40, 1), (1, 2, 0, 0, 1, 2)).reshape(3, 160, 160)
+    found = [phases(0.5 + 0.1 * texture + strength * dots) or 0.0 for strength in (0.0, 0.1, 0.2)]
+    assert found[0] < 0.06
+    assert found[0] + 0.05 < found[1] < found[2]
+    assert abs((grid(0.5 + 0.1 * texture + 0.2 * dots) or 0.0) - 1 / 16) < 0.01
+
+
+def test_phases_are_of_the_laplacians_energy() -> None:
+    """Written out, with edges repeated; rows and columns left over do not count."""
+    y = noise(3, 41, 45)
+    plane = (y * torch.tensor([65.481, 128.553, 24.966]).view(3, 1, 1)).sum(0)
+    padded = torch.nn.functional.pad(plane[None], (1,) * 4, "replicate")[0]
+    laplacian = torch.zeros(41, 45, dtype=torch.double)
+    for i, j in ((0, 1), (2, 1), (1, 0), (1, 2)):
+        laplacian += padded[i : i + 41, j : j + 45].double() / 255
+    laplacian -= 4 * padded[1:-1, 1:-1].double() / 255
+    energies = torch.stack([laplacian[i:40:4, j:44:4].square().sum() for i in range(4) for j in range(4)])
+    assert phases(y) == pytest.approx(energies.log().std(correction=0).item(), rel=1e-5)
+    assert phases(torch.full((3, 64, 64), 0.3)) is None
+    assert phases(noise(3, 3, 64)) is None
 
 
 def grain(seed: int, *size: int) -> torch.Tensor:

@@ -104,7 +104,8 @@ def test_a_gan_of_photographs_has_a_content_term_and_pairs_by_default(preset: st
     recipe = make_recipe("affgan", preset, {})
     criterion = recipe["criterion"]
     assert (criterion.weight, criterion.content, criterion.perceptual, criterion.lattice) == (0.25, 2.0, 0.1, 0.5)
-    assert (criterion.predictable, criterion.energy, criterion.spectrum) == (0.04, 0.005, 0.015)
+    assert (criterion.predictable, criterion.phases) == (0.04, 0.05)
+    assert (criterion.energy, criterion.spectrum) == (0.005, 0.015)
     assert (criterion.relativistic, criterion.r1, criterion.r2, criterion.slope_share) == (True, 2e-4, 2e-4, 0.125)
     assert recipe["data"].patch == (96, 96)
     assert recipe["discriminator"] == DISCRIMINATORS["unet"]

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.criteria.muon import Muon
+from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import Constraint
-from mapsr_cli.operators import Evidence
+from mapsr_cli.operators import Evidence, Kernel
 
 Scalars = Mapping[str, Tensor | float]
 """What a step reports: scalars by name."""
@@ -214,6 +215,21 @@ class Term(ABC):
     def modules(self) -> Iterator[nn.Module]:
         """Yield networks that it uses: the loop moves them to the device."""
         return iter(())
+
+
+class PhaseTerm(Term):
+    """A term that looks at the phases of the pixel shuffle, of which there are scale²."""
+
+    name: ClassVar[str]
+    """Its field in `CriterionConfig`."""
+    scale: int
+    """HR pixels per LR pixel, once it is bound."""
+
+    def bind(self, constraint: Constraint) -> None:
+        """Take the scale. Raises UsageError where A makes no image smaller by a whole factor."""
+        if not isinstance(constraint.kernel, Kernel):
+            raise UsageError(f"criterion.{self.name} needs a kernel with a whole scale")
+        self.scale = constraint.kernel.scale
 
 
 class Learner(ABC):

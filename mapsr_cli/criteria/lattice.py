@@ -3,10 +3,8 @@
 from torch import Tensor
 from torch.nn import functional
 
-from mapsr_cli.criteria.base import Criterion, Term
+from mapsr_cli.criteria.base import PhaseTerm
 from mapsr_cli.errors import UsageError
-from mapsr_cli.networks import Constraint
-from mapsr_cli.operators import Kernel
 
 CELLS = 8
 """LR pixels a side of a block whose phases are averaged, in smaller patches all there are."""
@@ -14,7 +12,7 @@ LEVEL = 1 / 255
 """Added to a block's standard deviation: what is seen on a plain background."""
 
 
-class Lattice(Term):
+class Lattice(PhaseTerm):
     """mean |m(ŷ − y)| / (σ(y) + 1/255), of blocks of 8×8 LR pixels.
 
     m is the mean of each of the scale² phases of the pixel shuffle, σ(y) the block's standard deviation over pixels,
@@ -23,14 +21,7 @@ class Lattice(Term):
     follows the image has means near zero and pays nothing.
     """
 
-    def __init__(self, criterion: Criterion) -> None:
-        self.scale = 0
-
-    def bind(self, constraint: Constraint) -> None:
-        """Take the scale. Raises UsageError where A makes no image smaller by a whole factor."""
-        if not isinstance(constraint.kernel, Kernel):
-            raise UsageError("criterion.lattice needs a kernel with a whole scale")
-        self.scale = constraint.kernel.scale
+    name = "lattice"
 
     def value(self, estimate: Tensor, truth: Tensor) -> Tensor:
         """Compute the mean over images, colours, phases and blocks; rows and columns left over do not count.

@@ -4,16 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mapsr_cli.criteria.base import Criterion, Term
+from mapsr_cli.criteria.base import PhaseTerm
 from mapsr_cli.errors import UsageError
-from mapsr_cli.networks import Constraint
-from mapsr_cli.operators import Kernel
 
 FLOOR = (0.5 / 255) ** 2
 """Added to an energy: about what rounding to levels leaves."""
 
 
-class Phases(Term):
+class Phases(PhaseTerm):
     """mean |c(ŷ) − c(y)|, with c = log(E + (½/255)²) less its mean over phases.
 
     E is the mean of squared differences at each of the scale² phases of the pixel shuffle, over a patch and its
@@ -23,14 +21,7 @@ class Phases(Term):
     to dot, their means are zero, and `lattice` does not see them.
     """
 
-    def __init__(self, criterion: Criterion) -> None:
-        self.scale = 0
-
-    def bind(self, constraint: Constraint) -> None:
-        """Take the scale. Raises UsageError where A makes no image smaller by a whole factor."""
-        if not isinstance(constraint.kernel, Kernel):
-            raise UsageError("criterion.phases needs a kernel with a whole scale")
-        self.scale = constraint.kernel.scale
+    name = "phases"
 
     def value(self, estimate: Tensor, truth: Tensor) -> Tensor:
         """Compute the mean over images, kinds of difference and phases; rows and columns left over do not count.

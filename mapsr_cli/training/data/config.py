@@ -54,6 +54,10 @@ class DataConfig:
     contrast: float = 1.0
     """Each patch's differences from its mean, colour by colour, are multiplied by a log-uniform factor from 1 to this
     (at least 1; 1: none), and clipped. Comes after gamma."""
+    grain: float = 0.0
+    """Each patch gets noise, the same in all colours and softened at random, whose standard deviation is uniform from
+    0 to this, in levels of 255. Comes last. Photographs that were compressed or reduced have lost the grain that others
+    have, and a network learns from them that surfaces are smooth."""
     pairs: str | None = None
     """Folder of LR images, one for each image of a folder of HR images, under its name; none: LR images are A y."""
     jpeg: tuple[int, int] | None = None
@@ -92,6 +96,8 @@ class DataConfig:
             raise UsageError(f"gamma = {self.gamma}", "at least 1, which leaves levels as they are")
         if not 1 <= self.contrast < math.inf:
             raise UsageError(f"contrast = {self.contrast}", "at least 1, which leaves levels as they are")
+        if not 0 <= self.grain < math.inf:
+            raise UsageError(f"grain = {self.grain}", "levels of 255; 0 adds none")
         if self.jpeg is not None and not 1 <= self.jpeg[0] <= self.jpeg[1] <= 100:
             raise UsageError(f"jpeg = {self.jpeg[0]}..{self.jpeg[1]}", "qualities from 1 to 100, such as 20..100")
         for name, range_ in (("noise", self.noise), ("blur", self.blur)):
@@ -111,7 +117,7 @@ class DataConfig:
     @property
     def changes(self) -> tuple[str, ...]:
         """Names of the settings that make another image of an HR image: what else is known of that is then wrong."""
-        unchanged = {"shrink": 1.0, "tint": 0.0, "desaturate": 0.0, "gamma": 1.0, "contrast": 1.0}
+        unchanged = {"shrink": 1.0, "tint": 0.0, "desaturate": 0.0, "gamma": 1.0, "contrast": 1.0, "grain": 0.0}
         return tuple(name for name, value in unchanged.items() if getattr(self, name) != value)
 
     @property

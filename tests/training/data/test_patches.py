@@ -155,6 +155,35 @@ def test_a_gamma_is_at_least_one(gamma: float) -> None:
         DataConfig(gamma=gamma)
 
 
+def test_grain_is_the_same_in_all_colours_and_as_strong_as_drawn() -> None:
+    flat = np.full((3, 64, 64), 128, np.uint8)
+    rng, config = np.random.default_rng(0), DataConfig(patch=(64, 64), augment=False, grain=6)
+    seen = np.stack([random_patch(flat, config, rng) for _ in range(300)]).astype(float) - 128
+    assert (seen == seen[:, :1]).all()
+    sigmas = seen[:, 0].std(axis=(1, 2))
+    assert 0 <= sigmas.min() < 0.4
+    assert 5.6 < sigmas.max() < 6.4
+    assert abs(np.median(sigmas) - 3) < 0.5
+    strong = seen[sigmas > 3, 0]
+    beside = (strong[:, :, 1:] * strong[:, :, :-1]).mean(axis=(1, 2)) / strong.var(axis=(1, 2))
+    assert -0.1 < beside.min() < 0.1  # from white
+    assert 0.5 < beside.max() < 0.8  # to [½, 1, ½], whose correlation is ⅔
+
+
+def test_grain_is_clipped() -> None:
+    rng, config = np.random.default_rng(0), DataConfig(patch=(8, 8), augment=False, grain=40)
+    ends = np.broadcast_to(np.array([0, 255], np.uint8).repeat(4), (3, 8, 8))
+    seen = np.stack([random_patch(ends, config, rng) for _ in range(50)])
+    assert seen[..., :4].max() < 200  # 0 − 1 is not 255
+    assert seen[..., 4:].min() > 55
+
+
+@pytest.mark.parametrize("grain", [-1, float("inf"), float("nan")])
+def test_grain_is_a_number_of_levels(grain: float) -> None:
+    with pytest.raises(UsageError, match="grain"):
+        DataConfig(grain=grain)
+
+
 def test_contrast_is_raised_by_equal_ratios_about_each_colours_mean() -> None:
     image = np.random.default_rng(1).integers(100, 140, (3, 16, 16), np.uint8)
     rng, config = np.random.default_rng(0), DataConfig(patch=(16, 16), augment=False, contrast=2)

@@ -31,6 +31,8 @@ from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
 
 KERNEL = make_kernel("bicubic", 4)
 SIDE = 256
+TICKS = (0.25, 0.5, 1, 2, 4)
+"""Of the plot's axis of time."""
 LAYOUTS = (torch.channels_last, torch.contiguous_format)
 
 
@@ -166,12 +168,18 @@ def draw(entries: Sequence[Entry], reference: Entry, sets: Sequence[str], path: 
         figure = Figure(figsize=(4.4 * len(sets), 3.6), layout="constrained")
         panels = figure.subplots(1, len(sets), squeeze=False)[0]
         for index, (axes, name) in enumerate(zip(panels, sets, strict=True)):
-            for entry in entries:
+            above = {True: True, False: False}  # labels of neighbours lie on either side of their points
+            for entry in sorted(entries, key=lambda entry: entry.seconds):
                 at = (entry.seconds / reference.seconds, entry.plain[index])
+                above[entry.ours] = not above[entry.ours]
                 axes.plot(*at, "o" if entry.ours else "s", color="tab:blue" if entry.ours else "tab:grey")
-                axes.annotate(entry.name, at, xytext=(5, 4), textcoords="offset points")
-            axes.set(xscale="log", xlabel=f"time / {reference.name}'s", ylabel="Y-PSNR in dB", title=name)
-            axes.grid(visible=True, which="both", alpha=0.3)
+                axes.annotate(
+                    entry.name, at, xytext=(0, 6 if above[entry.ours] else -14), textcoords="offset points", ha="center"
+                )
+            axes.set(xscale="log", xlabel=f"time, {reference.name}'s = 1", ylabel="Y-PSNR in dB", title=name)
+            axes.set_xticks(TICKS, [str(tick) for tick in TICKS])
+            axes.minorticks_off()
+            axes.grid(visible=True, alpha=0.3)
             axes.margins(x=0.25, y=0.15)
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=110)
 

@@ -69,14 +69,14 @@ class Entry:
 
 
 def prepared(network: nn.Module, layout: torch.memory_format) -> tuple[nn.Module, Tensor]:
-    """Put a network into bfloat16 and a layout; make x."""
+    """Put a network, in place, into bfloat16 and a layout; make x [1, 3, 256, 256]."""
     x = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     network.to(torch.bfloat16, memory_format=layout)  # type: ignore[call-overload]
     return network, x.to(torch.bfloat16, memory_format=layout)
 
 
 def timed(network: nn.Module, layout: torch.memory_format) -> float:
-    """Return the seconds of the second of two runs."""
+    """Return the processor seconds of the second of two runs: on one thread, what a free core takes."""
     network, x = prepared(network, layout)
     with torch.inference_mode():
         network(x)
@@ -114,7 +114,9 @@ def load(name: str, clones: Path | None) -> Entry:
     return Entry(Path(name).stem, load_model(find_model(name)).network, ours=True)
 
 
-def memory(name: str, clones: Path | None, layout: torch.memory_format, answer: "multiprocessing.Queue[int]") -> None:
+def report_memory(
+    name: str, clones: Path | None, layout: torch.memory_format, answer: "multiprocessing.Queue[int]"
+) -> None:
     """Put the bytes by which one run raises this process's peak; in a process of its own."""
     torch.set_num_threads(1)
     network, x = prepared(load(name, clones).network, layout)
@@ -127,19 +129,21 @@ def memory(name: str, clones: Path | None, layout: torch.memory_format, answer: 
     answer.put(_resident("VmHWM") - before)
 
 
-def _resident(field: str) -> int:
+def _resident(row: str) -> int:
     """Return bytes of this process: resident now (`VmRSS`), or at most (`VmHWM`)."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return 1024 * int(status[field].split()[0])
+    return 1024 * int(status[row].split()[0])
 
 
 def measure_memory(entry: Entry, name: str, clones: Path | None) -> int:
-    """Run `memory` in a fresh process."""
+    """Run `report_memory` in a fresh process."""
     context = multiprocessing.get_context("spawn")
     answer: multiprocessing.Queue[int] = context.Queue()
-    child = context.Process(target=memory, args=(name, clones, entry.layout, answer))
+    child = context.Process(target=report_memory, args=(name, clones, entry.layout, answer))
     child.start()
     child.join()
+    if child.exitcode:
+        raise RuntimeError(f"{name}: its memory was not measured (exit code {child.exitcode})")
     return answer.get()
 
 
@@ -163,7 +167,7 @@ def score(entry: Entry, folder: Path) -> None:
 
 
 def draw(entries: Sequence[Entry], reference: Entry, sets: Sequence[str], path: Path) -> None:
-    """Draw Y-PSNR as published against time, one panel for each set, ours and others' apart."""
+    """Draw Y-PSNR, of ours projected, against time: one panel for each set, ours and others' apart."""
     with mpl.rc_context({"svg.hashsalt": "mapsr", "font.size": 9}):
         figure = Figure(figsize=(4.4 * len(sets), 3.6), layout="constrained")
         panels = figure.subplots(1, len(sets), squeeze=False)[0]
@@ -203,7 +207,7 @@ def main() -> None:
             print(f"{name}: skipped ({error})")
     work = {name: multiply_adds(entry.network) for name, entry in entries.items()}
     parameters = {name: sum(p.numel() for p in entry.network.parameters()) for name, entry in entries.items()}
-    for name, entry in entries.items():
+    for name, entry in entries.items():  # before times, which round the weights
         for folder in args.data:
             score(entry, folder)
         print(f"{name}: {entry.plain} as it is, {entry.projected} projected", flush=True)
@@ -218,7 +222,10 @@ def main() -> None:
     reference = entries[args.models[0]]
     sets = [folder.name for folder in args.data]
     print(f"\n3×3 convolution, 64 → 64, 256², bfloat16: {pace / 1e9:.0f} G multiply-adds per second\n")
-    print("| | parameters | multiply-adds | s | time | of that pace | MB |" + "".join(f" {name} |" for name in sets))
+    print(
+        "| | parameters | multiply-adds per LR pixel | s | time | of that pace | MB |"
+        + "".join(f" {name} |" for name in sets)
+    )
     print("|---|" + "--:|" * (6 + len(sets)))
     for name, entry in sorted(entries.items(), key=lambda item: item[1].seconds):
         share = work[name] * SIDE**2 / entry.seconds / pace

@@ -3,10 +3,10 @@
     git clone https://github.com/bytedance/RLFN                    # Apache-2.0
     git clone https://github.com/Zheng-MJ/SMFANet                  # Apache-2.0
     git clone https://github.com/Amazingren/NTIRE2024_ESR          # MIT
-    git clone https://github.com/Amazingren/NTIRE2026_ESR          # MIT; HAESR and CRAFT: pip install einops
+    git clone https://github.com/Amazingren/NTIRE2026_ESR          # MIT; HAESR needs `pip install einops`
 
 Their weights are read with `weights_only=True`, and every key must be there. Some files import parts of BasicSR or
-torchvision that inference does not use; where these are not installed, empty modules stand in for them.
+torchvision that inference does not use: empty modules stand in for them.
 """
 
 import importlib.util
@@ -103,7 +103,7 @@ class Fitted(nn.Module):
         right, below = -width % self.window, -height % self.window
         if right or below:
             x = functional.pad(x, (0, right, 0, below), mode="reflect")
-        y: Tensor = self.network(self.peak * x) / self.peak
+        y: Tensor = self.network(x) if self.peak == 1 else self.network(self.peak * x).div_(self.peak)
         scale = y.shape[-1] // x.shape[-1]
         return y[..., : scale * height, : scale * width]
 
@@ -140,8 +140,9 @@ def _importable(clone: Path) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(clone))
-        for name in sys.modules.keys() - before.keys():
-            del sys.modules[name]
+        for name, module in list(sys.modules.items()):
+            if module in stand_ins or str(clone) in (getattr(module, "__file__", None) or ""):
+                del sys.modules[name]
         sys.modules.update(before)
 
 

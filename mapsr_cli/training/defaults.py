@@ -42,7 +42,7 @@ def _photographs(**more: Any) -> dict[str, dict[str, Any]]:
     return {
         "kernel": {"rounded": True},
         "criterion": _PAIRS | more,
-        "data": {"patch": (128, 128), "batch": 7, "shrink": 4.0},
+        "data": {"patch": (128, 128), "batch": 8, "shrink": 4.0},
         "loop": {"final_rate": 0.05, "average": 0.998},
     }
 

@@ -107,7 +107,7 @@ def test_a_gan_of_photographs_has_a_content_term_and_pairs_by_default(preset: st
     assert (criterion.predictable, criterion.phases) == (0.04, 0.05)
     assert (criterion.energy, criterion.spectrum) == (0.005, 0.015)
     assert (criterion.relativistic, criterion.r1, criterion.r2, criterion.slope_share) == (True, 2e-4, 2e-4, 0.125)
-    assert recipe["data"].patch == (128, 128)
+    assert (recipe["data"].patch, recipe["data"].batch) == ((128, 128), 8)
     assert recipe["discriminator"] == DISCRIMINATORS["unet"]
     assert criterion.null_space
     assert not make_recipe("softgan", preset, {})["criterion"].null_space  # what is not projected is free everywhere

@@ -10,7 +10,6 @@ several rounds. Y-PSNR is of float32, LR = A(HR) in 8 bits, the result in 8 bits
 import argparse
 import ctypes
 import multiprocessing
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +17,13 @@ from statistics import mean
 
 import matplotlib as mpl
 import torch
+from convolution import Convolution, seconds
 from matplotlib.figure import Figure
 from peers import PEERS, load_peer
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from mapsr_cli.evaluation.protocol import PEAK, PROTOCOLS, images_in, make_pair
+from mapsr_cli.evaluation.protocol import PEAK, PROTOCOLS, pairs
 from mapsr_cli.networks import Affine, Estimator
 from mapsr_cli.operators import make_kernel, to_levels
 from mapsr_cli.zoo import DEFAULT_MODEL, find_model, load_model
@@ -53,6 +52,11 @@ class Entry:
     """The same of Π f."""
 
     @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(tensor.numel() for tensor in self.network.parameters())
+
+    @property
     def layouts(self) -> Sequence[torch.memory_format]:
         """Orders of tensors in memory that are worth a try."""
         return LAYOUTS[1:] if self.name in PEERS and PEERS[self.name].contiguous else LAYOUTS
@@ -76,13 +80,10 @@ def prepared(network: nn.Module, layout: torch.memory_format) -> tuple[nn.Module
 
 
 def timed(network: nn.Module, layout: torch.memory_format) -> float:
-    """Return the processor seconds of the second of two runs: on one thread, what a free core takes."""
+    """Return the processor seconds of the better of two runs: on one thread, what a free core takes."""
     network, x = prepared(network, layout)
     with torch.inference_mode():
-        network(x)
-        began = time.process_time()
-        network(x)
-    return time.process_time() - began
+        return seconds(lambda: network(x), 2)
 
 
 def multiply_adds(network: nn.Module, side: int = 64) -> float:
@@ -90,19 +91,6 @@ def multiply_adds(network: nn.Module, side: int = 64) -> float:
     with FlopCounterMode(display=False) as counter:  # not in inference mode, where our convolutions are fused
         network(torch.rand(1, 3, side, side))
     return float(counter.get_total_flops()) / 2 / side**2
-
-
-def convolution_pace() -> float:
-    """Return multiply-adds per second that 20 runs of a 3×3 convolution, 64 → 64, of 256² reach at best."""
-    conv = nn.Conv2d(64, 64, 3, padding=1).to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    x = torch.rand(1, 64, SIDE, SIDE).to(torch.bfloat16, memory_format=torch.channels_last)
-    best = 0.0
-    with torch.inference_mode():
-        for _ in range(20):
-            began = time.process_time()
-            functional.conv2d(x, conv.weight, conv.bias, padding=1)
-            best = max(best, conv.weight.numel() * SIDE**2 / (time.process_time() - began))
-    return best
 
 
 def load(name: str, clones: Path | None) -> Entry:
@@ -154,8 +142,7 @@ def score(entry: Entry, folder: Path) -> None:
     estimator = Estimator(network, Affine(KERNEL))
     plain: list[float] = []
     projected: list[float] = []
-    for path in images_in(folder):
-        pair = make_pair(path, KERNEL)
+    for pair in pairs(folder, KERNEL):
         x = pair.lr[None] / PEAK
         y = estimator(x)
         f = y if entry.ours else network(x)
@@ -206,17 +193,17 @@ def main() -> None:
         except (OSError, ImportError) as error:
             print(f"{name}: skipped ({error})")
     work = {name: multiply_adds(entry.network) for name, entry in entries.items()}
-    parameters = {name: sum(p.numel() for p in entry.network.parameters()) for name, entry in entries.items()}
     for name, entry in entries.items():  # before times, which round the weights
         for folder in args.data:
             score(entry, folder)
         print(f"{name}: {entry.plain} as it is, {entry.projected} projected", flush=True)
-    pace = convolution_pace()
+    convolution = Convolution(torch.bfloat16, torch.channels_last, 64, SIDE)
+    pace = convolution.pace()
     for _ in range(args.rounds):
         for entry in entries.values():
             for layout in entry.layouts:
                 entry.times.setdefault(layout, []).append(timed(entry.network, layout))
-        pace = max(pace, convolution_pace())
+        pace = max(pace, convolution.pace())
     for name, entry in entries.items():
         entry.memory = measure_memory(entry, name, args.peers)
     reference = entries[args.models[0]]
@@ -234,7 +221,7 @@ def main() -> None:
             for plain, projected in zip(entry.plain, entry.projected, strict=True)
         )
         print(
-            f"| {entry.name} | {parameters[name] / 1e6:.2f} M | {work[name] / 1e6:.2f} M | {entry.seconds:.3f} | "
+            f"| {entry.name} | {entry.parameters / 1e6:.2f} M | {work[name] / 1e6:.2f} M | {entry.seconds:.3f} | "
             f"{entry.seconds / reference.seconds:.2f} | {share:.0%} | {entry.memory / 1e6:.0f} |{db}"
         )
     if args.plot:

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mapsr_cli.criteria.gan import GAN
-from mapsr_cli.criteria.judging import shifted
+from mapsr_cli.criteria.judging import held, shifted
 from mapsr_cli.errors import UsageError
-from mapsr_cli.networks import Affine
+from mapsr_cli.networks import Affine, Discriminator, DiscriminatorConfig
 from mapsr_cli.operators import make_kernel
 from tests.criteria.stage import Rehearsal, build, images, same, tiny_discriminator, weights
 
@@ -367,6 +367,23 @@ def test_relativistic_losses_are_the_prototypes_on_the_same_tensors(local: bool)
     torch.manual_seed(3)
     loss, _ = criterion.loss(estimate, y, 0.5)
     assert torch.allclose(loss, functional.softplus(-(fk - r)).mean(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_images_and_estimates_apart_are_as_together(local: bool) -> None:
+    """For G's step D sees y without a graph: the same loss and gradient, and D stays as it is."""
+    config = DiscriminatorConfig(widths=(4, 8), strides=(1, 2), batch_norm=False, spectral_norm=True, local=local)
+    torch.manual_seed(0)
+    criterion = gan(Discriminator(config).double().train(), relativistic=True, noise="none")
+    before = weights([criterion.discriminator.bare])
+    y, estimate = images(4, 3, 8, 8, dtype=DOUBLE), images(4, 3, 8, 8, seed=1, dtype=DOUBLE).requires_grad_()
+    loss, _ = criterion.loss(estimate, y, 0.0)
+    (gradient,) = torch.autograd.grad(loss, estimate)
+    real, fake = held(criterion.discriminator.bare)(torch.cat([y, estimate])).chunk(2)
+    together = functional.softplus(real - fake).mean()
+    assert torch.allclose(loss, together, rtol=0, atol=1e-12)
+    assert torch.allclose(gradient, torch.autograd.grad(together, estimate)[0], rtol=0, atol=1e-12)
+    assert same(weights([criterion.discriminator.bare]), before)
 
 
 def test_relativistic_pairs_are_paired() -> None:

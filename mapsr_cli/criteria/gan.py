@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mapsr_cli.criteria.annealing import Annealing, anneal, check_levels
 from mapsr_cli.criteria.base import Criterion, CriterionConfig, Judge, Player, Scalars, Stage, State
-from mapsr_cli.criteria.judging import held, shifted
+from mapsr_cli.criteria.judging import apart, held, shifted
 from mapsr_cli.errors import UsageError
 from mapsr_cli.networks import Constraint
 
@@ -222,15 +222,13 @@ class GAN(Criterion):
 
         Of relativistic pairs it is what `loss` averages. Otherwise `truth` is for D's batch statistics alone.
         """
-        relativistic, bare = self.config.relativistic, self.discriminator.bare
+        relativistic, network = self.config.relativistic, held(self.discriminator.bare)
         company = truth if relativistic or self.has_batch_norm else truth[:0]
         seen = self._seen(company, estimate, self.noise.sigma(progress))
-        if self.has_batch_norm or not relativistic:
-            real, fake = self._logits(held(bare), seen, len(company))
-        else:  # apart, as images need no gradient: a third of the time here
-            with torch.no_grad():
-                real, _ = self._logits(held(bare), seen[: len(company)], len(company))
-            _, fake = self._logits(held(bare), seen[len(company) :], 0)
+        if relativistic and not self.has_batch_norm:
+            real, fake = (logits.to(seen.dtype) for logits in apart(network, seen, len(company)))
+        else:
+            real, fake = self._logits(network, seen, len(company))
         return functional.softplus(real - fake) if relativistic else -fake
 
     def view(self, images: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mapsr_cli.criteria.base import Criterion, Term
-from mapsr_cli.criteria.judging import shifted
+from mapsr_cli.criteria.judging import apart, shifted
 from mapsr_cli.errors import MissingExtraError, UsageError
 
 DEPTHS = (0, 2, 4, 7, 10)
@@ -64,10 +64,8 @@ class PerceptualDistance(Term):
                 f"three colours, {SMALLEST} pixels or more a side",
             )
         both = shifted(torch.cat([truth, estimate]), SHIFT)
-        with torch.no_grad():
-            wanted = self.network(both[: len(truth)])
-        found = self.network(both[len(truth) :])
-        return torch.stack([_distance(*pair) for pair in zip(wanted, found, strict=True)]).sum()
+        pairs = zip(*apart(self.network, both, len(truth)), strict=True)
+        return torch.stack([_distance(*pair) for pair in pairs]).sum()
 
     def modules(self) -> Iterator[nn.Module]:
         """Yield the network."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mapsr_cli.cli import options
-from mapsr_cli.cli.report import complain, document, failures, guarantee, result, say
+from mapsr_cli.cli.report import failures, guarantee, result
 
 if TYPE_CHECKING:
     from mapsr_cli.inference.files import Output
@@ -43,30 +43,22 @@ def project(
     times the original's on. The kernel is the filter that makes it small again.
     """
     with failures(debug):
+        from mapsr_cli.cli.outcomes import Outcomes
         from mapsr_cli.cli.pairs import find_pairs
-        from mapsr_cli.errors import as_failure
         from mapsr_cli.imaging import MAX_PIXELS, output_format
         from mapsr_cli.inference.files import Output
         from mapsr_cli.inference.verification import KernelChoice
 
         pairs = find_pairs(original, finished, output, overwrite)
         choice = KernelChoice(kernel=kernel or "bicubic", sigma=sigma)
-        results: list[dict[str, Any]] = []
-        failed: list[dict[str, str]] = []
+        outcomes = Outcomes(len(pairs), strict=debug or len(pairs) == 1)
         for small, large, target in pairs:
-            try:
+            with outcomes.of(small):
                 kind = Output(output_format(target.name), quality, max_pixels or MAX_PIXELS)
-                results.append(_project(small, large, target, choice, kind, evidence.value, overwrite, json))
-            except Exception as error:
-                if debug or len(pairs) == 1:
-                    raise
-                complain(as_failure(error))
-                failed.append({"input": str(small), "error": str(as_failure(error))})
+                outcomes.results.append(_project(small, large, target, choice, kind, evidence.value, overwrite, json))
         if json:
-            document({"results": results, "failed": failed})
-        if failed:
-            say(f"{len(failed)} of {len(pairs)} files failed: {', '.join(f['input'] for f in failed)}")
-            raise typer.Exit(1)
+            outcomes.document()
+        outcomes.close()
 
 
 def _project(

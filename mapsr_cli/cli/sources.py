@@ -38,11 +38,12 @@ class Sources:
     """Folders that may not be read, and why."""
 
 
-def find_sources(inputs: list[Path], recursive: bool, suffix: str) -> Sources:
+def find_sources(inputs: list[Path], recursive: bool, suffix: str | None) -> Sources:
     """Find the files that inputs name: files, folders, glob patterns that the shell left alone, lists (.txt, .lst).
 
     A list names one input per line, relative to itself; `#` starts a remark. A file named twice counts once, as it was
-    named first. Raises UsageError where a folder or a pattern gives no image, ImageError for an unreadable list.
+    named first. Earlier outputs, whose names end in `suffix`, are left out unless it is None. Raises UsageError where a
+    folder or a pattern gives no image, ImageError for an unreadable list.
     """
     sources = Sources()
     known: set[Path] = set()
@@ -51,7 +52,7 @@ def find_sources(inputs: list[Path], recursive: bool, suffix: str) -> Sources:
             if source.path in known:
                 continue
             known.add(source.path)
-            if chosen or not is_output(source.path, suffix):
+            if chosen or suffix is None or not is_output(source.path, suffix):
                 sources.files.append(source)
             else:
                 sources.outputs.append(source.path)

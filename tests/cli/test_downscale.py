@@ -73,3 +73,19 @@ def test_sizes_that_make_no_sense(mapsr: Mapsr, tmp_path: Path) -> None:
     ):
         refused = mapsr("downscale", source, "-o", tmp_path / "lr.png", *words)
         assert (refused.code, text in refused.stderr) == (2, True)
+
+
+def test_several_at_once(mapsr: Mapsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("large").mkdir()
+    one, two = save(scene(16, 8), Path("large/one.png")), save(scene(8, 12), Path("large/two.png"))
+    done = mapsr("downscale", one, two, "-o", "small", "--json")
+    assert (done.code, [r["size"] for r in done.json["results"]]) == (0, [[2, 4], [3, 2]])
+    assert mapsr("upscale", Path("small/one.png"), "-o", "large/three.png").code == 0
+    Path("large/bad.png").write_bytes(b"no picture")
+    done = mapsr("downscale", Path("large"), "-o", "again", "--scale", 2, "--json")
+    assert (done.code, len(done.json["results"]), len(done.json["failed"])) == (1, 3, 1)
+    assert "bad.png" in done.json["failed"][0]["input"]
+    assert sorted(p.name for p in Path("again").iterdir()) == ["one.png", "three.png", "two.png"]
+    assert "1 of 4 files failed" in done.stderr
+    assert mapsr("downscale", Path("large"), "-o", "one.png").code == 2

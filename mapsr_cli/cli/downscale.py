@@ -67,7 +67,7 @@ def downscale(
         if (scale is not None) + (width is not None) + (like is not None) > 1:
             raise typer.BadParameter("--scale, --width and --like exclude each other")
         sources = find_sources(inputs, recursive=False, suffix=None)
-        jobs = plan(sources.files, choose_destination(output, inputs, sources.files, None), "", None, None)
+        jobs = plan(sources.files, choose_destination(output, inputs, sources.files, None), None, None, None)
         if overwrite:
             refuse_replacing(jobs)
         tell_sources([], jobs, None)

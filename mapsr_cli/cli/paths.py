@@ -130,9 +130,15 @@ def choose_destination(
 
 
 def plan(
-    sources: list[Source], destination: Destination | None, suffix: str, extension: str | None, samples: int | None
+    sources: list[Source],
+    destination: Destination | None,
+    suffix: str | None,
+    extension: str | None,
+    samples: int | None,
 ) -> list[Job]:
     """Choose where to write what is read; leave out what a job of the same call writes (`*.png`, run twice).
+
+    With a suffix of None nothing is left out, as by `find_sources`, and names stay as they are.
 
     Beside its source as `<name><suffix>.<extension>` by default; into the destination if that is a folder (what comes
     from folders keeps its structure there); to the destination itself if not. Of several inputs with one name (a.jpg,
@@ -143,7 +149,7 @@ def plan(
 
     def make_job(source: Source, other: Path | None = None) -> Job:
         stem = source.path.stem if other is None else source.path.name
-        return Job(source.path, _target(source, stem, destination, suffix, extension), other=other)
+        return Job(source.path, _target(source, stem, destination, suffix or "", extension), other=other)
 
     def add(source: Source, job: Job) -> None:
         if (owner := owners.get(job.target)) and job.target != PIPE:
@@ -164,7 +170,9 @@ def plan(
         else:
             add(source, job)
     written = {target for job in jobs.values() for target in job.targets(samples)}
-    return [job for job in jobs.values() if job.source not in written or not is_output(job.source, suffix)]
+    return [
+        job for job in jobs.values() if suffix is None or job.source not in written or not is_output(job.source, suffix)
+    ]
 
 
 def tell_sources(outputs: list[Path], jobs: list[Job], samples: int | None) -> None:

@@ -33,6 +33,17 @@ def test_keeps_what_exists(mapsr: Mapsr, tmp_path: Path) -> None:
     assert mapsr("downscale", tmp_path / "none.png", "-o", tmp_path / "lr.png").code == 1
 
 
+@pytest.mark.parametrize("words", [(), ("--overwrite",)])
+def test_keeps_what_mapsr_made(mapsr: Mapsr, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A large picture that says it is an output is no less an input here."""
+    large = tmp_path / "large.png"
+    assert mapsr("upscale", save(scene(4, 4), tmp_path / "lr.png"), "-o", large).code == 0
+    before = large.read_bytes()
+    refused = mapsr("downscale", large, "-o", large, *words, "--json")
+    assert (refused.code, large.read_bytes()) == (2 if words else 1, before)
+    assert mapsr("downscale", large, "-o", tmp_path / "small.png").code == 0
+
+
 @pytest.mark.parametrize("output", ["small/", "small", "made"])
 def test_into_a_folder(mapsr: Mapsr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str) -> None:
     monkeypatch.chdir(tmp_path)

@@ -13,6 +13,7 @@ from mapsr_cli.networks import (
     NamedConfig,
     PaperGeneratorConfig,
     Preset,
+    RestoringConfig,
     SlimConfig,
 )
 from mapsr_cli.networks.architectures import AnyConfig
@@ -30,6 +31,8 @@ def _shrunk(config: AnyConfig) -> AnyConfig:
             return replace(config, channels=8, blocks=1)
         case SlimConfig():
             return replace(config, channels=8, blocks=1, wide_every=1, wide_channels=4, dilations=(2,), expanded=True)
+        case RestoringConfig():
+            return replace(config, channels=8, blocks=1, restorer_channels=8, restorer_blocks=1)
         case PaperGeneratorConfig():
             return replace(config, widths=(8, 8, 8))
         case DiscriminatorConfig():

@@ -77,12 +77,14 @@ SUFFIXES = (*(suffix for known in FORMATS.values() for suffix in known.suffixes)
 
 def output_format(name: str) -> str:
     """Return the key of FORMATS for a file name's suffix (`photo.jpg`) or a bare one (`jpg`). Raises UsageError."""
-    suffix = Path(name).suffix.lower() or f".{name.lower()}"
+    written = Path(name).suffix.lower()
+    suffix = written or f".{name.lower()}"
     for key, known in FORMATS.items():
         if suffix in known.suffixes:
             return key
     writable = [suffix for known in FORMATS.values() for suffix in known.suffixes]
-    raise UsageError(f"cannot write '{suffix}' files", did_you_mean(suffix, writable))
+    what = f"cannot write '{suffix}' files" if written else f"'{name}' is no file format, and has no suffix of one"
+    raise UsageError(what, did_you_mean(suffix, writable))
 
 
 def check_size(file_format: str, size: tuple[int, int]) -> None:

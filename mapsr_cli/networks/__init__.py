@@ -44,6 +44,7 @@ from mapsr_cli.networks.mlp import (
 )
 from mapsr_cli.networks.named import Named, NamedConfig, NetworkCode, name_network
 from mapsr_cli.networks.presets import DEFAULT_PRESET, DISCRIMINATORS, PRESETS, Preset, find_discriminator
+from mapsr_cli.networks.restoring import Restoring, RestoringConfig
 from mapsr_cli.networks.slim import Slim, SlimConfig
 
 __all__ = [
@@ -87,6 +88,8 @@ __all__ = [
     "PaperGenerator",
     "PaperGeneratorConfig",
     "Preset",
+    "Restoring",
+    "RestoringConfig",
     "Slim",
     "SlimConfig",
     "Soft",

@@ -21,10 +21,13 @@ from mapsr_cli.networks.mlp import (
     MlpGeneratorConfig,
 )
 from mapsr_cli.networks.named import Named, NamedConfig, find_arguments
+from mapsr_cli.networks.restoring import Restoring, RestoringConfig
 from mapsr_cli.networks.slim import Slim, SlimConfig
 
-AnyGenerator = Compact | Slim | PaperGenerator | MlpGenerator | Named
-AnyGeneratorConfig = CompactConfig | SlimConfig | PaperGeneratorConfig | MlpGeneratorConfig | NamedConfig
+AnyGenerator = Compact | Slim | Restoring | PaperGenerator | MlpGenerator | Named
+AnyGeneratorConfig = (
+    CompactConfig | SlimConfig | RestoringConfig | PaperGeneratorConfig | MlpGeneratorConfig | NamedConfig
+)
 AnyDiscriminator = Discriminator | MlpDiscriminator
 AnyDiscriminatorConfig = DiscriminatorConfig | MlpDiscriminatorConfig
 AnyDenoiser = Denoiser | MlpDenoiser
@@ -34,6 +37,7 @@ AnyConfig = AnyGeneratorConfig | AnyDiscriminatorConfig | AnyDenoiserConfig | De
 ARCHITECTURES: dict[str, tuple[Callable[[Any], nn.Module], type[Any]]] = {
     "compact": (Compact, CompactConfig),
     "slim": (Slim, SlimConfig),
+    "restoring": (Restoring, RestoringConfig),
     "paper": (PaperGenerator, PaperGeneratorConfig),
     "mlp": (MlpGenerator, MlpGeneratorConfig),
     "discriminator": (Discriminator, DiscriminatorConfig),

@@ -53,4 +53,4 @@ def with_told(x: Tensor, told: Tensor | None, count: int) -> Tensor:
     values = x.new_zeros(1, count) if told is None else told.to(x.dtype)
     if values.dim() != 2 or values.shape[1] != count or len(values) not in (1, len(x)):
         raise UsageError(f"this generator is told {count} numbers of each original, not {list(values.shape)}")
-    return cat([x, values[:, :, None, None].expand(len(x), -1, *x.shape[2:])], dim=1)
+    return cat([x, values.view(-1, count, 1, 1).expand(len(x), -1, *x.shape[2:])], dim=1)

@@ -14,6 +14,7 @@ from mapsr_cli.networks.density import DensityConfig
 from mapsr_cli.networks.discriminator import DiscriminatorConfig
 from mapsr_cli.networks.generator import PaperGeneratorConfig
 from mapsr_cli.networks.mlp import MlpDenoiserConfig, MlpDiscriminatorConfig, MlpGeneratorConfig
+from mapsr_cli.networks.restoring import RestoringConfig
 from mapsr_cli.networks.slim import SlimConfig
 
 _PATCH = DiscriminatorConfig(
@@ -156,8 +157,10 @@ COMPACT = Preset(
 )
 
 SLIM = replace(COMPACT, name="slim", generator=SlimConfig())
+RESTORING = replace(COMPACT, name="restoring", generator=RestoringConfig())
 
 PRESETS = {
-    preset.name: preset for preset in (SWISSROLL, GRASS, FACES, NATURAL, FACES_HALF, NATURAL_HALF, COMPACT, SLIM)
+    preset.name: preset
+    for preset in (SWISSROLL, GRASS, FACES, NATURAL, FACES_HALF, NATURAL_HALF, COMPACT, SLIM, RESTORING)
 }
 DEFAULT_PRESET = COMPACT.name

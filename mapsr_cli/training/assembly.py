@@ -15,7 +15,16 @@ from mapsr_cli.criteria.resolver import SuperResolver
 from mapsr_cli.criteria.snapshots import Snapshots
 from mapsr_cli.criteria.terms import with_terms
 from mapsr_cli.errors import UsageError
-from mapsr_cli.networks import Constraint, Estimator, Named, build, make_constraint, noise_dim_of, told_of
+from mapsr_cli.networks import (
+    Constraint,
+    Estimator,
+    Named,
+    Restoring,
+    build,
+    make_constraint,
+    noise_dim_of,
+    told_of,
+)
 from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
 from mapsr_cli.training.data import Data, open_data, open_estimates, open_lessons, open_pairs
 from mapsr_cli.training.engine import Engine
@@ -60,8 +69,10 @@ def _start_from(network: nn.Module, source: nn.Module, path: Path) -> None:
     """Copy the weights of `source`; where it takes fewer noise maps, the weights of the others stay random, and small.
 
     Large ones would disturb what was learnt, batch statistics included, from inputs without noise. What it was not told
-    has no weight at first.
+    has no weight at first. A `Restoring` may begin with its trunk alone.
     """
+    if isinstance(network, Restoring) and not isinstance(source, Restoring):
+        network = network.trunk
     own, weights = network.state_dict(), source.state_dict()
     noise, told = noise_dim_of(network) - noise_dim_of(source), told_of(network) - told_of(source)
     for name, value in own.items():

@@ -86,5 +86,6 @@ DEFAULTS: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
     },
     "compact": PHOTOGRAPHS,
     "slim": PHOTOGRAPHS,
+    "restoring": PHOTOGRAPHS,
 }
 """Settings by preset and method. The user's settings come before them."""

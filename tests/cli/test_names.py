@@ -81,7 +81,7 @@ def test_a_second_picture_of_that_name_comes_later(mapsr: Mapsr, folder: Path, t
         (". -o out.png", "-o out.png names one picture", "-o out.png/"),
         ("a.png -o x.jpg --format png", "say different formats", "leave out one"),
         ("a.png -o results_v1.0", "does not end in a format that can be written", "-o results_v1.0/"),
-        ("a.png --format pgn", "cannot write '.pgn' files", "did you mean '.png'?"),
+        ("a.png --format pgn", "'pgn' is no file format, and has no suffix of one", "did you mean '.png'?"),
     ],
 )
 def test_refused(mapsr: Mapsr, folder: Path, tiny_model: Path, words: str, says: str, hint: str) -> None:

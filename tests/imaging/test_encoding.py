@@ -150,6 +150,8 @@ def test_formats_by_name() -> None:
     assert [output_format(n) for n in ("a.JPG", "b.tiff", "png", "webp")] == ["JPEG", "TIFF", "PNG", "WEBP"]
     with pytest.raises(UsageError, match=r"\.gif"):
         output_format("a.gif")
+    with pytest.raises(UsageError, match="'small' is no file format, and has no suffix of one"):
+        output_format("small")
 
 
 def test_too_large_for_the_format(tmp_path: Path) -> None:

@@ -70,6 +70,29 @@ def test_a_network_that_is_told_starts_from_one_that_is_not(tmp_path: Path) -> N
     assert load_model(path).guess == "original"
 
 
+def test_a_restoring_network_starts_from_its_trunk(tmp_path: Path) -> None:
+    """At first it restores nothing: it is the network for lossless originals that it began with."""
+    compact = compact_recipe("compact")
+    trained, path = run(tmp_path, compact.loop, make_learner(compact)), tmp_path / "weights.safetensors"
+    trained.advance()
+    export(compact, trained, path, {})
+    x, told = torch.rand(1, 3, 4, 4), torch.ones(1, TOLD)
+    plain, restoring = estimator(compact, path), estimator(compact_recipe("restoring"), path)
+    assert plain.generator(x).abs().max() > 0
+    torch.testing.assert_close(restoring.generator(x, told=told), plain.generator(x))
+    with pytest.raises(UsageError, match="its network is not this run's"):
+        make_learner(replace(compact_recipe("restoring", channels=4), init=path))
+
+
+def compact_recipe(preset: str, channels: int = 8) -> Recipe:
+    sections = {
+        "generator": {"channels": channels, "blocks": 1},
+        "loop": {"steps": 1},
+        "data": {"patch": (16, 16)},
+    }
+    return make_recipe("affmae", preset, sections)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("generator", [{"widths": (8, 16)}, {"noise_dim": 2, "widths": (16, 8)}])
 def test_another_network_is_refused(weights: Path, generator: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="its network is not this run's"):

@@ -41,6 +41,7 @@ EVERY = [
     *itertools.product(("affmae+muon", "denoiser+muon", "affgan+terms"), ("grass", "compact")),
     ("affmae+muon", "slim"),
     ("affmae+told", "slim"),
+    ("affmae+told", "restoring"),
 ]
 CRITERIA: dict[str, dict[str, float | bool]] = {
     "": {},

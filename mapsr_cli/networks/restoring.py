@@ -14,10 +14,9 @@ from torch.nn import functional
 from mapsr_cli.configs import Count, NonNegative
 from mapsr_cli.networks.compact import Compact, CompactConfig
 from mapsr_cli.networks.slim import Slim, SlimConfig
-from mapsr_cli.operators.kernels import cubic
 
-TAPS = 5
-"""LR pixels a side that the restored part of an HR pixel is interpolated from, at first by Keys' cubic."""
+TAPS = 7
+"""LR pixels a side from which the part of an HR pixel that is restored is made."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,10 @@ class RestoringConfig:
 
 
 class Restoring(nn.Module):
-    """f(x) = trunk(x + r) + lift(r), r = restorer(x): LR [N, colours, h, w] → detail to add to A⁺x.
+    """f(x) = trunk(x + r) + B r, r = restorer(x): LR [N, colours, h, w] in [0, 1] → the detail to add to A⁺x.
 
-    lift interpolates, so that x + A f is near to the restored x + r where A of the trunk's detail is near to 0. Both
-    last layers start at zero, so an untrained network estimates A⁺x.
+    B, a convolution as the paper's A⁺ is (Appendix F), makes x + A f the restored x + r as far as A of the trunk's
+    detail is 0. Both last layers start at zero, so an untrained network estimates A⁺x.
     """
 
     detail: ClassVar[bool] = True
@@ -68,8 +67,7 @@ class Restoring(nn.Module):
         )
         maps = config.colours * config.scale**2
         self.lift = nn.Conv2d(config.colours, maps, TAPS, padding=TAPS // 2, groups=config.colours, bias=False)
-        with torch.no_grad():
-            self.lift.weight.copy_(_interpolation(config.scale).repeat(config.colours, 1, 1, 1))
+        self.start_lift(nn.functional.pad(torch.ones(config.scale**2, 1, 1), 4 * (TAPS // 2,)))
         self.trunk = Compact(
             CompactConfig(config.scale, config.channels, config.blocks, config.colours, config.noise_dim)
         )
@@ -79,6 +77,11 @@ class Restoring(nn.Module):
         """Radius of the receptive field: LR pixels on each side that an output pixel depends on."""
         return self.restorer.receptive_field + max(self.trunk.receptive_field, TAPS // 2)
 
+    @torch.no_grad()
+    def start_lift(self, kernels: Tensor) -> None:
+        """Make B the convolution with these kernels [scale², TAPS, TAPS], as `solve_pinv` gives for A."""
+        self.lift.weight.copy_(kernels[:, None].repeat(self.config.colours, 1, 1, 1))
+
     def forward(self, x: Tensor, z: Tensor | None = None, told: Tensor | None = None) -> Tensor:
         """Map x [N, colours, h, w] (z [N, noise_dim, h, w], `told` [N or 1, told]) to [N, colours, s·h, s·w].
 
@@ -87,12 +90,3 @@ class Restoring(nn.Module):
         r = self.restorer(x, told=told)
         detail: Tensor = self.trunk(x + r, z)
         return detail + functional.pixel_shuffle(self.lift(r), self.config.scale)
-
-
-def _interpolation(scale: int) -> Tensor:
-    """Compute the taps [scale², 1, TAPS, TAPS] of cubic interpolation for each pixel of a block."""
-    middle = (scale - 1) / 2
-    lines = [[cubic(tap - TAPS // 2 - (n - middle) / scale) for tap in range(TAPS)] for n in range(scale)]
-    weights = torch.tensor(lines)
-    weights = weights / weights.sum(1, keepdim=True)
-    return torch.einsum("ik,jl->ijkl", weights, weights).reshape(scale**2, 1, TAPS, TAPS)

@@ -25,6 +25,7 @@ from mapsr_cli.networks import (
     noise_dim_of,
     told_of,
 )
+from mapsr_cli.networks.restoring import TAPS
 from mapsr_cli.operators import Kernel, random_kernels, solve_pinv
 from mapsr_cli.training.data import Data, open_data, open_estimates, open_lessons, open_pairs
 from mapsr_cli.training.engine import Engine
@@ -57,6 +58,8 @@ def make_learner(recipe: Recipe, snapshots: Snapshots | None = None) -> Learner:
     generator = build(recipe["generator"])
     if isinstance(generator, Named):
         generator.check()
+    if isinstance(generator, Restoring):
+        generator.start_lift(solve_pinv(recipe["kernel"].make(), TAPS).kernels)
     if init is not None:
         _start_from(generator, load_model(init).network, init)
     judge = build(recipe["discriminator"]) if row.criterion.needs == "discriminator" else snapshots

@@ -59,7 +59,7 @@ def downscale(
     """Make pictures small: filter with the kernel, keep every fourth pixel (or as --scale says), round and save."""
     with failures(debug):
         from mapsr_cli.cli.outcomes import Outcomes
-        from mapsr_cli.cli.paths import choose_destination, plan, refuse_replacing, tell_sources
+        from mapsr_cli.cli.paths import check_quality, choose_destination, plan, refuse_replacing, tell_sources
         from mapsr_cli.cli.sources import find_sources, is_folder
         from mapsr_cli.imaging import MAX_PIXELS, read_picture
         from mapsr_cli.inference.sizes import reducing_kernel
@@ -68,6 +68,7 @@ def downscale(
             raise typer.BadParameter("--scale, --width and --like exclude each other")
         sources = find_sources(inputs, recursive=False, suffix=None)
         jobs = plan(sources.files, choose_destination(output, inputs, sources.files, None), None, None, None)
+        check_quality(quality, (job.target for job in jobs))
         if overwrite:
             refuse_replacing(jobs)
         tell_sources([], jobs, None)

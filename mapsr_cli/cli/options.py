@@ -8,6 +8,8 @@ import typer
 
 EVERYDAY, MODEL, GUARANTEE, OUTPUT, MACHINE = "Everyday", "Model", "Guarantee", "Output", "Machine"
 """Panels of `--help`; the last one holds `--help` itself."""
+LOGS = "csv,tensorboard"
+"""Where figures of a training go, if it is not said."""
 LARGEST_SEED = 2**63 - 1
 
 

@@ -81,6 +81,13 @@ def check_outputs(overwrite: bool, *paths: Path | None, inputs: Iterable[Path] =
             raise FileError(f"{path} is read by this command and not replaced", "give the output another name")
 
 
+def check_quality(quality: int | None, targets: Iterable[Path], file_format: str | None = None) -> None:
+    """Raise UsageError for a quality where no output can have one; `file_format` is that of standard output."""
+    formats = {output_format((file_format or "png") if path == PIPE else path.name) for path in targets}
+    if quality is not None and formats and not any(FORMATS[each].quality for each in formats):
+        raise UsageError(f"--quality: {' and '.join(sorted(formats))} files have none", "JPEG, AVIF and WebP files do")
+
+
 def check_naming(suffix: str | None, file_format: str | None) -> None:
     """Raise UsageError for what cannot end a file's name: it would lead into other folders."""
     if suffix is not None and any(separator in suffix for separator in (os.sep, os.altsep) if separator):

@@ -45,11 +45,13 @@ def project(
     with failures(debug):
         from mapsr_cli.cli.outcomes import Outcomes
         from mapsr_cli.cli.pairs import find_pairs
+        from mapsr_cli.cli.paths import check_quality
         from mapsr_cli.imaging import MAX_PIXELS, output_format
         from mapsr_cli.inference.files import Output
         from mapsr_cli.inference.verification import KernelChoice
 
         pairs = find_pairs(original, finished, output, overwrite)
+        check_quality(quality, (target for _, _, target in pairs))
         choice = KernelChoice(kernel=kernel or "bicubic", sigma=sigma)
         outcomes = Outcomes(len(pairs), strict=debug or len(pairs) == 1)
         for small, large, target in pairs:

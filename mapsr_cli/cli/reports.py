@@ -39,12 +39,17 @@ def given_options(context: Any) -> list[str]:
     """List the options that a command was given, as words: names of files without their folders."""
     words: list[str] = []
     for param in context.command.params:
-        source = context.get_parameter_source(param.name)
-        if source is None or source.name != "COMMANDLINE" or param.name in _NAMED:
+        if not was_given(context, param.name) or param.name in _NAMED:
             continue
         value, option = context.params[param.name], max(param.opts, key=len)
         words += [option] if value is True else [option, _without_folder(param.name, value)]
     return words
+
+
+def was_given(context: Any, name: str) -> bool:
+    """Return whether the command line has an option, rather than its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def asked_name(model: str | None) -> str:

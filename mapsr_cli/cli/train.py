@@ -66,7 +66,7 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Kind of data and its networks: swissroll, grass, faces, faces-half, natural, "
-            "natural-half, compact or slim.",
+            "natural-half, compact, slim or restoring.",
             show_default="compact",
             rich_help_panel=options.EVERYDAY,
         ),
@@ -229,7 +229,7 @@ def train(
             help="Where figures and samples are written during the run: csv, tensorboard, wandb; several with commas.",
             rich_help_panel=options.MACHINE,
         ),
-    ] = "csv,tensorboard",
+    ] = options.LOGS,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:

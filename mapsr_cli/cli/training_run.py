@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mapsr_cli.cli import options
 from mapsr_cli.cli.display import training_display
 from mapsr_cli.cli.report import say
 from mapsr_cli.cli.training import need_extra
@@ -51,7 +52,7 @@ def run_training(
             run = train_recipe(recipe, folder, accelerator, watch, logs, validation, compiled, say)
     except Interrupted as stop:
         if main:
-            again = _again(recipe.method, folder, valid, device, precision, compiled, network)
+            again = _again(recipe.method, folder, valid, device, precision, compiled, log, network)
             say(
                 f"stopped and saved at step {stop.step}; go on with: {again}"
                 if stop.folder == folder
@@ -113,6 +114,7 @@ def _again(
     device: str,
     precision: str,
     compiled: bool,
+    log: str,
     network: str | None,
 ) -> str:
     """Return the command that goes on: the recipe holds neither how this machine computes nor what it validates on."""
@@ -123,6 +125,8 @@ def _again(
             words += [name, str(value)]
     if compiled:
         words.append("--compile")
+    if log != options.LOGS:
+        words += ["--log", log]
     return shlex.join(words)
 
 

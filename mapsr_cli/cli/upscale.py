@@ -212,7 +212,7 @@ def upscale(
                 from mapsr_cli.cli.batch import Batch
                 from mapsr_cli.cli.companions import BeforeAfter, Companion
                 from mapsr_cli.cli.error_maps import plan_error_maps
-                from mapsr_cli.cli.reports import Reports, asked_name, given_options
+                from mapsr_cli.cli.reports import Reports, asked_name, given_options, was_given
                 from mapsr_cli.cli.sampling import SampledBatch, check_stochastic
                 from mapsr_cli.cli.sources import PIPE, find_sources, is_folder
                 from mapsr_cli.cli.upscaler import make_upscaler, read_noise
@@ -229,6 +229,8 @@ def upscale(
                 raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
             if sign_key is not None and sign is None:
                 raise typer.BadParameter("--sign-key belongs to --sign")
+            if error_map is None and was_given(context, "confidence"):
+                raise typer.BadParameter("--confidence belongs to --error-map")
             if model is not None and backbone is not None:
                 raise typer.BadParameter("--model and --backbone exclude each other")
             if json and output == str(PIPE):
@@ -265,6 +267,7 @@ def upscale(
         sources = find_sources(inputs, recursive, suffix)
         destination = paths.choose_destination(output, inputs, sources.files, file_format)
         jobs = paths.plan(sources.files, destination, suffix, file_format, samples)
+        paths.check_quality(quality, (job.target for job in jobs), file_format)
         paths.refuse_replacing(jobs, samples, overwrite)
         paths.tell_sources(sources.outputs, jobs, samples)
         jobs = paths.Share.from_environment().of(jobs)

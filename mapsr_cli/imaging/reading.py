@@ -103,7 +103,9 @@ def _decoded(
         places, notes = _frames_of(image, file)
         count = len(places)
         if at_most is not None and count > at_most:
-            raise ImageError(f"an animation or stack of {count} frames", "--animate takes them one by one")
+            raise ImageError(
+                f"an animation or stack of {count} frames", "mapsr upscale --animate takes them one by one"
+            )
         pixels = image.width * image.height
         if pixels * count > max_pixels:
             what = f"{image.width}×{image.height} pixels" + (f" in {count} frames" if count > 1 else "")

@@ -128,7 +128,9 @@ class LevelUpscaler:
         if self.model.guess == "original":
             raise UsageError(
                 f"{self.model.card.name} takes every sample as exact: it would keep the noise",
-                "-m natural-x4-affmse-jpeg",
+                "-m natural-x4-affmse-jpeg"
+                if settings.texture is None
+                else "leave out texture: its models know no noise",
             )
 
     def kernel_for(self, lr_size: tuple[int, int]) -> AnyKernel:

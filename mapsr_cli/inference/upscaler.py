@@ -20,6 +20,8 @@ from mapsr_cli.inference.sizes import SizeRequest
 from mapsr_cli.operators import AnyKernel, Kernel, NoiseCube, noise_level
 from mapsr_cli.zoo import DEFAULT_MODEL, Model, Textured, find_model, load_model, textured
 
+_ENLARGED = "blocks and rings of the JPEG are enlarged: the model that removes them has no texture"
+
 
 class Upscaler:
     """Upscale pictures with one model such that A takes the result back to the original.
@@ -143,7 +145,7 @@ class Upscaler:
         if jpeg is None or not self.settings.asks_for_coefficients:
             return replace(picture, jpeg=None)
         if stored_kernel(jpeg, self.kernel_for(picture)) is not None:
-            return picture
+            return picture if self.settings.texture is None else replace(picture, notes=(*picture.notes, _ENLARGED))
         return replace(picture, jpeg=None, notes=(*picture.notes, TURNED))
 
     def __call__(self, picture: PictureLike, *, sample: int = 1) -> PictureLike:

@@ -66,7 +66,7 @@ class TeacherConfig:
     """A model for the same A, by name or path, or a file of another tool's network as `--backbone` takes it (for the
     same scale); none: no teacher, or `estimates`."""
     estimates: str | None = None
-    """Folder of HR estimates of the training images, under their names; see docs/data.md."""
+    """Folder of HR estimates of the training images, under their names; see docs/training.md."""
     share: float = 0.5
     """The target is (1 − share) · y + share · estimate."""
     patches: int = 8192

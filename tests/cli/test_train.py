@@ -322,7 +322,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> Non
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    again = f"mapsr train affmse --out {tmp_path / 'run'} --resume --device cpu --precision bf16"
+    again = f"mapsr train affmse --out {tmp_path / 'run'} --resume --device cpu --precision bf16 --log csv"
     assert re.search(rf"stopped and saved at step \d+; go on with: {again}$", " ".join(said.split()))
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
 

@@ -223,6 +223,18 @@ def test_compare(mapsr: Mapsr, photo: Path, tiny_model: Path) -> None:
     assert mapsr("verify", photo, photo.with_name("photo_x4.png")).code == 0
 
 
+def test_options_without_what_they_are_about(mapsr: Mapsr, photo: Path, tiny_model: Path) -> None:
+    """They were ignored."""
+    refused = mapsr("upscale", photo, "-m", tiny_model, "--quality", 50)
+    assert refused.code == 2
+    assert "--quality: PNG files have none" in refused.stderr
+    assert mapsr("upscale", photo, "-m", tiny_model, "--confidence", 0.8).code == 2
+    assert not photo.with_name("photo_x4.png").exists()
+    assert mapsr("upscale", photo, "-m", tiny_model, "--quality", 50, "-o", photo.with_name("a.webp")).code == 0
+    assert mapsr("downscale", photo, "--quality", 50, "-o", photo.with_name("b.png")).code == 2
+    assert mapsr("project", photo, photo.with_name("a.webp"), "--quality", 50, "-o", photo.with_name("b.png")).code == 2
+
+
 def test_pages_are_kept_unless_told(mapsr: Mapsr, photo: Path, tiny_model: Path) -> None:
     page = photo.with_name("photo_x4.html")
     page.write_text("mine")

@@ -99,7 +99,7 @@ def test_animations(mapsr: Mapsr, tmp_path: Path, tiny_model: Path, suffix: str)
     refused = mapsr("upscale", source, "-o", target, "-m", tiny_model)
     assert refused.code == 1
     assert "3 frames" in refused.stderr
-    assert "--animate" in refused.stderr
+    assert "mapsr upscale --animate takes them" in refused.stderr
     done = mapsr("upscale", source, "-o", target, "-m", tiny_model, "--animate", "--json")
     assert done.json["results"][0]["frames"] == 3
     read = read_frames(target)

@@ -78,3 +78,10 @@ def test_each_original_has_the_bundled_model_for_it(mapsr: Mapsr, tmp_path: Path
     assert noisy["model"] == "natural-x4-affmse-jpeg"
     (named,) = mapsr("upscale", camera, "-m", DEFAULT_MODEL, "-o", tmp_path / "c.png", "--json").json["results"]
     assert (named["model"], named["evidence"]) == ("natural-x4-affmse", "jpeg")
+
+
+def test_noise_and_texture(mapsr: Mapsr, tmp_path: Path, photo: Path) -> None:
+    """The hint named a model that has no texture."""
+    refused = mapsr("upscale", photo, "--noise", "5", "--texture", "0.5", "-o", tmp_path / "a.png")
+    assert refused.code == 2
+    assert "leave out texture" in refused.stderr

@@ -8,6 +8,7 @@ import pytest
 from mapsr_cli.imaging import read_provenance
 from mapsr_cli.operators import make_kernel
 from tests.cli.conftest import Mapsr
+from tests.jpegs import jpeg, photograph
 from tests.pictures import lr_of, save, scene
 
 
@@ -30,6 +31,15 @@ def test_what_files_and_json_say_of_it(mapsr: Mapsr, photo: Path) -> None:
     assert "This model invents texture" in " ".join(report["limits"])
     assert mapsr("verify", photo, out).code == 0
     assert "the same to the bit" in mapsr("redo", photo.with_name("photo_x4.json")).stdout
+
+
+def test_of_a_jpeg_it_says_that_artefacts_stay(mapsr: Mapsr, tmp_path: Path) -> None:
+    source = tmp_path / "photo.jpg"
+    source.write_bytes(jpeg("4:2:0", photograph(24, 32, seed=3), 50, 1))
+    words = ("upscale", source, "-o", tmp_path / "out.png", "--overwrite")
+    told, plain = (mapsr(*words, *more) for more in (("--texture", 0.5), ()))
+    assert "blocks and rings of the JPEG are enlarged" in told.stderr
+    assert "enlarged" not in plain.stderr
 
 
 def test_the_line_on_the_screen(mapsr: Mapsr, photo: Path) -> None:

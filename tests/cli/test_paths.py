@@ -174,7 +174,7 @@ def test_what_cannot_end_a_name() -> None:
         with pytest.raises(UsageError, match="--suffix"):
             check_naming(suffix, None)
     for text in ("a/b.png", "b.png", "gif", "a/png"):
-        with pytest.raises(UsageError, match=r"--format|cannot write"):
+        with pytest.raises(UsageError, match=r"--format|is no file format"):
             check_naming(None, text)
 
 

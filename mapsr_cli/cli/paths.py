@@ -83,8 +83,10 @@ def check_outputs(overwrite: bool, *paths: Path | None, inputs: Iterable[Path] =
 
 def check_quality(quality: int | None, targets: Iterable[Path], file_format: str | None = None) -> None:
     """Raise UsageError for a quality where no output can have one; `file_format` is that of standard output."""
+    if quality is None:
+        return
     formats = {output_format((file_format or "png") if path == PIPE else path.name) for path in targets}
-    if quality is not None and formats and not any(FORMATS[each].quality for each in formats):
+    if formats and not any(FORMATS[each].quality for each in formats):
         raise UsageError(f"--quality: {' and '.join(sorted(formats))} files have none", "JPEG, AVIF and WebP files do")
 
 

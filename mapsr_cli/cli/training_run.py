@@ -119,14 +119,13 @@ def _again(
 ) -> str:
     """Return the command that goes on: the recipe holds neither how this machine computes nor what it validates on."""
     given = {"--network": network, "--valid": valid, "--device": device, "--precision": precision}
+    given["--log"] = None if log == options.LOGS else log
     words = ["mapsr", "train", method, "--out", str(folder), "--resume"]
     for name, value in given.items():
         if value not in (None, "auto"):
             words += [name, str(value)]
     if compiled:
         words.append("--compile")
-    if log != options.LOGS:
-        words += ["--log", log]
     return shlex.join(words)
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 from mapsr_cli.configs import Count, NonNegative
 from mapsr_cli.networks.compact import Compact, CompactConfig
 from mapsr_cli.networks.slim import Slim, SlimConfig
+from mapsr_cli.operators.evidence import TOLD
 
 TAPS = 7
 """LR pixels a side from which the part of an HR pixel that is restored is made."""
@@ -37,7 +38,7 @@ class RestoringConfig:
     """Image channels."""
     noise_dim: NonNegative = 0
     """Noise maps of the trunk (Appendix F); 0: a deterministic generator."""
-    told: Count = 6
+    told: Count = TOLD
     """Numbers that the restorer is told of the original (`operators.Evidence.told`)."""
 
 
@@ -67,7 +68,7 @@ class Restoring(nn.Module):
         )
         maps = config.colours * config.scale**2
         self.lift = nn.Conv2d(config.colours, maps, TAPS, padding=TAPS // 2, groups=config.colours, bias=False)
-        self.start_lift(nn.functional.pad(torch.ones(config.scale**2, 1, 1), 4 * (TAPS // 2,)))
+        self.start_lift(functional.pad(torch.ones(config.scale**2, 1, 1), 4 * (TAPS // 2,)))
         self.trunk = Compact(
             CompactConfig(config.scale, config.channels, config.blocks, config.colours, config.noise_dim)
         )
